@@ -1,0 +1,1 @@
+//! Getting a running engine: embedded (pinned packages in a cache) or external (a URL).

@@ -1,0 +1,4 @@
+//! Property-based differential testing of Milvus.
+#![deny(missing_docs)]
+
+pub mod engine;
