@@ -2,3 +2,6 @@
 #![deny(missing_docs)]
 
 pub mod engine;
+pub mod filter;
+pub mod schema;
+pub mod value;
