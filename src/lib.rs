@@ -3,5 +3,6 @@
 
 pub mod engine;
 pub mod filter;
+pub mod milvus;
 pub mod schema;
 pub mod value;

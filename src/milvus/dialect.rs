@@ -1,0 +1,89 @@
+//! What the grammar and types of each engine version accept, as data.
+//!
+//! A dialect only keeps the generator from asking for what an engine has not got. It never changes
+//! an expected answer.
+
+use serde::Deserialize;
+
+/// The inventory of one engine version. The fields are documented in `dialects.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Dialect {
+    /// The name in reports, for instance `milvus-lite-3`.
+    pub name: String,
+    /// Server versions start with one of these.
+    pub versions: Vec<String>,
+    /// Nullable fields.
+    pub nullable: bool,
+    /// `in` on JSON paths and array elements.
+    pub in_on_path: bool,
+    /// `is null` on JSON paths.
+    pub is_null_on_path: bool,
+    /// `%`.
+    pub modulo: bool,
+    /// Arithmetic compared with `<`, `<=`, `>`, `>=`.
+    pub ordered_arithmetic: bool,
+    /// LIKE other than `prefix%`, and `_`.
+    pub like_infix: bool,
+    /// A negative number as the second argument of `array_contains` and `json_contains`.
+    pub negative_contains: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Dialects {
+    dialect: Vec<Dialect>,
+}
+
+impl Dialect {
+    /// Every dialect that this crate knows.
+    pub fn all() -> Result<Vec<Dialect>, toml::de::Error> {
+        toml::from_str::<Dialects>(include_str!("dialects.toml")).map(|file| file.dialect)
+    }
+
+    /// The dialect for a version as the server reports it. The longest matching prefix wins, and
+    /// the newest documented server stands in for versions that are not listed.
+    ///
+    /// ```
+    /// use milvus_difftest::milvus::Dialect;
+    /// assert_eq!(Dialect::for_version("milvus_lite-3.2.2").unwrap().name, "milvus-lite-3");
+    /// ```
+    pub fn for_version(version: &str) -> Result<Dialect, toml::de::Error> {
+        let fit = |dialect: &Dialect| {
+            let prefixes = dialect.versions.iter().filter(|prefix| version.starts_with(*prefix));
+            prefixes.map(String::len).max()
+        };
+        let all = Dialect::all()?;
+        Ok(all.into_iter().max_by_key(|dialect| fit(dialect)).unwrap_or_else(Dialect::everything))
+    }
+
+    /// Everything that the documentation of the newest Milvus allows.
+    pub fn everything() -> Dialect {
+        Dialect {
+            name: "documentation".to_owned(),
+            versions: Vec::new(),
+            nullable: true,
+            in_on_path: true,
+            is_null_on_path: true,
+            modulo: true,
+            ordered_arithmetic: true,
+            like_infix: true,
+            negative_contains: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_version_has_a_dialect() {
+        let name = |version: &str| Dialect::for_version(version).unwrap().name;
+        assert_eq!(name("milvus_lite-3.2.2"), "milvus-lite-3");
+        assert_eq!(name("v2.3.5-lite"), "milvus-2.3");
+        assert_eq!(name("v2.6.4"), "milvus-2.6");
+        assert_eq!(name("v9.0"), "milvus-2.6");
+    }
+}

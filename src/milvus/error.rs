@@ -1,0 +1,139 @@
+//! What can go wrong between this crate and Milvus.
+
+use std::time::Duration;
+
+use milvus::proto::common::Status;
+use tonic::Code;
+
+/// A failed call to Milvus.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum MilvusError {
+    /// The server answered, with an error.
+    #[error("milvus rejected {operation}: {reason} (code {code})")]
+    Rejected {
+        /// What was asked, for instance "query".
+        operation: &'static str,
+        /// Milvus's error code; a gRPC status counts as code 65535.
+        code: i32,
+        /// The server's words.
+        reason: String,
+    },
+    /// The server did not answer: the connection was refused, closed or reset.
+    #[error("milvus did not answer {operation}: {reason}; is it running and reachable?")]
+    Unavailable {
+        /// What was asked.
+        operation: &'static str,
+        /// The transport's words.
+        reason: String,
+    },
+    /// The server did not answer in time.
+    #[error("milvus did not answer {operation} within {}", humantime::format_duration(*.after))]
+    Deadline {
+        /// What was asked.
+        operation: &'static str,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The server refused the credentials.
+    #[error("milvus refused the credentials at {operation}: {reason}; check --token")]
+    Denied {
+        /// What was asked.
+        operation: &'static str,
+        /// The server's words.
+        reason: String,
+    },
+    /// The server's answer makes no sense.
+    #[error("milvus answered {operation} with something unreadable: {reason}")]
+    Malformed {
+        /// What was asked.
+        operation: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The SDK would not send the request.
+    #[error("the request for {operation} could not be sent: {reason}")]
+    Unsendable {
+        /// What was to be asked.
+        operation: &'static str,
+        /// The SDK's words.
+        reason: String,
+    },
+}
+
+/// Milvus's code for an error without a code of its own.
+const UNEXPECTED: i32 = 65535;
+
+impl MilvusError {
+    /// Whether the engine is gone, as opposed to having answered with an error.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, MilvusError::Unavailable { .. })
+    }
+
+    pub(super) fn from_status(operation: &'static str, status: &tonic::Status) -> MilvusError {
+        let reason = status.message().to_owned();
+        let transport = matches!(reason.as_str(), "transport error" | "operation was canceled")
+            || reason.contains("connect error")
+            || reason.starts_with("h2 protocol error")
+            || reason.starts_with("error reading a body");
+        match status.code() {
+            Code::Unauthenticated | Code::PermissionDenied => {
+                MilvusError::Denied { operation, reason }
+            }
+            Code::Unavailable => MilvusError::Unavailable { operation, reason },
+            Code::Unknown | Code::Cancelled | Code::Internal if transport => {
+                MilvusError::Unavailable { operation, reason }
+            }
+            _ => MilvusError::Rejected { operation, code: UNEXPECTED, reason },
+        }
+    }
+
+    pub(super) fn from_sdk(
+        operation: &'static str,
+        after: Duration,
+        error: milvus::v2::prelude::Error,
+    ) -> MilvusError {
+        use milvus::v2::prelude::Error;
+        match error {
+            Error::Grpc(error) => {
+                let status = tonic::Status::new(error.code(), error.message().to_owned());
+                match status.code() {
+                    Code::DeadlineExceeded => MilvusError::Deadline { operation, after },
+                    _ => MilvusError::from_status(operation, &status),
+                }
+            }
+            Error::Server(error) => rejected(operation, error.code(), error.to_string()),
+            Error::Timeout(_) => MilvusError::Deadline { operation, after },
+            Error::RetryExhausted { source, .. } => {
+                MilvusError::from_sdk(operation, after, *source)
+            }
+            Error::MalformedResponse(reason) => MilvusError::Malformed { operation, reason },
+            other => MilvusError::Unsendable { operation, reason: other.to_string() },
+        }
+    }
+}
+
+fn rejected(operation: &'static str, code: i32, reason: String) -> MilvusError {
+    // 1800: "not authenticated" in Milvus's pkg/util/merr.
+    if code == 1800 {
+        MilvusError::Denied { operation, reason }
+    } else {
+        MilvusError::Rejected { operation, code, reason }
+    }
+}
+
+/// An `Err` if the status is one of failure. Old servers fill `error_code`, new ones `code`.
+pub(super) fn check_status(
+    operation: &'static str,
+    status: Option<&Status>,
+) -> Result<(), MilvusError> {
+    let Some(status) = status else {
+        return Err(MilvusError::Malformed { operation, reason: "it has no status".to_owned() });
+    };
+    #[expect(deprecated, reason = "Milvus 2.2 and Milvus Lite set only the legacy code")]
+    let legacy = status.error_code;
+    match (status.code, legacy) {
+        (0, 0) => Ok(()),
+        (0, code) | (code, _) => Err(rejected(operation, code, status.reason.clone())),
+    }
+}

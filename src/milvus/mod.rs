@@ -1,0 +1,14 @@
+//! The system under test, as a client sees it: connection, writes, queries with an own decoder,
+//! and what each engine version accepts (`dialect`, as data).
+
+mod connection;
+mod decode;
+pub mod dialect;
+mod error;
+mod query;
+mod write;
+
+pub use connection::{ConnectOptions, Milvus};
+pub use dialect::Dialect;
+pub use error::MilvusError;
+pub use query::Consistency;
