@@ -1,0 +1,332 @@
+//! The unit of everything: a schema, operations that build up rows, and checks on them.
+//!
+//! Fuzzing makes cases, shrinking makes smaller ones, replaying reads them back; all of them enter
+//! the comparison by the same door, [`apply`](crate::apply).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::filter::{self, Expr};
+use crate::schema::Schema;
+use crate::value::{Key, Row};
+
+/// A schema, operations and checks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    /// The collection's schema.
+    pub schema: Schema,
+    /// What happens to the collection, in order, before the checks.
+    pub operations: Vec<Operation>,
+    /// The questions asked of the result.
+    pub checks: Vec<Check>,
+}
+
+/// One change to a collection.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Operation {
+    /// Inserts rows with new keys.
+    Insert(Vec<Row>),
+    /// Inserts rows, replacing those whose keys exist.
+    Upsert(Vec<Row>),
+    /// Deletes the rows with these keys.
+    Delete(Vec<Key>),
+    /// Seals and writes out what is in memory; changes no answer.
+    Flush,
+}
+
+/// One question.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Check {
+    /// Every row, and every field of it.
+    Entities,
+    /// Which rows match, and every field of them.
+    Query(Expr),
+    /// How many rows match, by `count(*)`.
+    Count(Expr),
+}
+
+impl Check {
+    /// The filter that is asked about; none for all entities.
+    pub fn filter(&self) -> Option<&Expr> {
+        match self {
+            Check::Entities => None,
+            Check::Query(filter) | Check::Count(filter) => Some(filter),
+        }
+    }
+
+    /// The same question about another filter.
+    pub fn with_filter(&self, filter: Expr) -> Check {
+        match self {
+            Check::Entities | Check::Query(_) => Check::Query(filter),
+            Check::Count(_) => Check::Count(filter),
+        }
+    }
+}
+
+impl Case {
+    /// The rows that the operations leave, by key.
+    pub fn rows(&self) -> BTreeMap<Key, Row> {
+        let mut rows = BTreeMap::new();
+        for operation in &self.operations {
+            match operation {
+                Operation::Insert(batch) | Operation::Upsert(batch) => {
+                    let keyed = batch.iter().filter_map(|row| Some((row.key(&self.schema)?, row)));
+                    rows.extend(keyed.map(|(key, row)| (key, row.clone())));
+                }
+                Operation::Delete(keys) => rows.retain(|key, _| !keys.contains(key)),
+                Operation::Flush => {}
+            }
+        }
+        rows
+    }
+
+    /// Checks what the comparison relies on: a valid schema, filters that fit it, and no key
+    /// inserted while it exists.
+    pub fn validate(&self) -> Result<(), CaseError> {
+        self.schema.validate().map_err(|error| CaseError::Invalid(error.to_string()))?;
+        for filter in self.checks.iter().filter_map(Check::filter) {
+            filter::check(&self.schema, filter)
+                .map_err(|error| CaseError::Invalid(error.to_string()))?;
+        }
+        let mut alive = std::collections::BTreeSet::new();
+        for operation in &self.operations {
+            match operation {
+                Operation::Insert(rows) | Operation::Upsert(rows) => {
+                    let may_replace = matches!(operation, Operation::Upsert(_));
+                    let mut batch = std::collections::BTreeSet::new();
+                    for row in rows {
+                        let key = row.key(&self.schema).ok_or_else(|| {
+                            CaseError::Invalid("a row has no primary key".to_owned())
+                        })?;
+                        if !batch.insert(key.clone()) || !alive.insert(key.clone()) && !may_replace
+                        {
+                            return Err(CaseError::Invalid(format!(
+                                "the key {key} is inserted twice, which Milvus leaves undefined"
+                            )));
+                        }
+                    }
+                }
+                Operation::Delete(keys) => alive.retain(|key| !keys.contains(key)),
+                Operation::Flush => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The case as the text of a case file.
+    pub fn to_json(&self, found: Option<&Found>) -> String {
+        let keys = |keys: &[Key]| keys.iter().map(key_to_json).collect();
+        let rows = |rows: &[Row]| rows.iter().map(Row::to_json).collect();
+        let operation = |operation: &Operation| match operation {
+            Operation::Insert(batch) => FileOperation::Insert(rows(batch)),
+            Operation::Upsert(batch) => FileOperation::Upsert(rows(batch)),
+            Operation::Delete(batch) => FileOperation::Delete(keys(batch)),
+            Operation::Flush => FileOperation::Flush,
+        };
+        let check = |check: &Check| match check {
+            Check::Entities => FileCheck::Entities,
+            Check::Query(filter) => FileCheck::Query(filter.to_string()),
+            Check::Count(filter) => FileCheck::Count(filter.to_string()),
+        };
+        let file = CaseFile {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            found: found.cloned(),
+            schema: self.schema.clone(),
+            operations: self.operations.iter().map(operation).collect(),
+            checks: self.checks.iter().map(check).collect(),
+        };
+        // Nothing in a case file fails to serialise: its maps have string keys, its floats are
+        // finite.
+        serde_json::to_string_pretty(&file).unwrap_or_default() + "\n"
+    }
+
+    /// Reads the text of a case file.
+    ///
+    /// ```
+    /// use milvus_difftest::case::Case;
+    /// let text = r#"{
+    ///     "format": "milvus-difftest/case", "version": 1,
+    ///     "schema": {"fields": [{"name": "id", "type": "INT64", "primary": true}]},
+    ///     "operations": [{"insert": [{"id": 1}, {"id": 2}]}],
+    ///     "checks": [{"query": "id > 1"}]
+    /// }"#;
+    /// let (case, _) = Case::from_json(text).unwrap();
+    /// assert_eq!(case.rows().len(), 2);
+    /// ```
+    pub fn from_json(text: &str) -> Result<(Case, Option<Found>), CaseError> {
+        let header: Header = serde_json::from_str(text).map_err(CaseError::Syntax)?;
+        if header.format.as_deref() != Some(FORMAT) {
+            return Err(CaseError::Invalid(format!("its \"format\" is not \"{FORMAT}\"")));
+        }
+        match header.version {
+            Some(VERSION) => {}
+            Some(found) => return Err(CaseError::Version { found }),
+            None => return Err(CaseError::Invalid("it has no \"version\"".to_owned())),
+        }
+        let file: CaseFile = serde_json::from_str(text).map_err(CaseError::Syntax)?;
+        let schema = file.schema;
+        schema.validate().map_err(|error| CaseError::Invalid(error.to_string()))?;
+        let rows = |rows: Vec<Json>| {
+            let rows = rows.iter().map(|row| Row::from_json(&schema, row));
+            rows.collect::<Result<Vec<_>, _>>()
+                .map_err(|error| CaseError::Invalid(error.to_string()))
+        };
+        let parse = |text: String| {
+            filter::parse(&text).map_err(|error| CaseError::Invalid(format!("{error} in `{text}`")))
+        };
+        let mut operations = Vec::new();
+        for operation in file.operations {
+            operations.push(match operation {
+                FileOperation::Insert(batch) => Operation::Insert(rows(batch)?),
+                FileOperation::Upsert(batch) => Operation::Upsert(rows(batch)?),
+                FileOperation::Delete(keys) => {
+                    let keys = keys.iter().map(|key| {
+                        key_from_json(key)
+                            .ok_or_else(|| CaseError::Invalid(format!("{key} is not a key")))
+                    });
+                    Operation::Delete(keys.collect::<Result<_, _>>()?)
+                }
+                FileOperation::Flush => Operation::Flush,
+            });
+        }
+        let mut checks = Vec::new();
+        for check in file.checks {
+            checks.push(match check {
+                FileCheck::Entities => Check::Entities,
+                FileCheck::Query(text) => Check::Query(parse(text)?),
+                FileCheck::Count(text) => Check::Count(parse(text)?),
+            });
+        }
+        let case = Case { schema, operations, checks };
+        case.validate()?;
+        Ok((case, file.found))
+    }
+
+    /// Reads a case file.
+    pub fn load(path: &Path) -> Result<(Case, Option<Found>), CaseError> {
+        let io = |source| CaseError::Io { path: path.to_owned(), source };
+        let size = std::fs::metadata(path).map_err(io)?.len();
+        if size > MAX_BYTES {
+            return Err(CaseError::TooLarge { path: path.to_owned(), size });
+        }
+        let text = std::fs::read_to_string(path).map_err(io)?;
+        Case::from_json(&text)
+            .map_err(|error| CaseError::File { path: path.to_owned(), source: Box::new(error) })
+    }
+}
+
+/// Where a case comes from. Nothing here is needed to run it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Found {
+    /// The engine's version, as it reported it.
+    pub engine: String,
+    /// The class of the divergence.
+    pub class: String,
+    /// The campaign's seed.
+    pub seed: u64,
+    /// The case's number in that campaign.
+    pub case: u64,
+}
+
+const FORMAT: &str = "milvus-difftest/case";
+const VERSION: u32 = 1;
+/// A generated case is well below 1 MB; what is larger is not one.
+const MAX_BYTES: u64 = 16 << 20;
+
+#[derive(Deserialize)]
+struct Header {
+    format: Option<String>,
+    version: Option<u32>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CaseFile {
+    format: String,
+    version: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    found: Option<Found>,
+    schema: Schema,
+    operations: Vec<FileOperation>,
+    checks: Vec<FileCheck>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum FileOperation {
+    Insert(Vec<Json>),
+    Upsert(Vec<Json>),
+    Delete(Vec<Json>),
+    Flush,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum FileCheck {
+    Entities,
+    Query(String),
+    Count(String),
+}
+
+fn key_to_json(key: &Key) -> Json {
+    match key {
+        Key::Int(i) => Json::from(*i),
+        Key::Text(text) => Json::from(text.as_str()),
+    }
+}
+
+fn key_from_json(json: &Json) -> Option<Key> {
+    json.as_i64().map(Key::Int).or_else(|| json.as_str().map(|text| Key::Text(text.to_owned())))
+}
+
+/// A case that cannot be read or run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CaseError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is too large to be a case.
+    #[error(
+        "{} has {size} bytes, and a case file at most {MAX_BYTES}; is it one?", path.display()
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// The file is not a case.
+    #[error("{} is not a usable case: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<CaseError>,
+    },
+    /// Not JSON, truncated, or of other types.
+    #[error("{0}")]
+    Syntax(serde_json::Error),
+    /// Written by a newer release.
+    #[error(
+        "it has format version {found}, and this release reads version {VERSION}; update \
+         milvus-difftest"
+    )]
+    Version {
+        /// The version in the file.
+        found: u32,
+    },
+    /// Well-formed, but without a meaning.
+    #[error("{0}")]
+    Invalid(String),
+}

@@ -1,0 +1,109 @@
+//! The values at which implementations go wrong.
+
+use serde_json::{Value as Json, json};
+
+use crate::schema::Scalar;
+
+/// Integers around the limits of the types, of exact floats and of doubles.
+pub(super) fn ints(scalar: Scalar) -> Vec<i64> {
+    const ALL: [i64; 27] = [
+        0,
+        1,
+        -1,
+        2,
+        3,
+        7,
+        -7,
+        10,
+        100,
+        i8::MAX as i64,
+        i8::MIN as i64,
+        i8::MAX as i64 + 1,
+        255,
+        300,
+        i16::MAX as i64,
+        i16::MIN as i64,
+        i32::MAX as i64,
+        i32::MIN as i64,
+        (1 << 24) - 1,
+        1 << 24,
+        (1 << 24) + 1,
+        (1 << 53) - 1,
+        1 << 53,
+        (1 << 53) + 1,
+        -(1 << 53) - 1,
+        i64::MAX,
+        i64::MIN,
+    ];
+    let fits = |i: &i64| scalar.int_range().is_none_or(|range| range.contains(i));
+    ALL.into_iter().filter(fits).collect()
+}
+
+/// Finite doubles. No negative zero: engines disagree on it in documented ways.
+pub(super) const DOUBLES: [f64; 19] = [
+    0.0,
+    1.0,
+    -1.0,
+    0.1,
+    -0.1,
+    0.5,
+    1.5,
+    2.5,
+    100.25,
+    1.0 / 3.0,
+    1e-7,
+    16_777_215.0,
+    16_777_216.0,
+    16_777_217.0,
+    9_007_199_254_740_991.0,
+    9_007_199_254_740_992.0,
+    1e15,
+    1e300,
+    -1e300,
+];
+
+/// The same for 32 bits; every one is finite there.
+pub(super) fn floats() -> Vec<f32> {
+    let small = DOUBLES.iter().filter(|x| x.abs() < 1e30).map(|x| *x as f32);
+    small.chain([f32::MAX, f32::MIN, f32::MIN_POSITIVE]).collect()
+}
+
+/// Strings with everything that quoting, patterns, encodings and coercions stumble over.
+pub(super) const TEXTS: [&str; 24] = [
+    "",
+    "a",
+    "A",
+    "b",
+    "ab",
+    "abc",
+    "abcabc",
+    "a b",
+    " a",
+    "a ",
+    "a%b",
+    "a_b",
+    "100%",
+    "a\\b",
+    "it's",
+    "say \"hi\"",
+    "1",
+    "1.0",
+    "true",
+    "null",
+    "日本語",
+    "é",
+    "😀",
+    "line\nbreak",
+];
+
+/// Object keys. None is made of digits: a JSON pointer could not tell it from an index.
+pub(super) const KEYS: [&str; 7] = ["a", "b", "n", "s", "list", "a b", "键"];
+
+/// JSON scalars.
+pub(super) fn json_scalars() -> Vec<Json> {
+    let mut all = vec![Json::Null, json!(true), json!(false)];
+    all.extend([0, 1, -1, 2, 3, 10, (1 << 53) + 1, 1 << 53, i64::MAX, i64::MIN].map(Json::from));
+    all.extend([0.0, 1.0, 0.1, 0.5, 1.5, 2.0, 1e300, 9_007_199_254_740_992.0].map(Json::from));
+    all.extend(["", "a", "A", "ab", "abc", "a%b", "1", "true", "é", "日本語"].map(Json::from));
+    all
+}
