@@ -14,6 +14,8 @@ const GRACE: Duration = Duration::from_secs(60);
 /// Makes an empty data folder, readable by this user alone.
 pub(super) fn create() -> Result<PathBuf, EngineError> {
     let parent = std::env::temp_dir();
+    // The engine runs with another current folder.
+    let parent = std::path::absolute(&parent).unwrap_or(parent);
     tempfile::Builder::new()
         .prefix(PREFIX)
         .tempdir_in(&parent)

@@ -21,7 +21,6 @@ const LOCK_POLL: Duration = Duration::from_millis(200);
 
 /// Where and with what the embedded engine is installed, and how long it may take to start.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct EmbeddedOptions {
     /// The folder to keep engines in; without one `MILVUS_DIFFTEST_CACHE`, else
     /// `$XDG_CACHE_HOME/milvus-difftest`.

@@ -17,7 +17,7 @@ pub struct Engine(Kind);
 enum Kind {
     Embedded {
         installation: Installation,
-        process: Process,
+        process: Box<Process>,
     },
     External(External),
 }
@@ -31,7 +31,7 @@ struct External {
 
 impl Engine {
     pub(super) async fn embedded(installation: Installation) -> Result<Self, EngineError> {
-        let process = Process::start(&installation).await?;
+        let process = Box::new(Process::start(&installation).await?);
         Ok(Self(Kind::Embedded {
             installation,
             process,
@@ -110,7 +110,7 @@ impl Engine {
                 process,
             } => {
                 process.stop().await;
-                *process = Process::start(installation).await?;
+                **process = Process::start(installation).await?;
                 Ok(())
             }
             Kind::External(engine) => engine.reach().await,

@@ -287,9 +287,11 @@ esac
             .arg(&python)
             .status();
         assert!(written.expect("sh runs").success());
-        let mut options = EmbeddedOptions::default();
-        options.cache_dir = Some(folder.path().join("cache"));
-        options.python = Some(python);
+        let options = EmbeddedOptions {
+            cache_dir: Some(folder.path().join("cache")),
+            python: Some(python),
+            ..EmbeddedOptions::default()
+        };
         Self { folder, options }
     }
 
