@@ -1,1 +1,34 @@
 //! Getting a running engine: embedded (pinned packages in a cache) or external (a URL).
+//!
+//! [`install`] fetches Milvus Lite once per user and [`Installation::start`] runs it: on a loopback
+//! port and in a data folder of its own, ready to answer when it is handed out. Neither the process
+//! nor the folder outlives the harness, whatever that dies of. [`Engine::external`] gives an engine
+//! that somebody else runs the same face.
+//!
+//! ```no_run
+//! use milvus_difftest::engine::{EmbeddedOptions, EngineError, install};
+//!
+//! # async fn example() -> Result<(), EngineError> {
+//! let installation = install(&EmbeddedOptions::default(), &|step| eprintln!("{step}")).await?;
+//! let engine = installation.start().await?;
+//! println!("listening at {}", engine.uri());
+//! engine.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod command;
+mod embedded;
+mod error;
+mod folder;
+mod install;
+mod packages;
+mod probe;
+mod python;
+mod running;
+mod secret;
+
+pub use error::EngineError;
+pub use install::{EmbeddedOptions, InstallStep, Installation, Progress, install};
+pub use running::Engine;
+pub use secret::Secret;

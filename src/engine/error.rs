@@ -1,0 +1,105 @@
+//! Why there is no engine.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// Why an engine could not be installed, started or reached. Says what to do about it.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// There is no home folder to keep the engine's packages in.
+    #[error(
+        "no cache folder: {reason}; set MILVUS_DIFFTEST_CACHE to a folder to keep the engine in"
+    )]
+    NoCacheFolder {
+        /// What the system said.
+        reason: String,
+    },
+
+    /// The Python to install with is missing, too old or incomplete.
+    #[error(
+        "cannot install the engine with the Python `{python}`: {reason}; it takes a Python of 3.10 \
+         to 3.14 with its `venv` and `ensurepip` modules (on Debian and Ubuntu: apt install \
+         python3-venv); name another one in MILVUS_DIFFTEST_PYTHON"
+    )]
+    Python {
+        /// The command that was tried.
+        python: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A step of the installation failed.
+    #[error(
+        "cannot install the engine: {step} failed ({status}); its last lines:\n{output}\nhelp: {help}"
+    )]
+    Install {
+        /// The step, as a noun phrase.
+        step: &'static str,
+        /// How its process ended.
+        status: String,
+        /// The end of its output, without credentials.
+        output: String,
+        /// What to do next.
+        help: &'static str,
+    },
+
+    /// The engine ended, or told no port, before it answered.
+    #[error("the engine ended while it started: {reason}")]
+    StartFailed {
+        /// How it ended, with the end of its log.
+        reason: String,
+    },
+
+    /// The engine did not answer in time.
+    #[error(
+        "the engine did not answer within {}; start it with a longer time limit if the machine is \
+         busy{log}", humantime::format_duration(*.waited)
+    )]
+    StartTimeout {
+        /// The time limit.
+        waited: Duration,
+        /// The end of its log, introduced; empty if it logged nothing.
+        log: String,
+    },
+
+    /// An external engine does not answer.
+    #[error(
+        "no Milvus answers at {uri} within {}: {reason}; check that it runs, that the address and \
+         port are right and that the token is valid", humantime::format_duration(*.waited)
+    )]
+    Unreachable {
+        /// The address, without credentials.
+        uri: String,
+        /// How long it was given.
+        waited: Duration,
+        /// What the last attempt met.
+        reason: String,
+    },
+
+    /// The operating system refused something.
+    #[error("cannot {action} {}: {source}; check its permissions and the space left there", .path.display())]
+    Io {
+        /// What was attempted, as a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl EngineError {
+    /// For `map_err` on whatever is done to a path.
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The engines' data folders, and those that nobody came back for.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::error::EngineError;
+
+const PREFIX: &str = "milvus-difftest-engine-";
+
+/// A folder is born unlocked: the watchdog locks it a moment later. So young ones are left alone.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Makes an empty data folder, readable by this user alone.
+pub(super) fn create() -> Result<PathBuf, EngineError> {
+    let parent = std::env::temp_dir();
+    // The engine runs with another current folder.
+    let parent = std::path::absolute(&parent).unwrap_or(parent);
+    tempfile::Builder::new()
+        .prefix(PREFIX)
+        .tempdir_in(&parent)
+        // Its watchdog deletes it, which outlives this process.
+        .map(tempfile::TempDir::keep)
+        .map_err(EngineError::io("make a data folder in", &parent))
+}
+
+/// Deletes the data folders that no watchdog holds, left behind when a watchdog was killed too or
+/// the machine went down.
+pub(super) fn sweep() {
+    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let ours = entry.file_name().to_string_lossy().starts_with(PREFIX)
+            && entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if ours && is_abandoned(&entry.path()) {
+            remove(&entry.path());
+        }
+    }
+}
+
+/// Deletes a data folder; one that is gone already is as good.
+pub(super) fn remove(folder: &Path) {
+    if let Err(error) = fs::remove_dir_all(folder)
+        && folder.exists()
+    {
+        tracing::warn!(folder = %folder.display(), "cannot delete the data folder: {error}");
+    }
+}
+
+fn is_abandoned(folder: &Path) -> bool {
+    // Another user's folder cannot be opened.
+    let Ok(handle) = File::open(folder) else {
+        return false;
+    };
+    let old = handle
+        .metadata()
+        .and_then(|metadata| metadata.modified())
+        .is_ok_and(|modified| {
+            SystemTime::now()
+                .duration_since(modified)
+                .is_ok_and(|age| age > GRACE)
+        });
+    old && handle.try_lock().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aged_folder() -> (PathBuf, File) {
+        let folder = create().expect("a data folder");
+        fs::write(folder.join("segment"), "rows").expect("a file in it");
+        let handle = File::open(&folder).expect("the folder opens");
+        let long_ago = SystemTime::now() - 2 * GRACE;
+        handle.set_modified(long_ago).expect("its time is set");
+        (folder, handle)
+    }
+
+    #[test]
+    fn only_old_unlocked_folders_are_swept() {
+        let (abandoned, handle) = aged_folder();
+        drop(handle);
+        let (held, handle) = aged_folder();
+        handle.try_lock().expect("nobody else locks it");
+        let young = create().expect("a data folder");
+
+        sweep();
+
+        assert!(!abandoned.exists());
+        assert!(held.exists());
+        assert!(young.exists());
+        remove(&held);
+        remove(&young);
+        assert!(!held.exists() && !young.exists());
+    }
+}

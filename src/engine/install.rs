@@ -1,0 +1,383 @@
+//! Installing the engine's packages, once per user, into a cache folder.
+
+use std::env;
+use std::fmt;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use etcetera::BaseStrategy;
+use tokio::process::Command;
+
+use super::command;
+use super::error::EngineError;
+use super::packages::{self, CONSTRAINTS, ENGINE};
+use super::python::{self, Python};
+use super::running::Engine;
+
+/// How often a second process looks whether the first has finished installing.
+const LOCK_POLL: Duration = Duration::from_millis(200);
+
+/// Where and with what the embedded engine is installed, and how long it may take to start.
+#[derive(Debug, Clone)]
+pub struct EmbeddedOptions {
+    /// The folder to keep engines in; without one `MILVUS_DIFFTEST_CACHE`, else
+    /// `$XDG_CACHE_HOME/milvus-difftest`.
+    pub cache_dir: Option<PathBuf>,
+    /// The Python to install with; without one `MILVUS_DIFFTEST_PYTHON`, else `python3`.
+    pub python: Option<PathBuf>,
+    /// How long an engine may take from its start to its first answer.
+    pub start_timeout: Duration,
+}
+
+impl Default for EmbeddedOptions {
+    fn default() -> Self {
+        Self {
+            cache_dir: None,
+            python: None,
+            // A second on an idle machine; the first start after installing also compiles Python.
+            start_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What an installation is doing; displays as a sentence for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InstallStep {
+    /// Another process is installing the same engine.
+    Waiting,
+    /// Making the virtual environment.
+    Environment,
+    /// Fetching a package.
+    Fetching {
+        /// Its name.
+        package: String,
+        /// Which one it is, counted from 1.
+        number: usize,
+        /// How many there are.
+        total: usize,
+    },
+    /// Unpacking what was fetched; the longest step.
+    Unpacking {
+        /// How many packages.
+        total: usize,
+    },
+    /// Checking that the engine can be loaded.
+    Verifying,
+}
+
+impl fmt::Display for InstallStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waiting => f.write_str("waiting for another process that installs the engine"),
+            Self::Environment => f.write_str("making a Python environment for the engine"),
+            Self::Fetching {
+                package,
+                number,
+                total,
+            } => write!(f, "fetching package {number} of {total}, {package}"),
+            Self::Unpacking { total } => write!(f, "unpacking {total} packages"),
+            Self::Verifying => f.write_str("checking that the engine loads"),
+        }
+    }
+}
+
+/// Called with each step of an installation as it begins; never, if the engine is there already.
+pub type Progress<'a> = dyn Fn(InstallStep) + Send + Sync + 'a;
+
+/// An installed engine, of which any number can be started.
+#[derive(Debug, Clone)]
+pub struct Installation {
+    folder: PathBuf,
+    start_timeout: Duration,
+}
+
+/// Makes sure that the pinned engine is installed. Fast when it is; safe to call from several
+/// processes at once; leaves nothing half-made behind when it fails or is dropped.
+pub async fn install(
+    options: &EmbeddedOptions,
+    progress: &Progress<'_>,
+) -> Result<Installation, EngineError> {
+    let python = options
+        .python
+        .clone()
+        .or_else(|| from_env("MILVUS_DIFFTEST_PYTHON"));
+    let cache = cache_folder(options)?;
+    let digest = packages::digest(python.as_deref());
+    let installation = Installation {
+        folder: cache.join(format!("milvus-lite-{}", &digest[..12])),
+        start_timeout: options.start_timeout,
+    };
+    if installation.is_complete(&digest).await {
+        return Ok(installation);
+    }
+
+    fs::create_dir_all(&cache).map_err(EngineError::io("make the folder", &cache))?;
+    let lock = lock(&installation.folder.with_extension("lock"), progress).await?;
+    // Whoever held the lock may have done the work.
+    if !installation.is_complete(&digest).await {
+        let python = python::probe(&python.unwrap_or_else(|| "python3".into())).await?;
+        installation
+            .build(&python, &lock, &digest, progress)
+            .await?;
+    }
+    Ok(installation)
+}
+
+impl Installation {
+    /// Starts an engine of its own: fresh process, empty data folder, free loopback port.
+    pub async fn start(&self) -> Result<Engine, EngineError> {
+        Engine::embedded(self.clone()).await
+    }
+
+    /// A Python that has `pymilvus`, to run reproduction scripts with.
+    pub fn python(&self) -> PathBuf {
+        self.folder.join("venv/bin/python")
+    }
+
+    pub(super) fn start_timeout(&self) -> Duration {
+        self.start_timeout
+    }
+
+    fn marker(&self) -> PathBuf {
+        self.folder.join("installed")
+    }
+
+    /// Whether the marker is right and the packages are found: the Python that the environment
+    /// points to may have been upgraded or removed since.
+    async fn is_complete(&self, digest: &str) -> bool {
+        if !fs::read_to_string(self.marker()).is_ok_and(|marker| marker == digest) {
+            return false;
+        }
+        let find = "import sys; from importlib.util import find_spec; \
+                    sys.exit(not all(map(find_spec, ('milvus_lite', 'pymilvus'))))";
+        let mut python = Command::new(self.python());
+        python.args(["-I", "-c", find]);
+        command::run(python, Stdio::null(), |_| ())
+            .await
+            .is_ok_and(|outcome| outcome.status.success())
+    }
+
+    /// Installs into the final place and writes the marker last. Building elsewhere and renaming
+    /// would be no safer, since nothing looks into a folder that lacks its marker, and the scripts
+    /// of a virtual environment hold the path it was made at.
+    async fn build(
+        &self,
+        python: &Python,
+        lock: &File,
+        digest: &str,
+        progress: &Progress<'_>,
+    ) -> Result<(), EngineError> {
+        let unfinished = Unfinished(&self.folder);
+        unfinished.clear()?;
+        fs::create_dir_all(&self.folder)
+            .map_err(EngineError::io("make the folder", &self.folder))?;
+        for (name, text) in [("engine.txt", ENGINE), ("constraints.txt", CONSTRAINTS)] {
+            let path = self.folder.join(name);
+            fs::write(&path, text).map_err(EngineError::io("write", &path))?;
+        }
+
+        progress(InstallStep::Environment);
+        let mut venv = Command::new(&python.command);
+        venv.args(["-I", "-m", "venv"])
+            .arg(self.folder.join("venv"));
+        self.run(venv, lock, &STEP_VENV, |_| ()).await?;
+
+        let total = packages::pins(python.version);
+        let mut number = 0;
+        let mut on_line = |line: &str| {
+            if let Some(requirement) = line.strip_prefix("Collecting ") {
+                number += 1;
+                progress(InstallStep::Fetching {
+                    package: packages::name_of(requirement).to_owned(),
+                    number: number.min(total),
+                    total,
+                });
+            } else if line.starts_with("Installing collected packages")
+                && number > packages::NAMES.len()
+            {
+                progress(InstallStep::Unpacking { total: number });
+            }
+        };
+        let mut pip = self.pip();
+        pip.args(["--no-deps", "--require-hashes", "-r", "engine.txt"]);
+        self.run(pip, lock, &STEP_PACKAGES, &mut on_line).await?;
+        let mut pip = self.pip();
+        pip.args(["-c", "constraints.txt"]).args(packages::NAMES);
+        self.run(pip, lock, &STEP_PACKAGES, &mut on_line).await?;
+
+        progress(InstallStep::Verifying);
+        let mut load = Command::new(self.python());
+        load.args([
+            "-I",
+            "-c",
+            "import pymilvus, milvus_lite.adapter.grpc.server",
+        ]);
+        self.run(load, lock, &STEP_VERIFY, |_| ()).await?;
+
+        let marker = self.marker();
+        fs::write(&marker, digest).map_err(EngineError::io("write", &marker))?;
+        unfinished.keep();
+        Ok(())
+    }
+
+    /// `pip install`, with the user's own configuration of indexes, proxies and certificates.
+    fn pip(&self) -> Command {
+        let mut pip = Command::new(self.python());
+        // Unbuffered, so that its lines can be shown as they come. Byte code is left to be compiled
+        // on first use: most modules never are used.
+        pip.args([
+            "-I",
+            "-u",
+            "-m",
+            "pip",
+            "install",
+            "--no-input",
+            "--no-compile",
+        ])
+        .args(["--disable-pip-version-check", "--progress-bar=off"])
+        .arg("--only-binary=:all:")
+        // A user who has set `--user` means the system's Python, not this one.
+        .env("PIP_USER", "0")
+        .current_dir(&self.folder);
+        pip
+    }
+
+    /// Runs one step. The process inherits the lock as its standard input, so that should this one
+    /// be killed, no other starts over while it still writes.
+    async fn run(
+        &self,
+        command: Command,
+        lock: &File,
+        step: &Step,
+        on_line: impl FnMut(&str),
+    ) -> Result<(), EngineError> {
+        let stdin = lock
+            .try_clone()
+            .map_err(EngineError::io("hold the lock of", &self.folder))?;
+        tracing::debug!(folder = %self.folder.display(), "{}", step.name);
+        let outcome = command::run(command, stdin.into(), on_line)
+            .await
+            .map_err(EngineError::io("run a program in", &self.folder))?;
+        if outcome.status.success() {
+            return Ok(());
+        }
+        Err(EngineError::Install {
+            step: step.name,
+            status: outcome.status.to_string(),
+            output: outcome.last_lines,
+            help: step.help,
+        })
+    }
+}
+
+struct Step {
+    name: &'static str,
+    help: &'static str,
+}
+
+const STEP_VENV: Step = Step {
+    name: "making a Python environment",
+    help: "try `python3 -m venv` by hand in an empty folder",
+};
+const STEP_PACKAGES: Step = Step {
+    name: "installing the packages with pip",
+    help: "pip needs a package index that it can reach and about 500 MB; its index, proxy and \
+           certificates are configured as for any use of pip (`python3 -m pip config list`)",
+};
+const STEP_VERIFY: Step = Step {
+    name: "loading the engine once",
+    help: "the packages are installed but do not run here; try another Python with \
+           MILVUS_DIFFTEST_PYTHON",
+};
+
+/// A folder that goes unless it is kept.
+struct Unfinished<'a>(&'a Path);
+
+impl Unfinished<'_> {
+    fn clear(&self) -> Result<(), EngineError> {
+        match fs::remove_dir_all(self.0) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(EngineError::io("remove", self.0)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.clear() {
+            tracing::warn!("{error}");
+        }
+    }
+}
+
+/// Waits for the lock on `path`; it is held as long as the file is open, here or in a child.
+async fn lock(path: &Path, progress: &Progress<'_>) -> Result<File, EngineError> {
+    let file = File::options()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(path)
+        .map_err(EngineError::io("open", path))?;
+    let mut told = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => {
+                if !told {
+                    progress(InstallStep::Waiting);
+                    told = true;
+                }
+                // Not a blocking lock on a thread: that could not be interrupted.
+                tokio::time::sleep(LOCK_POLL).await;
+            }
+            Err(TryLockError::Error(source)) => return Err(EngineError::io("lock", path)(source)),
+        }
+    }
+}
+
+fn cache_folder(options: &EmbeddedOptions) -> Result<PathBuf, EngineError> {
+    let no_folder = |reason: String| EngineError::NoCacheFolder { reason };
+    let chosen = options
+        .cache_dir
+        .clone()
+        .or_else(|| from_env("MILVUS_DIFFTEST_CACHE"));
+    let folder = match chosen {
+        Some(folder) => folder,
+        None => etcetera::choose_base_strategy()
+            .map_err(|error| no_folder(error.to_string()))?
+            .cache_dir()
+            .join("milvus-difftest"),
+    };
+    // The engine runs with another current folder.
+    std::path::absolute(folder).map_err(|error| no_folder(error.to_string()))
+}
+
+fn from_env(name: &str) -> Option<PathBuf> {
+    env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_read_as_sentences() {
+        let step = InstallStep::Fetching {
+            package: "numpy".into(),
+            number: 3,
+            total: 22,
+        };
+        assert_eq!(step.to_string(), "fetching package 3 of 22, numpy");
+    }
+}

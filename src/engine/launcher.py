@@ -1,0 +1,93 @@
+"""Runs one Milvus Lite engine and sees to it that nothing of it outlives the harness.
+
+    launcher.py watch FOLDER            started by the harness: the watchdog
+    launcher.py serve FOLDER WATCHDOG   started by the watchdog: the engine itself
+
+The harness holds the only write end of the watchdog's standard input and writes nothing to it: it
+reaches its end when the harness closes it or dies, whatever it died of. The watchdog then kills
+the engine, deletes FOLDER and ends with the engine's exit status (128 + N for signal N).
+
+Standard output carries one line, "PORT PID", once the engine listens, and ends with the engine.
+All else goes to standard error. Only the standard library is used until the engine itself is imported.
+"""
+
+import os
+import signal
+import sys
+
+
+def watch(folder):
+    import fcntl
+    import shutil
+    import subprocess
+    import threading
+
+    # Marks the folder as somebody's: a folder that nobody has locked may be swept.
+    lock = os.open(folder, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    # The terminal's signals are the harness's business; a polite kill still has to clean up.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+    engine = None
+    try:
+        engine = subprocess.Popen(
+            [sys.executable, "-I", "-u", "-X", "faulthandler", __file__]
+            + ["serve", folder, str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+        )
+        # From here on only the engine holds the harness's output pipe.
+        os.dup2(2, 1)
+
+        def kill_when_the_harness_is_gone():
+            while os.read(0, 1):
+                pass
+            engine.kill()
+
+        threading.Thread(target=kill_when_the_harness_is_gone, daemon=True).start()
+        status = engine.wait()
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if engine is not None:
+            engine.kill()
+            engine.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+    return status if status >= 0 else 128 - status
+
+
+def serve(folder, watchdog):
+    if sys.platform == "linux":
+        import ctypes
+
+        # Dies with the watchdog, should that be killed before it can clean up.
+        PR_SET_PDEATHSIG = 1
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != int(watchdog):
+        sys.exit("the watchdog ended before the engine had started")
+
+    # Whatever a library prints must not be taken for the report, nor fill a pipe nobody reads.
+    report = os.dup(1)
+    os.dup2(2, 1)
+    os.chdir(folder)
+
+    # The function pymilvus calls for a local `.db`. The engine picks the port: gRPC listens with
+    # SO_REUSEPORT, so of two engines given the same "free" port neither would notice the other.
+    from milvus_lite.adapter.grpc.server import start_server_in_thread
+
+    server, _database, port = start_server_in_thread(
+        os.path.join(folder, "data"), host="127.0.0.1", port=0
+    )
+    # Left open: that it closes tells the harness at once that the engine is gone.
+    os.write(report, f"{port} {os.getpid()}\n".encode())
+    server.wait_for_termination()
+
+
+def main():
+    command, *arguments = sys.argv[1:]
+    sys.exit({"watch": watch, "serve": serve}[command](*arguments))
+
+
+if __name__ == "__main__":
+    main()

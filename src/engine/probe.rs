@@ -1,0 +1,101 @@
+//! Whether a Milvus answers at an address.
+
+use std::time::Duration;
+
+use milvus::v2::{ClientV2, ConnectConfig, RetryConfig, TelemetryConfig};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+use tonic::transport::Uri;
+
+use super::secret::{Secret, redact};
+
+/// One attempt's share of the time: a server that accepts connections before it is ready (a
+/// container's port proxy does) may swallow the first.
+const ATTEMPT: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Waits until the server at `uri` answers a call; else says what the last attempt met.
+pub(super) async fn until_it_answers(
+    uri: &str,
+    token: Option<&Secret>,
+    patience: Duration,
+) -> Result<(), String> {
+    let address: Uri = uri
+        .parse()
+        .map_err(|error| format!("it is no address ({error})"))?;
+    let deadline = Instant::now() + patience;
+    loop {
+        let left = deadline
+            .saturating_duration_since(Instant::now())
+            .min(ATTEMPT);
+        let mut config = ConnectConfig::new()
+            .uri(uri)
+            .telemetry(TelemetryConfig::new().enabled(false))
+            .retry(RetryConfig::new().max_attempts(1))
+            .connect_timeout(left)
+            .rpc_timeout(left);
+        if let Some(token) = token {
+            config = config.token(token.expose());
+        }
+        // Connecting makes a call, the handshake, and repeats it while nobody listens.
+        let refusal = match timeout(left, ClientV2::new(&config)).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) => Some(redact(&error.to_string())),
+            Err(_) => None,
+        };
+        if Instant::now() + PAUSE >= deadline {
+            return Err(match listens(&address).await {
+                Ok(()) => refusal.unwrap_or_else(|| "it accepts connections but is silent".into()),
+                Err(reason) => reason,
+            });
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Why nothing can be reached at all, which the client hides behind its own timeout.
+async fn listens(address: &Uri) -> Result<(), String> {
+    let Some(host) = address.host() else {
+        return Err("it names no host".into());
+    };
+    let port = address.port_u16().unwrap_or(match address.scheme_str() {
+        Some("https") => 443,
+        _ => 80,
+    });
+    let host = host.trim_matches(['[', ']']);
+    match timeout(Duration::from_secs(2), TcpStream::connect((host, port))).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(format!("connecting to port {port} failed ({error})")),
+        Err(_) => Err(format!("connecting to port {port} timed out")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_reason_is_the_one_a_person_needs() {
+        for (uri, reason) in [
+            ("http://127.0.0.1:1", "connecting to port 1 failed"),
+            ("http://", "it is no address"),
+        ] {
+            let met = until_it_answers(uri, None, Duration::from_millis(300))
+                .await
+                .expect_err("nothing there");
+            assert!(met.contains(reason), "{met}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_silent_server_is_told_from_a_missing_one() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let uri = format!("http://{}", listener.local_addr().expect("its address"));
+        let met = until_it_answers(&uri, None, Duration::from_millis(300))
+            .await
+            .expect_err("it never answers");
+        assert!(!met.contains("failed"), "{met}");
+    }
+}

@@ -1,0 +1,165 @@
+//! One face for every engine, whoever runs it.
+
+use std::time::Duration;
+
+use super::embedded::Process;
+use super::error::EngineError;
+use super::install::Installation;
+use super::probe;
+use super::secret::{Secret, split_credentials};
+
+/// A running Milvus. One that was started here ends, with its data, when this is dropped or the
+/// harness dies; [`stop`](Self::stop) also waits for it.
+#[derive(Debug)]
+pub struct Engine(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Embedded {
+        installation: Installation,
+        process: Box<Process>,
+    },
+    External(External),
+}
+
+#[derive(Debug)]
+struct External {
+    uri: String,
+    token: Option<Secret>,
+    patience: Duration,
+}
+
+impl Engine {
+    pub(super) async fn embedded(installation: Installation) -> Result<Self, EngineError> {
+        let process = Box::new(Process::start(&installation).await?);
+        Ok(Self(Kind::Embedded {
+            installation,
+            process,
+        }))
+    }
+
+    /// An engine that somebody else runs, once it answers. It is given `patience` for that, now and
+    /// at every [`restart`](Self::restart).
+    ///
+    /// An address without a scheme is taken as `http://`; `user:password@` in it becomes the token,
+    /// unless there is one.
+    pub async fn external(
+        uri: impl Into<String>,
+        token: Option<Secret>,
+        patience: Duration,
+    ) -> Result<Self, EngineError> {
+        let uri = uri.into();
+        let uri = if uri.contains("://") {
+            uri
+        } else {
+            format!("http://{uri}")
+        };
+        let (uri, in_uri) = split_credentials(&uri);
+        let engine = External {
+            uri,
+            token: token.or(in_uri),
+            patience,
+        };
+        engine.reach().await?;
+        Ok(Self(Kind::External(engine)))
+    }
+
+    /// Where it listens: `http://host:port`, without credentials.
+    pub fn uri(&self) -> &str {
+        match &self.0 {
+            Kind::Embedded { process, .. } => process.uri(),
+            Kind::External(engine) => &engine.uri,
+        }
+    }
+
+    /// What to present to it.
+    pub fn token(&self) -> Option<&Secret> {
+        match &self.0 {
+            Kind::Embedded { .. } => None,
+            Kind::External(engine) => engine.token.as_ref(),
+        }
+    }
+
+    /// Whether it was started here.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.0, Kind::Embedded { .. })
+    }
+
+    /// The engine's own process, if it was started here.
+    pub fn pid(&self) -> Option<u32> {
+        match &self.0 {
+            Kind::Embedded { process, .. } => Some(process.pid()),
+            Kind::External(_) => None,
+        }
+    }
+
+    /// How it ended, with the end of its log, if it did. Of an external engine nobody can know.
+    pub async fn has_exited(&mut self) -> Option<String> {
+        match &mut self.0 {
+            Kind::Embedded { process, .. } => process.has_exited().await,
+            Kind::External(_) => None,
+        }
+    }
+
+    /// Replaces the engine, dead or alive, by a fresh one with no data, most likely on another
+    /// port. An external engine is waited for until it answers.
+    pub async fn restart(&mut self) -> Result<(), EngineError> {
+        match &mut self.0 {
+            Kind::Embedded {
+                installation,
+                process,
+            } => {
+                process.stop().await;
+                **process = Process::start(installation).await?;
+                Ok(())
+            }
+            Kind::External(engine) => engine.reach().await,
+        }
+    }
+
+    /// Ends the engine and deletes its data; leaves an external engine alone.
+    pub async fn stop(self) {
+        if let Kind::Embedded { mut process, .. } = self.0 {
+            process.stop().await;
+        }
+    }
+
+    /// The end of what the engine has logged; empty for an external one.
+    pub fn log_tail(&self) -> String {
+        match &self.0 {
+            Kind::Embedded { process, .. } => process.log_tail(),
+            Kind::External(_) => String::new(),
+        }
+    }
+}
+
+impl External {
+    async fn reach(&self) -> Result<(), EngineError> {
+        probe::until_it_answers(&self.uri, self.token.as_ref(), self.patience)
+            .await
+            .map_err(|reason| EngineError::Unreachable {
+                uri: self.uri.clone(),
+                waited: self.patience,
+                reason,
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_unreachable_engine_is_named_without_its_credentials() {
+        let patience = Duration::from_millis(200);
+        let error = Engine::external("http://root:hunter2@127.0.0.1:1", None, patience)
+            .await
+            .expect_err("nothing there");
+        let message = error.to_string();
+        assert!(
+            message.contains("no Milvus answers at http://127.0.0.1:1 within 200ms"),
+            "{message}"
+        );
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+}
