@@ -29,11 +29,7 @@ pub(super) async fn run(
 ) -> io::Result<Outcome> {
     // One pipe for both, so that the lines keep their order.
     let (reader, writer) = io::pipe()?;
-    command
-        .stdin(stdin)
-        .stdout(writer.try_clone()?)
-        .stderr(writer)
-        .kill_on_drop(true);
+    command.stdin(stdin).stdout(writer.try_clone()?).stderr(writer).kill_on_drop(true);
     let mut child = command.spawn()?;
     // It holds this end's copies of the writer, with which the pipe would never end.
     drop(command);
@@ -51,8 +47,5 @@ pub(super) async fn run(
         last.push_back(line);
         bytes.clear();
     }
-    Ok(Outcome {
-        status: child.wait().await?,
-        last_lines: Vec::from(last).join("\n"),
-    })
+    Ok(Outcome { status: child.wait().await?, last_lines: Vec::from(last).join("\n") })
 }

@@ -137,11 +137,7 @@ impl Process {
         let mut watchdog = Command::new(&python)
             // Neither PYTHON* variables, the current folder nor, for the watchdog, any package.
             .args(["-I", "-S"])
-            .args([
-                launcher.as_os_str(),
-                OsStr::new("watch"),
-                folder.as_os_str(),
-            ])
+            .args([launcher.as_os_str(), OsStr::new("watch"), folder.as_os_str()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -171,18 +167,13 @@ impl Process {
     async fn failed(mut self, reason: &str) -> EngineError {
         self.stop().await;
         self.log.settle().await;
-        EngineError::StartFailed {
-            reason: format!("{reason}{}", self.log.introduced()),
-        }
+        EngineError::StartFailed { reason: format!("{reason}{}", self.log.introduced()) }
     }
 
     async fn timed_out(mut self, waited: Duration) -> EngineError {
         self.stop().await;
         self.log.settle().await;
-        EngineError::StartTimeout {
-            waited,
-            log: self.log.introduced(),
-        }
+        EngineError::StartTimeout { waited, log: self.log.introduced() }
     }
 }
 
@@ -273,10 +264,7 @@ mod tests {
     #[tokio::test]
     async fn only_the_end_of_a_log_is_kept() {
         let text = format!("{}the end\n", "x".repeat(3 * LOG_BYTES));
-        let mut log = Log {
-            kept: Arc::default(),
-            reader: None,
-        };
+        let mut log = Log { kept: Arc::default(), reader: None };
         keep_tail(text.as_bytes(), Arc::clone(&log.kept)).await;
         log.settle().await;
         assert_eq!(log.tail().len(), LOG_BYTES - 1);

@@ -53,14 +53,9 @@ fn is_abandoned(folder: &Path) -> bool {
     let Ok(handle) = File::open(folder) else {
         return false;
     };
-    let old = handle
-        .metadata()
-        .and_then(|metadata| metadata.modified())
-        .is_ok_and(|modified| {
-            SystemTime::now()
-                .duration_since(modified)
-                .is_ok_and(|age| age > GRACE)
-        });
+    let old = handle.metadata().and_then(|metadata| metadata.modified()).is_ok_and(|modified| {
+        SystemTime::now().duration_since(modified).is_ok_and(|age| age > GRACE)
+    });
     old && handle.try_lock().is_ok()
 }
 

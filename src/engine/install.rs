@@ -73,11 +73,9 @@ impl fmt::Display for InstallStep {
         match self {
             Self::Waiting => f.write_str("waiting for another process that installs the engine"),
             Self::Environment => f.write_str("making a Python environment for the engine"),
-            Self::Fetching {
-                package,
-                number,
-                total,
-            } => write!(f, "fetching package {number} of {total}, {package}"),
+            Self::Fetching { package, number, total } => {
+                write!(f, "fetching package {number} of {total}, {package}")
+            }
             Self::Unpacking { total } => write!(f, "unpacking {total} packages"),
             Self::Verifying => f.write_str("checking that the engine loads"),
         }
@@ -100,10 +98,7 @@ pub async fn install(
     options: &EmbeddedOptions,
     progress: &Progress<'_>,
 ) -> Result<Installation, EngineError> {
-    let python = options
-        .python
-        .clone()
-        .or_else(|| from_env("MILVUS_DIFFTEST_PYTHON"));
+    let python = options.python.clone().or_else(|| from_env("MILVUS_DIFFTEST_PYTHON"));
     let cache = cache_folder(options)?;
     let digest = packages::digest(python.as_deref());
     let installation = Installation {
@@ -119,9 +114,7 @@ pub async fn install(
     // Whoever held the lock may have done the work.
     if !installation.is_complete(&digest).await {
         let python = python::probe(&python.unwrap_or_else(|| "python3".into())).await?;
-        installation
-            .build(&python, &lock, &digest, progress)
-            .await?;
+        installation.build(&python, &lock, &digest, progress).await?;
     }
     Ok(installation)
 }
@@ -181,8 +174,7 @@ impl Installation {
 
         progress(InstallStep::Environment);
         let mut venv = Command::new(&python.command);
-        venv.args(["-I", "-m", "venv"])
-            .arg(self.folder.join("venv"));
+        venv.args(["-I", "-m", "venv"]).arg(self.folder.join("venv"));
         self.run(venv, lock, &STEP_VENV, |_| ()).await?;
 
         let total = packages::pins(python.version);
@@ -210,11 +202,7 @@ impl Installation {
 
         progress(InstallStep::Verifying);
         let mut load = Command::new(self.python());
-        load.args([
-            "-I",
-            "-c",
-            "import pymilvus, milvus_lite.adapter.grpc.server",
-        ]);
+        load.args(["-I", "-c", "import pymilvus, milvus_lite.adapter.grpc.server"]);
         self.run(load, lock, &STEP_VERIFY, |_| ()).await?;
 
         let marker = self.marker();
@@ -228,20 +216,12 @@ impl Installation {
         let mut pip = Command::new(self.python());
         // Unbuffered, so that its lines can be shown as they come. Byte code is left to be compiled
         // on first use: most modules never are used.
-        pip.args([
-            "-I",
-            "-u",
-            "-m",
-            "pip",
-            "install",
-            "--no-input",
-            "--no-compile",
-        ])
-        .args(["--disable-pip-version-check", "--progress-bar=off"])
-        .arg("--only-binary=:all:")
-        // A user who has set `--user` means the system's Python, not this one.
-        .env("PIP_USER", "0")
-        .current_dir(&self.folder);
+        pip.args(["-I", "-u", "-m", "pip", "install", "--no-input", "--no-compile"])
+            .args(["--disable-pip-version-check", "--progress-bar=off"])
+            .arg("--only-binary=:all:")
+            // A user who has set `--user` means the system's Python, not this one.
+            .env("PIP_USER", "0")
+            .current_dir(&self.folder);
         pip
     }
 
@@ -254,9 +234,7 @@ impl Installation {
         step: &Step,
         on_line: impl FnMut(&str),
     ) -> Result<(), EngineError> {
-        let stdin = lock
-            .try_clone()
-            .map_err(EngineError::io("hold the lock of", &self.folder))?;
+        let stdin = lock.try_clone().map_err(EngineError::io("hold the lock of", &self.folder))?;
         tracing::debug!(folder = %self.folder.display(), "{}", step.name);
         let outcome = command::run(command, stdin.into(), on_line)
             .await
@@ -346,10 +324,7 @@ async fn lock(path: &Path, progress: &Progress<'_>) -> Result<File, EngineError>
 
 fn cache_folder(options: &EmbeddedOptions) -> Result<PathBuf, EngineError> {
     let no_folder = |reason: String| EngineError::NoCacheFolder { reason };
-    let chosen = options
-        .cache_dir
-        .clone()
-        .or_else(|| from_env("MILVUS_DIFFTEST_CACHE"));
+    let chosen = options.cache_dir.clone().or_else(|| from_env("MILVUS_DIFFTEST_CACHE"));
     let folder = match chosen {
         Some(folder) => folder,
         None => etcetera::choose_base_strategy()
@@ -362,9 +337,7 @@ fn cache_folder(options: &EmbeddedOptions) -> Result<PathBuf, EngineError> {
 }
 
 fn from_env(name: &str) -> Option<PathBuf> {
-    env::var_os(name)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 #[cfg(test)]
@@ -373,11 +346,7 @@ mod tests {
 
     #[test]
     fn steps_read_as_sentences() {
-        let step = InstallStep::Fetching {
-            package: "numpy".into(),
-            number: 3,
-            total: 22,
-        };
+        let step = InstallStep::Fetching { package: "numpy".into(), number: 3, total: 22 };
         assert_eq!(step.to_string(), "fetching package 3 of 22, numpy");
     }
 }

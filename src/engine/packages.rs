@@ -25,10 +25,7 @@ pub(super) fn digest(python: Option<&Path>) -> String {
     if let Some(python) = python {
         hash.update(python.as_os_str().as_encoded_bytes());
     }
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// How many packages the two files pin for this version of Python.
@@ -48,10 +45,7 @@ pub(super) fn pins(version: (u32, u32)) -> usize {
         .into_iter()
         .flat_map(str::lines)
         .filter(|line| line.starts_with(char::is_alphanumeric))
-        .filter(|line| {
-            line.split_once(';')
-                .is_none_or(|(_, marker)| applies(marker))
-        })
+        .filter(|line| line.split_once(';').is_none_or(|(_, marker)| applies(marker)))
         .count()
 }
 

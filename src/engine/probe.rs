@@ -20,14 +20,10 @@ pub(super) async fn until_it_answers(
     token: Option<&Secret>,
     patience: Duration,
 ) -> Result<(), String> {
-    let address: Uri = uri
-        .parse()
-        .map_err(|error| format!("it is no address ({error})"))?;
+    let address: Uri = uri.parse().map_err(|error| format!("it is no address ({error})"))?;
     let deadline = Instant::now() + patience;
     loop {
-        let left = deadline
-            .saturating_duration_since(Instant::now())
-            .min(ATTEMPT);
+        let left = deadline.saturating_duration_since(Instant::now()).min(ATTEMPT);
         let mut config = ConnectConfig::new()
             .uri(uri)
             .telemetry(TelemetryConfig::new().enabled(false))
@@ -76,10 +72,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_reason_is_the_one_a_person_needs() {
-        for (uri, reason) in [
-            ("http://127.0.0.1:1", "connecting to port 1 failed"),
-            ("http://", "it is no address"),
-        ] {
+        for (uri, reason) in
+            [("http://127.0.0.1:1", "connecting to port 1 failed"), ("http://", "it is no address")]
+        {
             let met = until_it_answers(uri, None, Duration::from_millis(300))
                 .await
                 .expect_err("nothing there");
@@ -89,9 +84,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_silent_server_is_told_from_a_missing_one() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let uri = format!("http://{}", listener.local_addr().expect("its address"));
         let met = until_it_answers(&uri, None, Duration::from_millis(300))
             .await

@@ -31,10 +31,8 @@ pub(super) struct Python {
 
 /// Checks that `command` is a Python new enough and whole.
 pub(super) async fn probe(command: &Path) -> Result<Python, EngineError> {
-    let unfit = |reason: String| EngineError::Python {
-        python: command.display().to_string(),
-        reason,
-    };
+    let unfit =
+        |reason: String| EngineError::Python { python: command.display().to_string(), reason };
     let mut version = None;
     let mut missing = Vec::new();
     let mut python = Command::new(command);
@@ -61,10 +59,7 @@ pub(super) async fn probe(command: &Path) -> Result<Python, EngineError> {
         Some(_) if !missing.is_empty() => {
             Err(unfit(format!("it has no module {}", missing.join(", "))))
         }
-        Some(version) => Ok(Python {
-            command: command.to_owned(),
-            version,
-        }),
+        Some(version) => Ok(Python { command: command.to_owned(), version }),
     }
 }
 
@@ -84,12 +79,7 @@ mod tests {
         // Written by another process: this one may be forking at the same time, and a file that any
         // process has open for writing cannot be run.
         let written = std::process::Command::new("sh")
-            .args([
-                "-c",
-                r#"printf '#!/bin/sh\n%s\n' "$1" > "$2" && chmod +x "$2""#,
-                "sh",
-                body,
-            ])
+            .args(["-c", r#"printf '#!/bin/sh\n%s\n' "$1" > "$2" && chmod +x "$2""#, "sh", body])
             .arg(&path)
             .status();
         assert!(written.expect("sh runs").success());
@@ -101,10 +91,7 @@ mod tests {
         for (body, reason) in [
             ("echo version 3.9", "it is version 3.9"),
             ("echo version 2.7", "it is version 2.7"),
-            (
-                "echo version 3.12; echo missing ensurepip",
-                "it has no module ensurepip",
-            ),
+            ("echo version 3.12; echo missing ensurepip", "it has no module ensurepip"),
             ("echo broken >&2; exit 1", "it answered: broken"),
             ("exit 3", "it does not run (exit status: 3)"),
         ] {
@@ -116,14 +103,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_missing_python_is_said_to_be_missing() {
-        let error = probe(Path::new("/nowhere/python3"))
-            .await
-            .expect_err("missing");
+        let error = probe(Path::new("/nowhere/python3")).await.expect_err("missing");
         let message = error.to_string();
-        assert!(
-            message.contains("`/nowhere/python3`: it does not run"),
-            "{message}"
-        );
+        assert!(message.contains("`/nowhere/python3`: it does not run"), "{message}");
     }
 
     #[tokio::test]

@@ -15,10 +15,7 @@ pub struct Engine(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Embedded {
-        installation: Installation,
-        process: Box<Process>,
-    },
+    Embedded { installation: Installation, process: Box<Process> },
     External(External),
 }
 
@@ -32,10 +29,7 @@ struct External {
 impl Engine {
     pub(super) async fn embedded(installation: Installation) -> Result<Self, EngineError> {
         let process = Box::new(Process::start(&installation).await?);
-        Ok(Self(Kind::Embedded {
-            installation,
-            process,
-        }))
+        Ok(Self(Kind::Embedded { installation, process }))
     }
 
     /// An engine that somebody else runs, once it answers. It is given `patience` for that, now and
@@ -49,17 +43,9 @@ impl Engine {
         patience: Duration,
     ) -> Result<Self, EngineError> {
         let uri = uri.into();
-        let uri = if uri.contains("://") {
-            uri
-        } else {
-            format!("http://{uri}")
-        };
+        let uri = if uri.contains("://") { uri } else { format!("http://{uri}") };
         let (uri, in_uri) = split_credentials(&uri);
-        let engine = External {
-            uri,
-            token: token.or(in_uri),
-            patience,
-        };
+        let engine = External { uri, token: token.or(in_uri), patience };
         engine.reach().await?;
         Ok(Self(Kind::External(engine)))
     }
@@ -105,10 +91,7 @@ impl Engine {
     /// port. An external engine is waited for until it answers.
     pub async fn restart(&mut self) -> Result<(), EngineError> {
         match &mut self.0 {
-            Kind::Embedded {
-                installation,
-                process,
-            } => {
+            Kind::Embedded { installation, process } => {
                 process.stop().await;
                 **process = Process::start(installation).await?;
                 Ok(())
@@ -135,13 +118,13 @@ impl Engine {
 
 impl External {
     async fn reach(&self) -> Result<(), EngineError> {
-        probe::until_it_answers(&self.uri, self.token.as_ref(), self.patience)
-            .await
-            .map_err(|reason| EngineError::Unreachable {
+        probe::until_it_answers(&self.uri, self.token.as_ref(), self.patience).await.map_err(
+            |reason| EngineError::Unreachable {
                 uri: self.uri.clone(),
                 waited: self.patience,
                 reason,
-            })
+            },
+        )
     }
 }
 

@@ -59,10 +59,7 @@ pub(super) fn split_credentials(uri: &str) -> (String, Option<Secret>) {
         return (uri.to_owned(), None);
     };
     match credentials_end(word) {
-        Some(end) => (
-            format!("{scheme}://{}", &word[end + 1..]),
-            Some(Secret::new(&word[..end])),
-        ),
+        Some(end) => (format!("{scheme}://{}", &word[end + 1..]), Some(Secret::new(&word[..end]))),
         None => (uri.to_owned(), None),
     }
 }
@@ -74,11 +71,7 @@ pub(super) fn split_credentials(uri: &str) -> (String, Option<Secret>) {
 fn credentials_end(word: &str) -> Option<usize> {
     let at = word.rfind('@')?;
     let authority = word.find(['/', '?', '#']).unwrap_or(word.len());
-    if word[..at].contains(':') {
-        Some(at)
-    } else {
-        word[..authority].rfind('@')
-    }
+    if word[..at].contains(':') { Some(at) } else { word[..authority].rfind('@') }
 }
 
 #[cfg(test)]
@@ -92,10 +85,7 @@ mod tests {
                 "Looking in https://user:pass@host/simple, http://plain/simple",
                 "Looking in https://***@host/simple, http://plain/simple",
             ),
-            (
-                "url 'https://token@host/x@1.0'",
-                "url 'https://***@host/x@1.0'",
-            ),
+            ("url 'https://token@host/x@1.0'", "url 'https://***@host/x@1.0'"),
             ("https://u:p/a@b@host/simple", "https://***@host/simple"),
             ("https://host/pkg@1.0", "https://host/pkg@1.0"),
             ("no url, a@b", "no url, a@b"),

@@ -1,0 +1,148 @@
+//! The one door by which cases reach the engines: write both sides, then judge each check.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::backend::{Backend, BackendError, Table};
+use crate::case::{Case, Check, Operation};
+use crate::compare::Diff;
+use crate::milvus::{Milvus, MilvusError};
+use crate::oracle::reference;
+use crate::value::{Key, Row};
+use crate::verdict::{Actual, Class, Divergence, Expected, Verdict};
+
+/// Both sides of the comparison.
+pub struct Sides<'a> {
+    /// The target.
+    pub milvus: &'a Milvus,
+    /// The reference database.
+    pub backend: &'a mut dyn Backend,
+    /// How long the target may think about one query before it counts as hung.
+    pub query_deadline: Duration,
+}
+
+/// Why a case could not be judged: nothing that can be blamed on an answer of the target.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// The target is gone. Whether that is a crash is for whoever runs the engine to say.
+    #[error(transparent)]
+    Target(#[from] MilvusError),
+    /// The reference database failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The references disagree.
+    #[error("the references disagree: {0}")]
+    Conflict(Conflict),
+}
+
+/// A disagreement of the references: a defect of this tool.
+#[derive(Debug, Clone)]
+pub struct Conflict {
+    /// The check on which they disagree; `None` for the stored rows.
+    pub check: Option<Check>,
+    /// What each says.
+    pub text: String,
+}
+
+impl std::fmt::Display for Conflict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// A case whose writes were done on both sides, ready for its checks.
+pub struct Applied<'a, 's> {
+    pub(crate) sides: &'a mut Sides<'s>,
+    pub(crate) table: Table,
+    /// The model's rows.
+    pub(crate) rows: BTreeMap<Key, Row>,
+    refused: Option<Divergence>,
+}
+
+/// Creates a collection of that name on both sides and runs the case's operations.
+///
+/// The name must be new to the process: the SDK caches schemas by name. A write that the target
+/// refuses is not an error here; every check then has that as its verdict.
+pub async fn apply<'a, 's>(
+    case: &Case,
+    collection: &str,
+    sides: &'a mut Sides<'s>,
+) -> Result<Applied<'a, 's>, ApplyError> {
+    let table = Table::new(collection, case.schema.clone());
+    let rows = case.rows();
+    sides.backend.create_table(&table).await?;
+    for operation in &case.operations {
+        match operation {
+            Operation::Insert(rows) | Operation::Upsert(rows) => {
+                sides.backend.upsert(&table, rows).await?;
+            }
+            Operation::Delete(keys) => sides.backend.delete(&table, keys).await?,
+            Operation::Flush => {}
+        }
+    }
+    let stored = sides.backend.scan(&table).await?;
+    let expected = rows.iter().map(|(key, row)| (key.clone(), row)).collect();
+    let diff = Diff::rows(&case.schema, &expected, &stored);
+    if !diff.is_empty() {
+        let text = format!("{} does not hold what was written: {diff}", sides.backend.name());
+        return Err(ApplyError::Conflict(Conflict { check: None, text }));
+    }
+    let refused = match write(case, collection, sides.milvus).await {
+        Ok(()) => None,
+        Err(error) => Some(refusal(error)?),
+    };
+    Ok(Applied { sides, table, rows, refused })
+}
+
+async fn write(case: &Case, collection: &str, milvus: &Milvus) -> Result<(), MilvusError> {
+    milvus.create(collection, &case.schema).await?;
+    for operation in &case.operations {
+        match operation {
+            Operation::Insert(rows) => milvus.insert(collection, rows).await?,
+            Operation::Upsert(rows) => milvus.upsert(collection, rows).await?,
+            Operation::Delete(keys) => milvus.delete(collection, &case.schema, keys).await?,
+            Operation::Flush => milvus.flush(collection).await?,
+        }
+    }
+    Ok(())
+}
+
+/// A refused or unanswered write as a divergence; an error if the target is gone.
+fn refusal(error: MilvusError) -> Result<Divergence, ApplyError> {
+    let class = match &error {
+        MilvusError::Rejected { .. } => Class::WronglyRejected,
+        MilvusError::Deadline { .. } => Class::Hang,
+        _ => return Err(error.into()),
+    };
+    let actual = Actual::Error(error.to_string());
+    Ok(Divergence { class, expected: Expected::Accepted, actual })
+}
+
+impl Applied<'_, '_> {
+    /// Judges one check.
+    pub async fn judge(&mut self, check: &Check) -> Result<Verdict, ApplyError> {
+        match &self.refused {
+            Some(refused) => Ok(Verdict::Divergence(Box::new(refused.clone()))),
+            None => reference::judge(self, check).await,
+        }
+    }
+
+    /// Whether a write was refused, which settles every check.
+    pub fn is_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
+    /// The SQL of the reference for a check.
+    pub fn sql(&self, check: &Check) -> Option<String> {
+        self.sides.backend.explain(&self.table, check.filter()?).ok()
+    }
+
+    /// Drops the collection on both sides. What the target says to that is no verdict.
+    pub async fn close(self) -> Result<(), BackendError> {
+        if let Err(error) = self.sides.milvus.drop_collection(&self.table.name).await {
+            tracing::debug!(collection = self.table.name, %error, "could not drop the collection");
+        }
+        self.sides.backend.drop_table(&self.table).await
+    }
+}

@@ -1,0 +1,166 @@
+//! Values on their way into DuckDB and out of it. The types decide, never the values: DuckDB would
+//! store a string in an integer column if it looks like one.
+
+use duckdb::types::Value as Duck;
+use serde_json::{Map, Value as Json};
+
+use crate::backend::BackendError;
+use crate::schema::{DataType, Field, Scalar, Schema};
+use crate::value::{Key, META, Row, Value};
+
+/// The SQL type of a field's column.
+pub(super) fn column_type(data_type: DataType) -> String {
+    match data_type {
+        DataType::Scalar(scalar) => scalar_type(scalar).to_owned(),
+        DataType::Json => "JSON".to_owned(),
+        DataType::Array(element) => format!("{}[]", scalar_type(element)),
+        DataType::FloatVector { .. } => "FLOAT[]".to_owned(),
+    }
+}
+
+fn scalar_type(scalar: Scalar) -> &'static str {
+    match scalar {
+        Scalar::Bool => "BOOLEAN",
+        Scalar::Int8 => "TINYINT",
+        Scalar::Int16 => "SMALLINT",
+        Scalar::Int32 => "INTEGER",
+        Scalar::Int64 => "BIGINT",
+        Scalar::Float => "FLOAT",
+        Scalar::Double => "DOUBLE",
+        Scalar::VarChar => "VARCHAR",
+    }
+}
+
+/// A row's key, and its values in the order of the columns.
+pub(super) fn encode_row(schema: &Schema, row: &Row) -> Result<(Key, Vec<Duck>), BackendError> {
+    let wrong = |field: &str, expected: String, found: String| {
+        Err(BackendError::Value { field: field.to_owned(), expected, found: shortened(&found) })
+    };
+    if let Some(name) = row.fields.keys().find(|name| schema.field(name).is_none()) {
+        return wrong(name, "not in the schema".to_owned(), row.get(name).to_string());
+    }
+    if !schema.dynamic && !row.dynamic.is_empty() {
+        let dynamic = Json::Object(row.dynamic.clone()).to_string();
+        return wrong(META, "not in the schema".to_owned(), dynamic);
+    }
+    let mut columns = Vec::with_capacity(schema.fields.len() + 1);
+    for field in &schema.fields {
+        let value = row.get(&field.name);
+        match encode(field.data_type, value) {
+            Some(Duck::Null) if !field.nullable => {
+                return wrong(&field.name, "required".to_owned(), "null".to_owned());
+            }
+            Some(encoded) => columns.push(encoded),
+            None => return wrong(&field.name, field.data_type.to_string(), value.to_string()),
+        }
+    }
+    if schema.dynamic {
+        columns.push(Duck::Text(Json::Object(row.dynamic.clone()).to_string()));
+    }
+    match row.key(schema) {
+        Some(key) => Ok((key, columns)),
+        None => wrong(&schema.primary().name, "the key".to_owned(), "null".to_owned()),
+    }
+}
+
+fn encode(data_type: DataType, value: &Value) -> Option<Duck> {
+    match (data_type, value) {
+        (_, Value::Null) => Some(Duck::Null),
+        (DataType::Scalar(scalar), value) => encode_scalar(scalar, value),
+        (DataType::Json, Value::Json(json)) => Some(Duck::Text(json.to_string())),
+        (DataType::Array(element), Value::Array(items)) => {
+            let items = items.iter().map(|item| encode_scalar(element, item));
+            items.collect::<Option<_>>().map(Duck::List)
+        }
+        (DataType::FloatVector { dim }, Value::Vector(items))
+            if items.len() == usize::from(dim) =>
+        {
+            Some(Duck::List(items.iter().copied().map(Duck::Float).collect()))
+        }
+        _ => None,
+    }
+}
+
+fn encode_scalar(scalar: Scalar, value: &Value) -> Option<Duck> {
+    match (scalar, value) {
+        (Scalar::Bool, Value::Bool(b)) => Some(Duck::Boolean(*b)),
+        (Scalar::Int8, Value::Int(i)) => i8::try_from(*i).ok().map(Duck::TinyInt),
+        (Scalar::Int16, Value::Int(i)) => i16::try_from(*i).ok().map(Duck::SmallInt),
+        (Scalar::Int32, Value::Int(i)) => i32::try_from(*i).ok().map(Duck::Int),
+        (Scalar::Int64, Value::Int(i)) => Some(Duck::BigInt(*i)),
+        (Scalar::Float, Value::Float(x)) => Some(Duck::Float(*x)),
+        (Scalar::Double, Value::Double(x)) => Some(Duck::Double(*x)),
+        (Scalar::VarChar, Value::Text(s)) => Some(Duck::Text(s.clone())),
+        _ => None,
+    }
+}
+
+/// A column's value as the field's.
+pub(super) fn decode(field: &Field, value: Duck) -> Result<Value, BackendError> {
+    let decoded = match (field.data_type, &value) {
+        (_, Duck::Null) => Some(Value::Null),
+        (DataType::Scalar(scalar), value) => decode_scalar(scalar, value),
+        (DataType::Json, Duck::Text(json)) => serde_json::from_str(json).ok().map(Value::Json),
+        (DataType::Array(element), Duck::List(items)) => {
+            let items = items.iter().map(|item| decode_scalar(element, item));
+            items.collect::<Option<_>>().map(Value::Array)
+        }
+        (DataType::FloatVector { .. }, Duck::List(items)) => {
+            let items = items.iter().map(|item| match item {
+                Duck::Float(x) => Some(*x),
+                _ => None,
+            });
+            items.collect::<Option<_>>().map(Value::Vector)
+        }
+        _ => None,
+    };
+    decoded.ok_or_else(|| BackendError::Value {
+        field: field.name.clone(),
+        expected: field.data_type.to_string(),
+        found: shortened(&format!("{value:?}")),
+    })
+}
+
+fn decode_scalar(scalar: Scalar, value: &Duck) -> Option<Value> {
+    match (scalar, value) {
+        (Scalar::Bool, Duck::Boolean(b)) => Some(Value::Bool(*b)),
+        (Scalar::Int8, Duck::TinyInt(i)) => Some(Value::Int((*i).into())),
+        (Scalar::Int16, Duck::SmallInt(i)) => Some(Value::Int((*i).into())),
+        (Scalar::Int32, Duck::Int(i)) => Some(Value::Int((*i).into())),
+        (Scalar::Int64, Duck::BigInt(i)) => Some(Value::Int(*i)),
+        (Scalar::Float, Duck::Float(x)) => Some(Value::Float(*x)),
+        (Scalar::Double, Duck::Double(x)) => Some(Value::Double(*x)),
+        (Scalar::VarChar, Duck::Text(s)) => Some(Value::Text(s.clone())),
+        _ => None,
+    }
+}
+
+/// The dynamic field's column.
+pub(super) fn decode_dynamic(value: Duck) -> Result<Map<String, Json>, BackendError> {
+    let object = match &value {
+        Duck::Text(json) => serde_json::from_str(json).ok(),
+        _ => None,
+    };
+    object.ok_or_else(|| BackendError::Value {
+        field: META.to_owned(),
+        expected: "a JSON object".to_owned(),
+        found: shortened(&format!("{value:?}")),
+    })
+}
+
+/// The key's column.
+pub(super) fn decode_key(field: &Field, value: Duck) -> Result<Key, BackendError> {
+    match value {
+        Duck::BigInt(i) => Ok(Key::Int(i)),
+        Duck::Text(s) => Ok(Key::Text(s)),
+        other => Err(BackendError::Value {
+            field: field.name.clone(),
+            expected: field.data_type.to_string(),
+            found: shortened(&format!("{other:?}")),
+        }),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(80).collect()
+}

@@ -1,0 +1,90 @@
+//! Reference databases: the same rows and the same filters, answered by somebody else's engine.
+//!
+//! A [`Backend`] keeps one table per collection. Filters reach it as trees and leave as SQL that
+//! [`sql`] writes for the database's [`SqlDialect`](sql::SqlDialect), with the meaning that
+//! [`Semantics::canonical`](crate::filter::Semantics::canonical) describes. That lowering shares
+//! nothing with the evaluator but name resolution, so that each is a check of the other.
+//!
+//! ```
+//! use milvus_difftest::backend::{Backend, DuckDb, Table};
+//! use milvus_difftest::filter::parse;
+//! use milvus_difftest::schema::{DataType, Field, Scalar, Schema};
+//! use milvus_difftest::value::{Key, Row};
+//! use serde_json::json;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let id = Field::new("id", DataType::Scalar(Scalar::Int64)).primary();
+//! let n = Field::new("n", DataType::Scalar(Scalar::Int8)).nullable();
+//! let table = Table::new("items", Schema { fields: vec![id, n], dynamic: false });
+//! let five = Row::from_json(&table.schema, &json!({"id": 1, "n": 5}))?;
+//! let null = Row::from_json(&table.schema, &json!({"id": 2, "n": null}))?;
+//!
+//! let mut backend = DuckDb::in_memory()?;
+//! backend.create_table(&table).await?;
+//! backend.upsert(&table, &[five, null]).await?;
+//! assert_eq!(backend.query(&table, &parse("not (n > 7)")?).await?, [Key::Int(1)]);
+//! # Ok(())
+//! # }
+//! ```
+
+mod duckdb;
+mod error;
+pub mod sql;
+#[cfg(test)]
+mod tests;
+
+use futures::future::BoxFuture;
+
+pub use self::duckdb::{DuckDb, DuckDbDialect};
+pub use self::error::BackendError;
+use crate::filter::Expr;
+use crate::schema::Schema;
+use crate::value::{Key, Row};
+
+/// A collection's counterpart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// The name. Databases may fold its case, so that names must differ by more.
+    pub name: String,
+    /// The collection's schema.
+    pub schema: Schema,
+}
+
+impl Table {
+    /// A table of that name for collections of that schema.
+    pub fn new(name: impl Into<String>, schema: Schema) -> Table {
+        Table { name: name.into(), schema }
+    }
+}
+
+/// What every operation of a backend returns.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, BackendError>>;
+
+/// A reference database.
+pub trait Backend: Send {
+    /// The database and its version, as it tells them itself: `DuckDB v2.0.0`.
+    fn name(&self) -> String;
+
+    /// Creates an empty table. One of that name must not exist.
+    fn create_table<'a>(&'a mut self, table: &'a Table) -> Answer<'a, ()>;
+
+    /// Inserts rows, replacing those that have the same keys; all of them or, on an error, none.
+    /// When a key occurs twice the last row counts.
+    fn upsert<'a>(&'a mut self, table: &'a Table, rows: &'a [Row]) -> Answer<'a, ()>;
+
+    /// Deletes rows by key; keys that no row has are ignored.
+    fn delete<'a>(&'a mut self, table: &'a Table, keys: &'a [Key]) -> Answer<'a, ()>;
+
+    /// The keys of the rows on which `filter` is true, sorted.
+    fn query<'a>(&'a mut self, table: &'a Table, filter: &'a Expr) -> Answer<'a, Vec<Key>>;
+
+    /// Every row with every value, to the bit, sorted by key.
+    fn scan<'a>(&'a mut self, table: &'a Table) -> Answer<'a, Vec<Row>>;
+
+    /// The SQL that [`Backend::query`] would run: it stands for itself, without parameters.
+    fn explain(&self, table: &Table, filter: &Expr) -> Result<String, BackendError>;
+
+    /// Drops a table; fine if there is none.
+    fn drop_table<'a>(&'a mut self, table: &'a Table) -> Answer<'a, ()>;
+}

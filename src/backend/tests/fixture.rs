@@ -1,0 +1,245 @@
+//! One table, and rows of values at the edges of their types.
+
+use serde_json::{Value as Json, json};
+
+use crate::backend::{Backend, DuckDb, Table};
+use crate::filter::{Expr, Semantics, Truth, evaluate};
+use crate::schema::{DataType, Field, Scalar, Schema};
+use crate::value::{Key, META, Row};
+
+/// Every type, nullable, and again required where the SQL differs; names that differ by case only.
+pub(super) fn table() -> Table {
+    let nullable = |name: &str, data_type| Field::new(name, data_type).nullable();
+    let scalar = |name: &str, scalar| nullable(name, DataType::Scalar(scalar));
+    let array = |name: &str, scalar| nullable(name, DataType::Array(scalar));
+    let fields = vec![
+        Field::new("id", DataType::Scalar(Scalar::Int64)).primary(),
+        Field::new("v", DataType::FloatVector { dim: 2 }),
+        scalar("b", Scalar::Bool),
+        scalar("i8", Scalar::Int8),
+        scalar("i16", Scalar::Int16),
+        scalar("i32", Scalar::Int32),
+        scalar("i64", Scalar::Int64),
+        scalar("f", Scalar::Float),
+        scalar("d", Scalar::Double),
+        scalar("s", Scalar::VarChar),
+        scalar("S", Scalar::VarChar),
+        array("ab", Scalar::Bool),
+        array("a8", Scalar::Int8),
+        array("ai", Scalar::Int64),
+        array("af", Scalar::Float),
+        array("ad", Scalar::Double),
+        array("at", Scalar::VarChar),
+        nullable("j", DataType::Json),
+        Field::new("r", DataType::Json),
+        // DuckDB would bind it to a lambda's parameter.
+        Field::new("e", DataType::Scalar(Scalar::Int64)),
+    ];
+    Table::new("fixture", Schema { fields, dynamic: true })
+}
+
+/// The values of a field that the rows take in turn. The lengths share few factors, so that the
+/// fields' values meet in many combinations.
+pub(super) fn pool(field: &str) -> Vec<Json> {
+    let strings = || {
+        json!([
+            null,
+            "",
+            "a",
+            "abc",
+            "a_c",
+            "a%c",
+            "a\\b",
+            "it's",
+            "say \"hi\"",
+            "Z",
+            "é",
+            "e\u{301}",
+            "日本",
+            "👩‍👩‍👧",
+            "A",
+            "a\nb",
+            "a\u{a0}b",
+            "$$x$$",
+            "nul\u{0}",
+            "--",
+            "%",
+            "_",
+            "\\"
+        ])
+    };
+    let kinds = || {
+        json!([
+            1, 1.0, 1.5, 0, 0.1, 0.5, -1, 2, 9007199254740992_i64, 9007199254740993_i64,
+            9007199254740994_i64, 9007199254740992.0, 9007199254740994.0, i64::MAX, i64::MIN,
+            u64::MAX, 9223372036854775808_u64, 1.8446744073709552e19, 9.223372036854776e18,
+            1e300, -1e300, 5e-324, -0.0, true, false, null, "", "1", "a", "a\\b", "it's", "true",
+            "日本", "null", "[1]", "nul\u{0}", [], {}, [1, "a"], {"x": 5}, {"x": null, "y": 1}
+        ])
+    };
+    let lists = || {
+        json!([
+            [], [1], [1, "a", null, true, [1], {"x": 1}], [1.0, 2.5], ["a", "it's"], "a", null,
+            [9007199254740993_i64], [9007199254740992.0, u64::MAX], [false], {"1": 1}, ["1", ""]
+        ])
+    };
+    let pick = |pool: &Json, i: usize| pool[i % pool.as_array().map_or(1, Vec::len)].clone();
+    let values = match field {
+        "v" => json!([[0.1, -0.0], [1e-45, 3.4028235e38], [0.0, 16777216.0]]),
+        "b" => json!([null, true, false, true, false]),
+        "i8" => json!([null, -128, 127, -7, 7, 0, 1, -1]),
+        "i16" => json!([null, -32768, 32767, 300, 0, 1]),
+        "i32" => json!([null, i32::MIN, i32::MAX, 16777216, 16777217, 0, 1, -16777217, 5]),
+        "i64" => json!([
+            null,
+            i64::MIN + 1,
+            i64::MAX,
+            9007199254740992_i64,
+            9007199254740993_i64,
+            16777217,
+            -9007199254740993_i64,
+            0,
+            1,
+            -7,
+            i64::MIN,
+            16777216
+        ]),
+        "f" => json!([
+            null,
+            0.1,
+            0.3,
+            16777216.0,
+            0.0,
+            -0.0,
+            3.0,
+            1e-45,
+            3.4028235e38,
+            -1.5,
+            0.5,
+            1e9,
+            16777218.0,
+            0.2
+        ]),
+        "d" => json!([
+            null,
+            0.1,
+            0.30000000000000004,
+            9007199254740992.0,
+            0.0,
+            -0.0,
+            5e-324,
+            f64::MAX,
+            -1.5,
+            0.5,
+            16777216.0,
+            9007199254740994.0,
+            0.10000000149011612,
+            1.0,
+            9.223372036854776e18
+        ]),
+        "s" | "S" => strings(),
+        "ab" => json!([null, [], [true], [false, true], [false]]),
+        "a8" => json!([null, [], [1], [127, -128], [44, 1, 2]]),
+        "ai" => json!([
+            null,
+            [],
+            [1],
+            [1, 2],
+            [2, 1, 1],
+            [9007199254740993_i64],
+            [i64::MAX, i64::MIN],
+            [7, 3]
+        ]),
+        "af" => json!([null, [], [0.1], [0.5, 1.0], [16777216.0, 0.0], [-0.0], [1.0]]),
+        "ad" => json!([null, [], [0.1, 0.5], [0.0], [9007199254740992.0], [-0.0, 1e300]]),
+        "at" => json!([
+            null,
+            [],
+            ["a"],
+            ["", "a"],
+            ["abc", "it's"],
+            ["日本", "a\\b", "a_c"],
+            ["\"", "nul\u{0}"]
+        ]),
+        "j" | "r" => (0..60)
+            .map(|i| {
+                let nested = json!({"x": pick(&kinds(), i * 3 + 1), "1": "one"});
+                match i % 8 {
+                    7 if field == "j" => Json::Null,
+                    6 => json!({}),
+                    5 => json!({"o": nested, "a/b": [1]}),
+                    4 => json!({"l": pick(&lists(), i), "k": pick(&kinds(), i)}),
+                    _ => json!({"k": pick(&kinds(), i), "o": nested, "l": pick(&lists(), i)}),
+                }
+            })
+            .collect(),
+        META => kinds(),
+        _ => json!([0, 1]),
+    };
+    values.as_array().cloned().unwrap_or_default()
+}
+
+/// The rows, in the order of their keys.
+pub(super) fn rows() -> Vec<Row> {
+    let schema = table().schema;
+    let pools: Vec<_> = schema.fields.iter().map(|field| (field, pool(&field.name))).collect();
+    let dynamic = pool(META);
+    (0..120)
+        .map(|id: usize| {
+            let mut row = json!({"id": id});
+            for (shift, (field, pool)) in pools.iter().enumerate().skip(1) {
+                row[&field.name] = pool[(id + id / pool.len() * shift) % pool.len()].clone();
+            }
+            if id % 4 != 3 {
+                row[META] = json!({"dyn": dynamic[id % dynamic.len()]});
+            }
+            Row::from_json(&schema, &row).unwrap()
+        })
+        .collect()
+}
+
+/// A database that holds the rows.
+pub(super) async fn filled() -> (DuckDb, Table, Vec<Row>) {
+    let (table, rows) = (table(), rows());
+    let mut backend = DuckDb::in_memory().unwrap();
+    backend.create_table(&table).await.unwrap();
+    backend.upsert(&table, &rows).await.unwrap();
+    (backend, table, rows)
+}
+
+/// Asserts that the database and the model find the same rows. Returns how many filters that
+/// compared: none if the model leaves the filter undefined on some row.
+pub(super) async fn agree(
+    backend: &mut DuckDb,
+    table: &Table,
+    rows: &[Row],
+    filter: &Expr,
+) -> usize {
+    let mut expected: Vec<Key> = Vec::new();
+    for row in rows {
+        match evaluate(filter, &table.schema, row, &Semantics::canonical()) {
+            Ok(Truth::True) => expected.extend(row.key(&table.schema)),
+            Ok(_) => {}
+            Err(_) => return 0,
+        }
+    }
+    let sql = backend.explain(table, filter).unwrap_or_else(|error| panic!("{filter}: {error}"));
+    let found = backend.query(table, filter).await;
+    let found = found.unwrap_or_else(|error| panic!("{filter}: {error}"));
+    let differing: Vec<_> = rows
+        .iter()
+        .filter(|row| {
+            let key = row.key(&table.schema);
+            key.as_ref().is_some_and(|key| expected.contains(key) != found.contains(key))
+        })
+        .map(|row| row.to_json().to_string())
+        .collect();
+    assert!(
+        differing.is_empty() && found.len() == expected.len(),
+        "{filter}\n{sql}\n{} rows by the model, {} by the database; they differ on\n{}",
+        expected.len(),
+        found.len(),
+        differing.join("\n")
+    );
+    1
+}

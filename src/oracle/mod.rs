@@ -1,0 +1,4 @@
+//! From observations to a verdict: one file an oracle. Each says when it applies, and when it must
+//! say "inconclusive".
+
+pub(crate) mod reference;

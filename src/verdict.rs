@@ -1,0 +1,159 @@
+//! The vocabulary of judgement: verdicts and the classes of divergence.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::compare::Diff;
+use crate::value::Key;
+
+/// What came of one check.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// The target answered as the references do.
+    Pass {
+        /// How many rows matched.
+        matched: usize,
+    },
+    /// The target answered differently, twice.
+    Divergence(Box<Divergence>),
+    /// The check proves nothing, and why.
+    Inconclusive(String),
+    /// The engine's dialect lacks what the check is about.
+    Unsupported(String),
+}
+
+/// The kinds of divergence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Class {
+    /// Rows that match were not returned.
+    MissingRows,
+    /// Rows that do not match were returned, or rows were returned twice.
+    ExtraRows,
+    /// A value came back other than it was written.
+    WrongValue,
+    /// `count(*)` is off.
+    WrongCount,
+    /// A valid filter or write was refused.
+    WronglyRejected,
+    /// An invalid filter was accepted.
+    WronglyAccepted,
+    /// The engine died.
+    Crash,
+    /// The engine did not answer in time.
+    Hang,
+    /// Two ways of asking the same engine disagree.
+    SelfInconsistent,
+    /// The references disagree with each other: a defect of this tool, never blamed on Milvus.
+    ReferenceConflict,
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// A difference between the target and the references.
+#[derive(Debug, Clone)]
+pub struct Divergence {
+    /// Its kind.
+    pub class: Class,
+    /// What the references agree on.
+    pub expected: Expected,
+    /// What the target did.
+    pub actual: Actual,
+}
+
+/// What the references agree on.
+#[derive(Debug, Clone)]
+pub enum Expected {
+    /// These rows match.
+    Rows(Vec<Key>),
+    /// So many rows match.
+    Count(u64),
+    /// The write is accepted.
+    Accepted,
+}
+
+/// What the target did.
+#[derive(Debug, Clone)]
+pub enum Actual {
+    /// It answered with other rows or values.
+    Differs {
+        /// The keys in its answer, in its order.
+        keys: Vec<Key>,
+        /// How they differ.
+        diff: Diff,
+    },
+    /// It counted so many.
+    Count(u64),
+    /// It answered with an error.
+    Error(String),
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Expected::Rows(keys) => write_keys(f, keys),
+            Expected::Count(count) => write!(f, "count(*) = {count}"),
+            Expected::Accepted => f.write_str("accepted"),
+        }
+    }
+}
+
+impl fmt::Display for Actual {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Actual::Differs { keys, diff } => {
+                write_keys(f, keys)?;
+                write!(f, " ({diff})")
+            }
+            Actual::Count(count) => write!(f, "count(*) = {count}"),
+            Actual::Error(error) => f.write_str(error),
+        }
+    }
+}
+
+fn write_keys(f: &mut fmt::Formatter<'_>, keys: &[Key]) -> fmt::Result {
+    const SHOWN: usize = 10;
+    match keys {
+        [] => f.write_str("no row"),
+        keys => {
+            let shown: Vec<String> = keys.iter().take(SHOWN).map(Key::to_string).collect();
+            let more = if keys.len() > SHOWN { ", …" } else { "" };
+            let rows = if keys.len() == 1 { "row" } else { "rows" };
+            write!(f, "{rows} {}{more}", shown.join(", "))
+        }
+    }
+}
+
+/// How often each verdict was given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Checks that passed.
+    pub pass: u64,
+    /// Checks that diverged.
+    pub divergence: u64,
+    /// Checks that proved nothing.
+    pub inconclusive: u64,
+    /// Checks that the dialect rules out.
+    pub unsupported: u64,
+}
+
+impl Tally {
+    /// Counts one verdict.
+    pub fn add(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Pass { .. } => self.pass += 1,
+            Verdict::Divergence(_) => self.divergence += 1,
+            Verdict::Inconclusive(_) => self.inconclusive += 1,
+            Verdict::Unsupported(_) => self.unsupported += 1,
+        }
+    }
+
+    /// All checks.
+    pub fn total(&self) -> u64 {
+        self.pass + self.divergence + self.inconclusive + self.unsupported
+    }
+}
