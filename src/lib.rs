@@ -11,5 +11,7 @@ pub mod generate;
 pub mod milvus;
 mod oracle;
 pub mod schema;
+pub mod shrink;
+pub mod triage;
 pub mod value;
 pub mod verdict;

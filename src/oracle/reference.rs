@@ -129,6 +129,8 @@ fn failure(error: MilvusError, expected: Expected) -> Result<Divergence, ApplyEr
     let class = match &error {
         MilvusError::Rejected { .. } => Class::WronglyRejected,
         MilvusError::Deadline { .. } => Class::Hang,
+        // The server answered, with something that is not this collection's rows.
+        MilvusError::Malformed { .. } => Class::WrongValue,
         _ => return Err(error.into()),
     };
     Ok(Divergence { class, expected, actual: Actual::Error(error.to_string()) })

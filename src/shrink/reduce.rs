@@ -1,0 +1,120 @@
+//! The reducer: rounds of one-step reductions until none diverges any more.
+
+use std::time::{Duration, Instant};
+
+use super::size::size;
+use super::{filter, rows};
+use crate::case::{Case, Check};
+
+/// Asks whether cases still diverge in the way that is being shrunk.
+pub trait Probe {
+    /// What stops the shrinking: the engine is gone for good.
+    type Error;
+
+    /// The first of these cases that still diverges in the same class, and how many were asked.
+    /// The cases are ordered by size, so that the first is the smallest.
+    fn first_diverging(
+        &mut self,
+        cases: &[Case],
+        until: Instant,
+    ) -> impl Future<Output = Result<(Option<usize>, usize), Self::Error>> + Send;
+}
+
+/// How much shrinking may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    /// Cases judged.
+    pub evaluations: usize,
+    /// Wall-clock time.
+    pub time: Duration,
+}
+
+/// A shrunk case.
+#[derive(Debug, Clone)]
+pub struct Shrunk {
+    /// The smallest case found.
+    pub case: Case,
+    /// How many cases were judged on the way.
+    pub evaluations: usize,
+    /// Whether no single step makes it smaller; else the budget ended first.
+    pub minimal: bool,
+}
+
+/// Shrinks a case with one check that diverges.
+pub async fn shrink<P: Probe>(
+    case: Case,
+    budget: Budget,
+    probe: &mut P,
+) -> Result<Shrunk, P::Error> {
+    let until = Instant::now() + budget.time;
+    let mut shrunk = Shrunk { case, evaluations: 0, minimal: false };
+    'rounds: loop {
+        for stage in STAGES {
+            let mut smaller = valid_candidates(&shrunk.case, stage);
+            let left = budget.evaluations.saturating_sub(shrunk.evaluations);
+            if left == 0 || Instant::now() >= until {
+                return Ok(shrunk);
+            }
+            let cut = smaller.len() > left;
+            smaller.truncate(left);
+            let (found, asked) = probe.first_diverging(&smaller, until).await?;
+            shrunk.evaluations += asked;
+            if let Some(index) = found {
+                shrunk.case = smaller.swap_remove(index);
+                continue 'rounds;
+            }
+            if cut || asked < smaller.len() {
+                return Ok(shrunk);
+            }
+        }
+        shrunk.minimal = true;
+        return Ok(shrunk);
+    }
+}
+
+type Stage = fn(&Case) -> Vec<Case>;
+
+/// Cheapest first: filters are asked on the collection that is there, data needs a new one. A
+/// round begins again at the first stage after every success, so that the result is a fixpoint of
+/// all of them.
+const STAGES: [Stage; 4] =
+    [smaller_filters, rows::fewer_rows, rows::fewer_fields, rows::plainer_values];
+
+/// Every valid one-step reduction of a case, smallest first.
+///
+/// ```
+/// use milvus_difftest::generate::case;
+/// use milvus_difftest::milvus::Dialect;
+/// use milvus_difftest::shrink::{candidates, size};
+/// let case = case(1, 0, &Dialect::everything());
+/// assert!(candidates(&case).iter().all(|smaller| size(smaller) < size(&case)));
+/// ```
+pub fn candidates(case: &Case) -> Vec<Case> {
+    STAGES.into_iter().flat_map(|stage| valid_candidates(case, stage)).collect()
+}
+
+fn valid_candidates(case: &Case, stage: Stage) -> Vec<Case> {
+    let before = size(case);
+    let mut all = stage(case);
+    all.retain(|smaller| size(smaller) < before && smaller.validate().is_ok());
+    all.sort_by_cached_key(size);
+    all.dedup();
+    all
+}
+
+fn smaller_filters(case: &Case) -> Vec<Case> {
+    let mut all = Vec::new();
+    for (i, check) in case.checks.iter().enumerate() {
+        let mut replace = |check: Check| {
+            let mut smaller = case.clone();
+            smaller.checks[i] = check;
+            all.push(smaller);
+        };
+        if let Some(filter) = check.filter() {
+            // Where every row shows it, no filter is needed.
+            replace(Check::Entities);
+            filter::filters(filter).into_iter().for_each(|f| replace(check.with_filter(f)));
+        }
+    }
+    all
+}

@@ -1,0 +1,209 @@
+//! Smaller data: fewer operations, rows, fields, and plainer values.
+
+use std::collections::BTreeSet;
+
+use super::value;
+use crate::case::{Case, Operation};
+use crate::schema::DataType;
+use crate::value::{META, Row, Value};
+
+/// Fewer operations, or fewer rows in them. Large parts go first.
+pub(super) fn fewer_rows(case: &Case) -> Vec<Case> {
+    let mut all = Vec::new();
+    let with = |operations: Vec<Operation>| Case { operations, ..case.clone() };
+    for i in 0..case.operations.len() {
+        let mut operations = case.operations.clone();
+        operations.remove(i);
+        all.push(with(operations));
+    }
+    // What stays at the end, written at once.
+    if case.operations.len() > 1 {
+        all.push(with(vec![Operation::Insert(case.rows().into_values().collect())]));
+    }
+    for (i, operation) in case.operations.iter().enumerate() {
+        let mut replace = |operation: Operation| {
+            let mut operations = case.operations.clone();
+            operations[i] = operation;
+            all.push(with(operations));
+        };
+        match operation {
+            Operation::Insert(rows) => {
+                parts(rows).into_iter().for_each(|rows| replace(Operation::Insert(rows)));
+            }
+            Operation::Upsert(rows) => {
+                replace(Operation::Insert(rows.clone()));
+                parts(rows).into_iter().for_each(|rows| replace(Operation::Upsert(rows)));
+            }
+            Operation::Delete(keys) => {
+                parts(keys).into_iter().for_each(|keys| replace(Operation::Delete(keys)));
+            }
+            Operation::Flush => {}
+        }
+    }
+    all
+}
+
+/// What is left of a list when a half, a quarter, … or one element is taken away.
+fn parts<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
+    let mut all = Vec::new();
+    if items.len() < 2 {
+        return all;
+    }
+    let mut chunk = items.len().div_ceil(2);
+    loop {
+        for start in (0..items.len()).step_by(chunk) {
+            let end = (start + chunk).min(items.len());
+            all.push([&items[..start], &items[end..]].concat());
+        }
+        if chunk == 1 {
+            return all;
+        }
+        chunk = chunk.div_ceil(2);
+    }
+}
+
+/// Fewer fields: all that the filters do not use, or one of them; no dynamic field; not nullable.
+pub(super) fn fewer_fields(case: &Case) -> Vec<Case> {
+    let mut used = BTreeSet::new();
+    let mut uses_dynamic = false;
+    for filter in case.checks.iter().filter_map(|check| check.filter()) {
+        filter.for_each_path(&mut |path| {
+            uses_dynamic |= case.schema.field(&path.root).is_none();
+            used.insert(path.root.clone());
+        });
+    }
+    let idle = |name: &str| !used.contains(name);
+    let removable: Vec<String> = case
+        .schema
+        .payload()
+        .filter(|field| idle(&field.name))
+        .map(|field| field.name.clone())
+        .collect();
+    let mut all = Vec::new();
+    if removable.len() > 1 {
+        all.push(without_fields(case, &removable));
+    }
+    all.extend(removable.iter().map(|name| without_fields(case, std::slice::from_ref(name))));
+    if case.schema.dynamic && !uses_dynamic {
+        all.push(without_fields(case, &[META.to_owned()]));
+    }
+    for (i, field) in case.schema.fields.iter().enumerate().filter(|(_, field)| field.nullable) {
+        let rows = case.operations.iter().flat_map(written);
+        if !rows.into_iter().any(|row| *row.get(&field.name) == Value::Null) {
+            let mut required = case.clone();
+            required.schema.fields[i].nullable = false;
+            all.push(required);
+        }
+    }
+    all
+}
+
+fn written(operation: &Operation) -> &[Row] {
+    match operation {
+        Operation::Insert(rows) | Operation::Upsert(rows) => rows,
+        _ => &[],
+    }
+}
+
+fn without_fields(case: &Case, names: &[String]) -> Case {
+    let mut smaller = case.clone();
+    smaller.schema.fields.retain(|field| !names.contains(&field.name));
+    let dynamic = smaller.schema.dynamic && !names.iter().any(|name| name == META);
+    smaller.schema.dynamic = dynamic;
+    for operation in &mut smaller.operations {
+        if let Operation::Insert(rows) | Operation::Upsert(rows) = operation {
+            for row in rows {
+                row.fields.retain(|name, _| !names.contains(name));
+                if !dynamic {
+                    row.dynamic.clear();
+                }
+            }
+        }
+    }
+    smaller
+}
+
+/// The same rows with one value plainer. A key changes wherever it is written.
+pub(super) fn plainer_values(case: &Case) -> Vec<Case> {
+    let key = &case.schema.primary().name;
+    let mut all = plainer_keys(case);
+    for (o, operation) in case.operations.iter().enumerate() {
+        for (r, row) in written(operation).iter().enumerate() {
+            let mut replace = |change: &dyn Fn(&mut Row)| {
+                let mut smaller = case.clone();
+                if let Operation::Insert(rows) | Operation::Upsert(rows) =
+                    &mut smaller.operations[o]
+                {
+                    change(&mut rows[r]);
+                }
+                all.push(smaller);
+            };
+            for field in case.schema.fields.iter().filter(|field| field.name != *key) {
+                let value = row.get(&field.name);
+                let zero = (*value == Value::Null).then(|| zero(field.data_type));
+                for plainer in value::values(value).into_iter().chain(zero) {
+                    replace(&|row| {
+                        row.fields.insert(field.name.clone(), plainer.clone());
+                    });
+                }
+            }
+            for plainer in value::objects(&row.dynamic) {
+                replace(&|row| row.dynamic = plainer.clone());
+            }
+        }
+    }
+    all
+}
+
+fn plainer_keys(case: &Case) -> Vec<Case> {
+    let name = case.schema.primary().name.clone();
+    let rows = case.operations.iter().flat_map(written);
+    let keys: BTreeSet<_> = rows.filter_map(|row| row.key(&case.schema)).collect();
+    let mut all = Vec::new();
+    for old in &keys {
+        for new in value::keys(old) {
+            if keys.contains(&new) {
+                continue;
+            }
+            let mut smaller = case.clone();
+            for operation in &mut smaller.operations {
+                match operation {
+                    Operation::Insert(rows) | Operation::Upsert(rows) => {
+                        for row in rows {
+                            if row.key(&case.schema).as_ref() == Some(old) {
+                                let value = match &new {
+                                    crate::value::Key::Int(i) => Value::Int(*i),
+                                    crate::value::Key::Text(s) => Value::Text(s.clone()),
+                                };
+                                row.fields.insert(name.clone(), value);
+                            }
+                        }
+                    }
+                    Operation::Delete(keys) => {
+                        for key in keys.iter_mut().filter(|key| *key == old) {
+                            *key = new.clone();
+                        }
+                    }
+                    Operation::Flush => {}
+                }
+            }
+            all.push(smaller);
+        }
+    }
+    all
+}
+
+/// The plainest value of a type.
+fn zero(data_type: DataType) -> Value {
+    use crate::schema::Scalar;
+    match data_type {
+        DataType::Scalar(Scalar::Bool) => Value::Bool(false),
+        DataType::Scalar(Scalar::Float) => Value::Float(0.0),
+        DataType::Scalar(Scalar::Double) => Value::Double(0.0),
+        DataType::Scalar(Scalar::VarChar) => Value::Text(String::new()),
+        DataType::Scalar(_) => Value::Int(0),
+        DataType::Json => Value::Json(serde_json::Value::Object(serde_json::Map::new())),
+        DataType::Array(_) => Value::Array(Vec::new()),
+        DataType::FloatVector { dim } => Value::Vector(vec![0.0; usize::from(dim)]),
+    }
+}

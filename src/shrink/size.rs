@@ -1,0 +1,154 @@
+//! How large a case is. Every reduction makes it strictly smaller.
+
+use serde_json::{Number, Value as Json};
+
+use crate::case::{Case, Operation};
+use crate::filter::{Expr, FieldPath, Literal, Step};
+use crate::value::{Key, Row, Value};
+
+/// The size of a case, ordered by what a reader minds most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size {
+    /// Nodes of all filters.
+    pub nodes: usize,
+    /// Rows written.
+    pub rows: usize,
+    /// Fields of the schema, and one more for the dynamic field.
+    pub fields: usize,
+    /// Operations.
+    pub operations: usize,
+    /// How complicated the values, literals and types are.
+    pub complexity: u64,
+}
+
+/// Measures a case.
+pub fn size(case: &Case) -> Size {
+    let filters: Vec<&Expr> = case.checks.iter().filter_map(|check| check.filter()).collect();
+    let nullable = case.schema.fields.iter().filter(|field| field.nullable).count() as u64;
+    let mut size = Size {
+        nodes: filters.iter().map(|filter| filter.nodes()).sum(),
+        rows: 0,
+        fields: case.schema.fields.len() + usize::from(case.schema.dynamic),
+        operations: case.operations.len(),
+        complexity: nullable + filters.into_iter().map(expr).sum::<u64>(),
+    };
+    for operation in &case.operations {
+        match operation {
+            Operation::Insert(rows) | Operation::Upsert(rows) => {
+                size.rows += rows.len();
+                size.complexity += rows.iter().map(row).sum::<u64>();
+            }
+            Operation::Delete(keys) => size.complexity += keys.iter().map(key).sum::<u64>(),
+            Operation::Flush => {}
+        }
+    }
+    size
+}
+
+fn row(row: &Row) -> u64 {
+    let dynamic = row.dynamic.iter().map(|(key, value)| 2 + text(key) + json(value));
+    row.fields.values().map(value).sum::<u64>() + dynamic.sum::<u64>()
+}
+
+fn key(key: &Key) -> u64 {
+    match key {
+        Key::Int(i) => int(*i),
+        Key::Text(s) => text(s),
+    }
+}
+
+/// The complexity of a value; the plainest of each type has 1, a null 2.
+pub(super) fn value(value: &Value) -> u64 {
+    match value {
+        Value::Null => 2,
+        Value::Bool(b) => 1 + u64::from(*b),
+        Value::Int(i) => 1 + int(*i),
+        Value::Float(x) => 1 + float(&x.to_string()),
+        Value::Double(x) => 1 + float(&x.to_string()),
+        Value::Text(s) => 1 + text(s),
+        Value::Json(j) => json(j),
+        Value::Array(items) => 1 + items.iter().map(|item| 1 + self::value(item)).sum::<u64>(),
+        Value::Vector(items) => 1 + items.iter().filter(|x| **x != 0.0).count() as u64,
+    }
+}
+
+/// The complexity of a JSON value.
+pub(super) fn json(json: &Json) -> u64 {
+    match json {
+        Json::Null => 2,
+        Json::Bool(b) => 1 + u64::from(*b),
+        Json::Number(n) => 1 + number(n),
+        Json::String(s) => 1 + text(s),
+        Json::Array(items) => 1 + items.iter().map(|item| 1 + self::json(item)).sum::<u64>(),
+        Json::Object(members) => {
+            let member = |(key, value): (&String, &Json)| 2 + text(key) + self::json(value);
+            1 + members.iter().map(member).sum::<u64>()
+        }
+    }
+}
+
+fn number(number: &Number) -> u64 {
+    match number.as_i64() {
+        Some(i) => int(i),
+        // A float, even an integral one, is less plain than an integer.
+        None => 1 + float(&number.to_string()),
+    }
+}
+
+fn int(i: i64) -> u64 {
+    2 * u64::from(u64::BITS - i.unsigned_abs().leading_zeros()) + u64::from(i < 0)
+}
+
+/// By the length in digits: 0.1 is plainer than 0.30000000000000004.
+fn float(text: &str) -> u64 {
+    if text == "0" { 0 } else { 1 + text.len() as u64 + u64::from(!text.starts_with('1')) }
+}
+
+fn text(text: &str) -> u64 {
+    let letter = |c: char| match c {
+        'a' => 1,
+        c if c.is_ascii_alphanumeric() => 2,
+        c if c.is_ascii() => 3,
+        _ => 4,
+    };
+    text.chars().map(letter).sum()
+}
+
+fn expr(expr: &Expr) -> u64 {
+    let mut paths = 0;
+    expr.for_each_path(&mut |p| paths += path(p));
+    paths + constants(expr)
+}
+
+fn path(path: &FieldPath) -> u64 {
+    let step = |step: &Step| match step {
+        Step::Key(key) => 2 + text(key),
+        Step::Index(index) => 2 + int(i64::from(*index)),
+    };
+    path.steps.iter().map(step).sum()
+}
+
+fn constants(expr: &Expr) -> u64 {
+    match expr {
+        Expr::Literal(l) => literal(l),
+        Expr::Field(_) | Expr::Exists(_) | Expr::IsNull { .. } => 0,
+        Expr::Not(inner) => constants(inner),
+        Expr::Binary { left, right, .. } => constants(left) + constants(right),
+        Expr::In { operand, list, .. } => {
+            constants(operand) + list.iter().map(literal).sum::<u64>()
+        }
+        Expr::Like { operand, pattern } => constants(operand) + 1 + text(pattern),
+        Expr::Call { argument, .. } => argument.as_ref().map_or(0, literal),
+    }
+}
+
+/// The complexity of a literal.
+pub(super) fn literal(literal: &Literal) -> u64 {
+    match literal {
+        Literal::Bool(b) => 1 + u64::from(*b),
+        Literal::Int(i) => 1 + int(*i),
+        Literal::Float(x) => 1 + float(&x.to_string()),
+        Literal::Text(s) => 1 + text(s),
+        Literal::List(items) => items.iter().map(self::literal).sum(),
+    }
+}

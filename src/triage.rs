@@ -1,0 +1,168 @@
+//! Is it one of those that we have already? The shape of a finding: its class, and its filter with
+//! fields replaced by their types and constants by their kinds.
+
+use std::fmt::Write as _;
+
+use crate::case::{Case, Check};
+use crate::filter::check::{Place, resolve};
+use crate::filter::{BinaryOp, Expr, FieldPath, Function, Literal};
+use crate::schema::Schema;
+use crate::verdict::{Actual, Class, Divergence};
+
+/// The shape of a case with one check: findings of the same shape are the same finding.
+///
+/// ```
+/// use milvus_difftest::filter::parse;
+/// use milvus_difftest::schema::{DataType, Field, Scalar, Schema};
+/// use milvus_difftest::triage::filter_shape;
+/// let id = Field::new("id", DataType::Scalar(Scalar::Int64)).primary();
+/// let x = Field::new("x", DataType::Scalar(Scalar::Float)).nullable();
+/// let schema = Schema { fields: vec![id, x], dynamic: false };
+/// let shape = |filter| filter_shape(&schema, &parse(filter).unwrap());
+/// assert_eq!(shape("x == 0.1"), "FLOAT? == float");
+/// assert_eq!(shape("x < 2.5"), shape("x >= 0.1"));
+/// ```
+pub fn filter_shape(schema: &Schema, filter: &Expr) -> String {
+    let mut shape = String::new();
+    write_expr(&mut shape, schema, filter);
+    shape
+}
+
+/// The shape of a divergence.
+pub fn shape(case: &Case, divergence: &Divergence) -> String {
+    let class = divergence.class;
+    match case.checks.first() {
+        Some(Check::Query(filter)) => {
+            format!("{class}: {}{}", filter_shape(&case.schema, filter), values(case, divergence))
+        }
+        Some(Check::Count(filter)) => {
+            // A count that is off because the query is off is the query's finding.
+            let class = if class == Class::WrongCount { "WrongCount" } else { "" };
+            format!("{class}: count {}", filter_shape(&case.schema, filter))
+        }
+        Some(Check::Entities) | None => format!("{class}: entities{}", values(case, divergence)),
+    }
+}
+
+/// The types of the fields whose values are wrong, or the first words of a refusal of a write.
+fn values(case: &Case, divergence: &Divergence) -> String {
+    match &divergence.actual {
+        Actual::Differs { diff, .. } if divergence.class == Class::WrongValue => {
+            let mut types: Vec<String> = diff
+                .changed
+                .iter()
+                .map(|change| match case.schema.field(&change.field) {
+                    Some(field) => field.data_type.to_string(),
+                    None => "dynamic".to_owned(),
+                })
+                .collect();
+            types.sort();
+            types.dedup();
+            format!(" -> {}", types.join(", "))
+        }
+        _ => String::new(),
+    }
+}
+
+fn write_expr(shape: &mut String, schema: &Schema, expr: &Expr) {
+    let nested = |shape: &mut String, inner: &Expr| {
+        let leaf = matches!(inner, Expr::Literal(_) | Expr::Field(_) | Expr::Call { .. });
+        shape.push_str(if leaf { "" } else { "(" });
+        write_expr(shape, schema, inner);
+        shape.push_str(if leaf { "" } else { ")" });
+    };
+    match expr {
+        Expr::Literal(literal) => shape.push_str(&kind(literal)),
+        Expr::Field(path) => shape.push_str(&place(schema, path)),
+        Expr::Not(inner) => {
+            shape.push_str("not ");
+            nested(shape, inner);
+        }
+        Expr::Binary { op, left, right } => {
+            nested(shape, left);
+            // The four orders are one.
+            let symbol = match op {
+                BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => BinaryOp::Lt.symbol(),
+                op => op.symbol(),
+            };
+            // Writing to a string cannot fail.
+            let _ = write!(shape, " {symbol} ");
+            nested(shape, right);
+        }
+        Expr::In { operand, list, negated } => {
+            nested(shape, operand);
+            let mut kinds: Vec<String> = list.iter().map(kind).collect();
+            kinds.sort();
+            kinds.dedup();
+            let not = if *negated { "not " } else { "" };
+            let _ = write!(shape, " {not}in [{}]", kinds.join(", "));
+        }
+        Expr::Like { operand, pattern } => {
+            nested(shape, operand);
+            let _ = write!(shape, " like {}", pattern_kind(pattern));
+        }
+        Expr::IsNull { operand, negated } => {
+            let not = if *negated { "not " } else { "" };
+            let _ = write!(shape, "{} is {not}null", place(schema, operand));
+        }
+        Expr::Exists(path) => {
+            let _ = write!(shape, "exists {}", place(schema, path));
+        }
+        Expr::Call { function, operand, argument } => {
+            // All and any are two functions; on one element they are the plain one.
+            let name = match function {
+                Function::ArrayLength => "array_length",
+                function => function.name(),
+            };
+            let argument = argument.as_ref().map(|a| format!(", {}", kind(a))).unwrap_or_default();
+            let _ = write!(shape, "{name}({}{argument})", place(schema, operand));
+        }
+    }
+}
+
+fn place(schema: &Schema, path: &FieldPath) -> String {
+    let (field, suffix) = match resolve(schema, path) {
+        Ok(Place::Column(field, _) | Place::Array(field, _) | Place::JsonColumn(field)) => {
+            (Some(field), "")
+        }
+        Ok(Place::Element(field, ..)) => (Some(field), "[i]"),
+        Ok(Place::Json(field, _)) => (field, "[path]"),
+        Err(_) => return "?".to_owned(),
+    };
+    match field {
+        Some(field) => {
+            let null = if field.nullable { "?" } else { "" };
+            format!("{}{null}{suffix}", field.data_type)
+        }
+        None => "dynamic[path]".to_owned(),
+    }
+}
+
+fn kind(literal: &Literal) -> String {
+    match literal {
+        Literal::Bool(_) => "bool".to_owned(),
+        // Beyond 2^53 a double no longer tells integers apart.
+        Literal::Int(i) if i.unsigned_abs() > 1 << 53 => "large int".to_owned(),
+        Literal::Int(_) => "int".to_owned(),
+        Literal::Float(_) => "float".to_owned(),
+        Literal::Text(_) => "text".to_owned(),
+        Literal::List(items) => {
+            let mut kinds: Vec<String> = items.iter().map(kind).collect();
+            kinds.sort();
+            kinds.dedup();
+            format!("[{}]", kinds.join(", "))
+        }
+    }
+}
+
+fn pattern_kind(pattern: &str) -> &'static str {
+    if pattern.contains('\\') {
+        "escaped"
+    } else if pattern.contains('_') {
+        "with _"
+    } else if pattern.contains('%') {
+        "with %"
+    } else {
+        "plain"
+    }
+}
