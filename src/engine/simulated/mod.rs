@@ -20,6 +20,8 @@ mod node;
 mod reply;
 mod sabotage;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub use fault::{Fault, UnknownFault};
 pub use server::{SimulatedMilvus, SimulatedOptions, VERSION};
