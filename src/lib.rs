@@ -7,6 +7,7 @@ pub mod case;
 pub mod compare;
 pub mod engine;
 pub mod filter;
+pub mod finding;
 pub mod generate;
 pub mod milvus;
 mod oracle;

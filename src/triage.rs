@@ -36,8 +36,6 @@ pub fn shape(case: &Case, divergence: &Divergence) -> String {
             format!("{class}: {}{}", filter_shape(&case.schema, filter), values(case, divergence))
         }
         Some(Check::Count(filter)) => {
-            // A count that is off because the query is off is the query's finding.
-            let class = if class == Class::WrongCount { "WrongCount" } else { "" };
             format!("{class}: count {}", filter_shape(&case.schema, filter))
         }
         Some(Check::Entities) | None => format!("{class}: entities{}", values(case, divergence)),

@@ -27,6 +27,7 @@ mod probe;
 mod python;
 mod running;
 mod secret;
+pub mod simulated;
 
 pub use error::EngineError;
 pub use install::{EmbeddedOptions, InstallStep, Installation, Progress, install};

@@ -1,0 +1,74 @@
+//! One collection, and how it is read.
+
+use std::collections::BTreeMap;
+
+use milvus::proto::{common, milvus as pb, schema as schema_pb};
+
+use super::fault::Fault;
+use super::reply::{Reply, invalid, no_plan};
+use super::sabotage::Sabotage;
+use crate::filter::{check, parse};
+use crate::schema::{Field, Schema};
+use crate::value::{Key, META, Row};
+
+/// A collection and its rows.
+#[derive(Debug)]
+pub(super) struct Collection {
+    pub(super) id: i64,
+    pub(super) created: u64,
+    pub(super) schema: Schema,
+    pub(super) described: schema_pb::CollectionSchema,
+    pub(super) properties: Vec<common::KeyValuePair>,
+    pub(super) indexes: Vec<pb::IndexDescription>,
+    pub(super) loaded: bool,
+    pub(super) rows: BTreeMap<Key, Row>,
+}
+
+/// What a query returns.
+pub(super) enum Output<'a> {
+    Count,
+    Fields {
+        /// Declared fields, in the order of the schema.
+        fields: Vec<&'a Field>,
+        /// Dynamic keys, or all of them as `$meta`.
+        dynamic: Vec<String>,
+    },
+}
+
+impl Collection {
+    /// The rows that match a filter, in the order of their keys.
+    pub(super) fn select(&self, sabotage: &Sabotage, filter: &str) -> Reply<Vec<(&Key, &Row)>> {
+        if filter.trim().is_empty() {
+            return Ok(self.rows.iter().collect());
+        }
+        let expr = parse(filter).map_err(no_plan)?;
+        match check(&self.schema, &expr) {
+            Err(_) if sabotage.has(Fault::TypeErrorAccepted) => return Ok(Vec::new()),
+            Err(error) => return Err(no_plan(error)),
+            Ok(()) => sabotage.survive(&expr)?,
+        }
+        let expr = sabotage.misread(&self.schema, expr);
+        let rows = self.rows.iter();
+        Ok(rows.filter(|(_, row)| sabotage.matches(&self.schema, &expr, row)).collect())
+    }
+
+    /// Resolves the names a query asks for. The primary key always comes along.
+    pub(super) fn output(&self, names: &[String]) -> Reply<Output<'_>> {
+        if names.iter().any(|name| name.replace(' ', "") == "count(*)") {
+            return Ok(Output::Count);
+        }
+        let all = names.iter().any(|name| name == "*");
+        let asked = |field: &&Field| all || field.primary || names.contains(&field.name);
+        let fields: Vec<_> = self.schema.fields.iter().filter(asked).collect();
+        let undeclared = |name: &&String| *name != "*" && self.schema.field(name).is_none();
+        let mut dynamic: Vec<_> = names.iter().filter(undeclared).cloned().collect();
+        match dynamic.first() {
+            Some(name) if !self.schema.dynamic => {
+                return Err(invalid(format!("field {name} not exist")));
+            }
+            _ if all && self.schema.dynamic => dynamic.push(META.to_owned()),
+            _ => {}
+        }
+        Ok(Output::Fields { fields, dynamic })
+    }
+}

@@ -1,0 +1,191 @@
+//! What a simulated Milvus can be told to do wrong.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Declares the faults; the documentation of each is also its description at run time.
+macro_rules! faults {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
+        /// One way of being wrong. Every fault is deterministic: the same calls in the same order
+        /// meet the same wrong answers.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Fault {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Fault {
+            /// Every fault.
+            pub const ALL: &'static [Fault] = &[$(Fault::$variant,)+];
+
+            /// The name on the command line.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Fault::$variant => $name,)+
+                }
+            }
+
+            /// What goes wrong, in one sentence.
+            pub fn description(self) -> &'static str {
+                match self {
+                    $(Fault::$variant => concat!($($doc),+).trim_ascii(),)+
+                }
+            }
+        }
+    };
+}
+
+faults! {
+    /// The last matching row is missing when at least two match.
+    DropLastMatch = "drop-last-match",
+    /// The first matching row comes back twice when at least two match.
+    DuplicateRow = "duplicate-row",
+    /// Rows beyond the hundredth match are left out without a word.
+    TruncateAtHundred = "truncate-at-hundred",
+    /// The last matching row is missing from every other query, starting with the first.
+    UnrepeatableDrop = "unrepeatable-drop",
+    /// The offset of a query is ignored.
+    OffsetIgnored = "offset-ignored",
+    /// `count(*)` is one too high.
+    CountOffByOne = "count-off-by-one",
+
+    /// One value of the first returned row is altered.
+    WrongValue = "wrong-value",
+    /// Nulls come back as zero, false, or empty.
+    NullBecomesDefault = "null-becomes-default",
+    /// FLOAT values come back one unit in the last place away from what was stored.
+    FloatOutputDrifts = "float-output-drifts",
+
+    /// The last row of an insert of at least two is acknowledged and not stored.
+    LostInsert = "lost-insert",
+    /// An upsert of a key that exists keeps the old row.
+    StaleAfterUpsert = "stale-after-upsert",
+    /// A delete is acknowledged and removes nothing.
+    LostDelete = "lost-delete",
+
+    /// The negation of unknown is true.
+    NotOverNull = "not-over-null",
+    /// `not in` is true on a null column.
+    NullInList = "null-in-list",
+    /// `array_contains` and its kin are false, not unknown, on a null column.
+    NullContains = "null-contains",
+    /// FLOAT columns are compared as doubles, without rounding the literal.
+    FloatIsWidened = "float-is-widened",
+    /// Integer division keeps its fraction.
+    IntDivisionIsReal = "int-division-is-real",
+    /// A missing JSON key, or one of another type, is left out by `!=`.
+    JsonMissingNotEqual = "json-missing-not-equal",
+    /// JSON `true` and `false` compare as the numbers 1 and 0.
+    JsonBoolIsNumber = "json-bool-is-number",
+    /// `exists` is true on an empty object or array.
+    ExistsCountsEmpty = "exists-counts-empty",
+    /// An array index out of range is unknown, not false.
+    IndexOutOfRangeUnknown = "index-out-of-range-unknown",
+    /// The backslash in a LIKE pattern is an ordinary character.
+    EscapeIgnored = "escape-ignored",
+
+    /// `<` is read as `<=`.
+    LessThanIncludesEqual = "less-than-includes-equal",
+    /// The last element of a list of at least two is ignored.
+    InIgnoresLast = "in-ignores-last",
+    /// A LIKE pattern that starts with `%` matches prefixes instead.
+    LikePercentIsPrefix = "like-percent-is-prefix",
+    /// A literal outside the range of an INT8, INT16, or INT32 column wraps around.
+    IntLiteralWraps = "int-literal-wraps",
+    /// The array index i reads the element i + 1.
+    ArrayIndexShifted = "array-index-shifted",
+    /// `array_length` is one too high.
+    ArrayLengthOffByOne = "array-length-off-by-one",
+    /// The `contains_any` functions ask for all elements.
+    ContainsAnyMeansAll = "contains-any-means-all",
+    /// `(a and b) or c` is read as `a and (b or c)`.
+    AndOrSwapped = "and-or-swapped",
+    /// `not (a and b)` is read as `not a and not b`, and the same for `or`.
+    DeMorganForgotten = "de-morgan-forgotten",
+    /// `1 < a` is read as `a < 1`, and the same for the other orderings.
+    ConstantFirstNotMirrored = "constant-first-not-mirrored",
+
+    /// Strings compare without regard to ASCII case.
+    CaseInsensitiveStrings = "case-insensitive-strings",
+    /// JSON strings that look like numbers compare as numbers.
+    JsonStringIsNumber = "json-string-is-number",
+    /// JSON integers compare as doubles.
+    JsonIntIsDouble = "json-int-is-double",
+    /// `exists` is true on a JSON null.
+    ExistsCountsNull = "exists-counts-null",
+    /// In filters, a null scalar column is zero, false, or empty.
+    NullMatchesDefault = "null-matches-default",
+    /// In filters, every dynamic key is missing.
+    DynamicKeyIgnored = "dynamic-key-ignored",
+
+    /// `like` is refused with an error.
+    OperatorRejected = "operator-rejected",
+    /// A filter whose types do not fit returns no rows instead of an error.
+    TypeErrorAccepted = "type-error-accepted",
+
+    /// A query that uses `%` is never answered.
+    HangOnModulo = "hang-on-modulo",
+    /// A query that divides brings the server down.
+    CrashOnDivision = "crash-on-division",
+    /// The server goes down when a collection is created.
+    DiesInCreate = "dies-in-create",
+    /// The server goes down when a collection is loaded.
+    DiesInLoad = "dies-in-load",
+    /// The server goes down when rows are inserted.
+    DiesInInsert = "dies-in-insert",
+    /// The server goes down at the first query.
+    DiesInQuery = "dies-in-query",
+}
+
+impl Fault {
+    /// The remote procedure that this fault does not survive, if it is one of those.
+    pub(super) fn fatal_call(self) -> Option<&'static str> {
+        match self {
+            Fault::DiesInCreate => Some("CreateCollection"),
+            Fault::DiesInLoad => Some("LoadCollection"),
+            Fault::DiesInInsert => Some("Insert"),
+            Fault::DiesInQuery => Some("Query"),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Fault {
+    type Err = UnknownFault;
+
+    fn from_str(name: &str) -> Result<Fault, UnknownFault> {
+        let fault = Fault::ALL.iter().find(|fault| fault.name() == name);
+        fault.copied().ok_or_else(|| UnknownFault(name.chars().take(40).collect()))
+    }
+}
+
+/// A name that no fault has; the message lists those that exist.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("unknown fault '{0}': expected one of {names}", names = names())]
+pub struct UnknownFault(String);
+
+fn names() -> String {
+    let names: Vec<_> = Fault::ALL.iter().map(|fault| fault.name()).collect();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_round_trip_through_their_names() {
+        for fault in Fault::ALL {
+            assert_eq!(fault.name().parse::<Fault>().unwrap(), *fault);
+            let description = fault.description();
+            assert!(description.ends_with('.') && !description.contains("  "), "{description}");
+        }
+        let error = "no-such-fault".parse::<Fault>().unwrap_err().to_string();
+        assert!(error.contains("'no-such-fault'") && error.contains("drop-last-match, "));
+    }
+}

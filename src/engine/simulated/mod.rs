@@ -1,0 +1,27 @@
+//! An in-process Milvus that speaks the real protocol, backed by the crate's own evaluator:
+//! correct unless told to misbehave.
+//!
+//! It shows that the harness can fail (each [`Fault`] must be found), and lets the whole path be
+//! tested without a Milvus at hand. It never stands in for one when Milvus is to be judged.
+//!
+//! ```
+//! use milvus_difftest::engine::simulated::{Fault, SimulatedMilvus, SimulatedOptions};
+//! let faults = vec![Fault::DropLastMatch];
+//! let engine = SimulatedMilvus::start(SimulatedOptions { faults, ..Default::default() })?;
+//! assert!(engine.uri().starts_with("http://127.0.0.1:"));
+//! engine.stop();
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod codec;
+mod collection;
+mod fault;
+mod node;
+mod reply;
+mod sabotage;
+mod server;
+#[cfg(test)]
+mod tests;
+
+pub use fault::{Fault, UnknownFault};
+pub use server::{SimulatedMilvus, SimulatedOptions, VERSION};

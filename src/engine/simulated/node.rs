@@ -1,0 +1,385 @@
+//! The state of a simulated Milvus and the calls that read and change it.
+
+use std::collections::BTreeMap;
+
+use milvus::proto::{common, milvus as pb, schema as schema_pb};
+use prost::Message as _;
+
+use super::codec;
+use super::collection::{Collection, Output};
+use super::fault::Fault;
+use super::reply::{Reply, invalid, no_index, not_found, not_loaded, ok};
+use super::sabotage::Sabotage;
+use super::server::VERSION;
+use crate::schema::{Field, Schema};
+use crate::value::{Key, Row};
+
+/// One server.
+#[derive(Debug)]
+pub(super) struct Node {
+    collections: BTreeMap<String, Collection>,
+    sabotage: Sabotage,
+    /// Counts calls: ids and timestamps come from here, so that runs repeat exactly.
+    clock: u64,
+}
+
+impl Node {
+    pub(super) fn new(faults: Vec<Fault>) -> Node {
+        Node { collections: BTreeMap::new(), sabotage: Sabotage::new(faults), clock: 0 }
+    }
+
+    /// Whether the server goes down instead of serving this call.
+    pub(super) fn dies_in(&self, call: &str) -> bool {
+        self.sabotage.is_fatal(call)
+    }
+
+    /// A hybrid timestamp: milliseconds in the upper 46 bits.
+    fn tick(&mut self) -> u64 {
+        const START: u64 = 1_750_000_000_000;
+        self.clock += 1;
+        (START + self.clock) << 18
+    }
+
+    fn collection(&mut self, name: &str) -> Reply<&mut Collection> {
+        self.collections.get_mut(name).ok_or_else(|| not_found(name))
+    }
+
+    pub(super) fn connect(&mut self, _: pb::ConnectRequest) -> Reply<pb::ConnectResponse> {
+        let server_info =
+            common::ServerInfo { build_tags: VERSION.to_owned(), ..Default::default() };
+        let identifier = self.tick() as i64;
+        Ok(pb::ConnectResponse { status: ok(), server_info: Some(server_info), identifier })
+    }
+
+    pub(super) fn get_version(
+        &mut self,
+        _: pb::GetVersionRequest,
+    ) -> Reply<pb::GetVersionResponse> {
+        Ok(pb::GetVersionResponse { status: ok(), version: VERSION.to_owned() })
+    }
+
+    pub(super) fn check_health(
+        &mut self,
+        _: pb::CheckHealthRequest,
+    ) -> Reply<pb::CheckHealthResponse> {
+        Ok(pb::CheckHealthResponse { status: ok(), is_healthy: true, ..Default::default() })
+    }
+
+    pub(super) fn alloc_timestamp(
+        &mut self,
+        _: pb::AllocTimestampRequest,
+    ) -> Reply<pb::AllocTimestampResponse> {
+        Ok(pb::AllocTimestampResponse { status: ok(), timestamp: self.tick() })
+    }
+
+    pub(super) fn create_collection(
+        &mut self,
+        request: pb::CreateCollectionRequest,
+    ) -> Reply<common::Status> {
+        let name = request.collection_name;
+        let described = schema_pb::CollectionSchema::decode(request.schema.as_slice());
+        let described = described.map_err(|error| invalid(error.to_string()))?;
+        let schema = codec::decode_schema(&described).map_err(invalid)?;
+        if let Some(existing) = self.collections.get(&name) {
+            return if existing.schema == schema {
+                Ok(common::Status::default())
+            } else {
+                Err(invalid(format!("collection {name} exists with another schema")))
+            };
+        }
+        let created = self.tick();
+        let collection = Collection {
+            id: created as i64,
+            created,
+            schema,
+            described: codec::with_field_ids(&name, described),
+            properties: request.properties,
+            indexes: Vec::new(),
+            loaded: false,
+            rows: BTreeMap::new(),
+        };
+        self.collections.insert(name, collection);
+        Ok(common::Status::default())
+    }
+
+    pub(super) fn describe_collection(
+        &mut self,
+        request: pb::DescribeCollectionRequest,
+    ) -> Reply<pb::DescribeCollectionResponse> {
+        let collection = self.collection(&request.collection_name)?;
+        Ok(pb::DescribeCollectionResponse {
+            status: ok(),
+            schema: Some(collection.described.clone()),
+            collection_id: collection.id,
+            created_timestamp: collection.created,
+            created_utc_timestamp: collection.created >> 18,
+            update_timestamp: collection.created,
+            shards_num: 1,
+            num_partitions: 1,
+            properties: collection.properties.clone(),
+            collection_name: request.collection_name,
+            db_name: "default".to_owned(),
+            ..Default::default()
+        })
+    }
+
+    pub(super) fn has_collection(
+        &mut self,
+        request: pb::HasCollectionRequest,
+    ) -> Reply<pb::BoolResponse> {
+        let value = self.collections.contains_key(&request.collection_name);
+        Ok(pb::BoolResponse { status: ok(), value })
+    }
+
+    pub(super) fn show_collections(
+        &mut self,
+        _: pb::ShowCollectionsRequest,
+    ) -> Reply<pb::ShowCollectionsResponse> {
+        let all = || self.collections.values();
+        Ok(pb::ShowCollectionsResponse {
+            status: ok(),
+            collection_names: self.collections.keys().cloned().collect(),
+            collection_ids: all().map(|c| c.id).collect(),
+            created_timestamps: all().map(|c| c.created).collect(),
+            created_utc_timestamps: all().map(|c| c.created >> 18).collect(),
+            query_service_available: all().map(|c| c.loaded).collect(),
+            shards_num: all().map(|_| 1).collect(),
+            ..Default::default()
+        })
+    }
+
+    /// Dropping what is not there succeeds, as it does in Milvus.
+    pub(super) fn drop_collection(
+        &mut self,
+        request: pb::DropCollectionRequest,
+    ) -> Reply<common::Status> {
+        self.collections.remove(&request.collection_name);
+        Ok(common::Status::default())
+    }
+
+    pub(super) fn create_index(
+        &mut self,
+        request: pb::CreateIndexRequest,
+    ) -> Reply<common::Status> {
+        let index_id = self.tick() as i64;
+        let collection = self.collection(&request.collection_name)?;
+        let field_name = request.field_name;
+        if collection.schema.field(&field_name).is_none() {
+            return Err(invalid(format!("cannot create an index: no field {field_name}")));
+        }
+        let index_name = match request.index_name.as_str() {
+            "" => field_name.clone(),
+            name => name.to_owned(),
+        };
+        collection.indexes.retain(|index| index.index_name != index_name);
+        collection.indexes.push(pb::IndexDescription {
+            index_name,
+            index_id,
+            params: request.extra_params,
+            field_name,
+            state: common::IndexState::Finished.into(),
+            ..Default::default()
+        });
+        Ok(common::Status::default())
+    }
+
+    pub(super) fn describe_index(
+        &mut self,
+        request: pb::DescribeIndexRequest,
+    ) -> Reply<pb::DescribeIndexResponse> {
+        let collection = self.collection(&request.collection_name)?;
+        let asked = |index: &&pb::IndexDescription| {
+            (request.field_name.is_empty() || index.field_name == request.field_name)
+                && (request.index_name.is_empty() || index.index_name == request.index_name)
+        };
+        let rows = collection.rows.len() as i64;
+        let described = collection.indexes.iter().filter(asked).cloned();
+        let index_descriptions: Vec<_> = described
+            .map(|index| pb::IndexDescription { indexed_rows: rows, total_rows: rows, ..index })
+            .collect();
+        if index_descriptions.is_empty() {
+            return Err(no_index("index not found"));
+        }
+        Ok(pb::DescribeIndexResponse { status: ok(), index_descriptions })
+    }
+
+    pub(super) fn load_collection(
+        &mut self,
+        request: pb::LoadCollectionRequest,
+    ) -> Reply<common::Status> {
+        let collection = self.collection(&request.collection_name)?;
+        let indexed = |field: &Field| collection.indexes.iter().any(|i| i.field_name == field.name);
+        if collection.schema.fields.iter().any(|field| field.is_vector() && !indexed(field)) {
+            return Err(no_index("a vector field has no index"));
+        }
+        collection.loaded = true;
+        Ok(common::Status::default())
+    }
+
+    pub(super) fn release_collection(
+        &mut self,
+        request: pb::ReleaseCollectionRequest,
+    ) -> Reply<common::Status> {
+        self.collection(&request.collection_name)?.loaded = false;
+        Ok(common::Status::default())
+    }
+
+    pub(super) fn get_load_state(
+        &mut self,
+        request: pb::GetLoadStateRequest,
+    ) -> Reply<pb::GetLoadStateResponse> {
+        let state = match self.collections.get(&request.collection_name) {
+            None => common::LoadState::NotExist,
+            Some(collection) if collection.loaded => common::LoadState::Loaded,
+            Some(_) => common::LoadState::NotLoad,
+        };
+        Ok(pb::GetLoadStateResponse { status: ok(), state: state.into() })
+    }
+
+    pub(super) fn get_loading_progress(
+        &mut self,
+        request: pb::GetLoadingProgressRequest,
+    ) -> Reply<pb::GetLoadingProgressResponse> {
+        let collection = self.collection(&request.collection_name)?;
+        if !collection.loaded {
+            return Err(not_loaded(&request.collection_name));
+        }
+        Ok(pb::GetLoadingProgressResponse { status: ok(), progress: 100, refresh_progress: 100 })
+    }
+
+    pub(super) fn flush(&mut self, request: pb::FlushRequest) -> Reply<pb::FlushResponse> {
+        for name in &request.collection_names {
+            self.collection(name)?;
+        }
+        Ok(pb::FlushResponse { status: ok(), db_name: request.db_name, ..Default::default() })
+    }
+
+    /// An insert replaces the row of a key that exists, as in Milvus Lite 3.
+    pub(super) fn insert(&mut self, request: pb::InsertRequest) -> Reply<pb::MutationResult> {
+        let count = request.num_rows as usize;
+        let mut stored = count;
+        if self.sabotage.has(Fault::LostInsert) && count >= 2 {
+            stored -= 1;
+        }
+        let result =
+            self.write(&request.collection_name, &request.fields_data, count, |rows, new| {
+                rows.extend(new.into_iter().take(stored));
+            })?;
+        Ok(pb::MutationResult { insert_cnt: count as i64, ..result })
+    }
+
+    pub(super) fn upsert(&mut self, request: pb::UpsertRequest) -> Reply<pb::MutationResult> {
+        if request.partial_update {
+            return Err(invalid("partial updates are not simulated"));
+        }
+        let count = request.num_rows as usize;
+        let stale = self.sabotage.has(Fault::StaleAfterUpsert);
+        let result =
+            self.write(&request.collection_name, &request.fields_data, count, |rows, new| {
+                let new = new.into_iter();
+                let kept: Vec<_> = new.filter(|(k, _)| !(stale && rows.contains_key(k))).collect();
+                rows.extend(kept);
+            })?;
+        Ok(pb::MutationResult { upsert_cnt: count as i64, ..result })
+    }
+
+    fn write(
+        &mut self,
+        name: &str,
+        columns: &[schema_pb::FieldData],
+        count: usize,
+        store: impl FnOnce(&mut BTreeMap<Key, Row>, Vec<(Key, Row)>),
+    ) -> Reply<pb::MutationResult> {
+        let timestamp = self.tick();
+        let collection = self.collection(name)?;
+        let schema = &collection.schema;
+        let rows = codec::decode_rows(schema, columns, count).map_err(invalid)?;
+        let keyed = rows.into_iter().map(|row| row.key(schema).map(|key| (key, row)));
+        let keyed = keyed.collect::<Option<Vec<_>>>();
+        let keyed = keyed.ok_or_else(|| invalid("a row has no primary key"))?;
+        let keys: Vec<_> = keyed.iter().map(|(key, _)| key.clone()).collect();
+        store(&mut collection.rows, keyed);
+        Ok(mutation(&collection.schema, &keys, timestamp))
+    }
+
+    pub(super) fn delete(&mut self, request: pb::DeleteRequest) -> Reply<pb::MutationResult> {
+        let timestamp = self.tick();
+        let Node { collections, sabotage, .. } = self;
+        let name = &request.collection_name;
+        let collection = collections.get_mut(name).ok_or_else(|| not_found(name))?;
+        if request.expr.trim().is_empty() {
+            return Err(invalid("a delete needs a filter"));
+        }
+        let matches = collection.select(sabotage, &request.expr)?;
+        let keys: Vec<_> = matches.into_iter().map(|(key, _)| key.clone()).collect();
+        if !sabotage.has(Fault::LostDelete) {
+            collection.rows.retain(|key, _| keys.binary_search(key).is_err());
+        }
+        let result = mutation(&collection.schema, &keys, timestamp);
+        Ok(pb::MutationResult { delete_cnt: keys.len() as i64, ..result })
+    }
+
+    pub(super) fn query(&mut self, request: pb::QueryRequest) -> Reply<pb::QueryResults> {
+        let session_ts = self.tick();
+        let Node { collections, sabotage, .. } = self;
+        let name = &request.collection_name;
+        let collection = collections.get(name).ok_or_else(|| not_found(name))?;
+        if !collection.loaded {
+            return Err(not_loaded(name));
+        }
+        let output = collection.output(&request.output_fields)?;
+        let matches = collection.select(sabotage, &request.expr)?;
+        let mut rows: Vec<_> = matches.into_iter().map(|(_, row)| row).collect();
+        sabotage.tamper_matches(&mut rows);
+
+        let (output_fields, fields_data) = match output {
+            Output::Count => {
+                let excess = i64::from(sabotage.has(Fault::CountOffByOne));
+                (request.output_fields, vec![codec::encode_count(rows.len() as i64 + excess)])
+            }
+            Output::Fields { fields, dynamic } => {
+                let (offset, limit) = page(&request.query_params)?;
+                let offset = if sabotage.has(Fault::OffsetIgnored) { 0 } else { offset };
+                let page = rows.into_iter().skip(offset).take(limit);
+                let mut rows: Vec<_> = page.cloned().collect();
+                sabotage.tamper_values(&mut rows, &fields);
+                let schema = &collection.schema;
+                let columns = fields.iter().map(|field| codec::encode_column(schema, field, &rows));
+                let meta = (!dynamic.is_empty()).then(|| codec::encode_dynamic(schema, &rows));
+                let names = fields.iter().map(|field| field.name.clone()).chain(dynamic);
+                (names.collect(), columns.chain(meta).collect())
+            }
+        };
+        Ok(pb::QueryResults {
+            status: ok(),
+            output_fields,
+            primary_field_name: collection.schema.primary().name.clone(),
+            collection_name: request.collection_name,
+            fields_data,
+            session_ts,
+            ..Default::default()
+        })
+    }
+}
+
+/// The offset and the limit among a query's parameters.
+fn page(params: &[common::KeyValuePair]) -> Reply<(usize, usize)> {
+    let get = |key: &str, absent: usize| match params.iter().find(|pair| pair.key == key) {
+        None => Ok(absent),
+        Some(pair) => {
+            pair.value.parse().map_err(|_| invalid(format!("{key} [{}] is invalid", pair.value)))
+        }
+    };
+    Ok((get("offset", 0)?, get("limit", usize::MAX)?))
+}
+
+fn mutation(schema: &Schema, keys: &[Key], timestamp: u64) -> pb::MutationResult {
+    pb::MutationResult {
+        status: ok(),
+        i_ds: Some(codec::encode_keys(schema, keys)),
+        succ_index: (0..keys.len() as u32).collect(),
+        acknowledged: true,
+        timestamp,
+        ..Default::default()
+    }
+}

@@ -1,0 +1,237 @@
+//! The network side: a listener on the loopback interface and the dispatch of calls.
+
+use std::convert::Infallible;
+use std::future::{self, Future};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+
+use prost::Message;
+use tokio::sync::Notify;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::body::Body;
+use tonic::codec::ProstCodec;
+use tonic::codegen::{BoxFuture, Service, http};
+use tonic::metadata::BinaryMetadataValue;
+use tonic::server::{Grpc, UnaryService};
+use tonic::transport::Server;
+use tonic::{Request, Response, Status};
+
+use super::fault::Fault;
+use super::node::Node;
+use super::reply::{Failure, Refusable, Reply};
+
+/// What the server says its version is.
+pub const VERSION: &str = "v2.6.0-simulated";
+
+const SERVICE: &str = "/milvus.proto.milvus.MilvusService/";
+
+/// The default of tonic, 4 MiB, is less than what Milvus takes.
+const MAX_MESSAGE: usize = 64 << 20;
+
+/// How a [`SimulatedMilvus`] behaves.
+#[derive(Debug, Clone, Default)]
+pub struct SimulatedOptions {
+    /// What it does wrong; nothing by default.
+    pub faults: Vec<Fault>,
+    /// What clients must present: a token, or `user:password`. By default, nothing.
+    pub token: Option<String>,
+}
+
+/// A running server. Dropping it stops it.
+///
+/// It lives on a thread and a runtime of its own, so that its end is like that of a process: all
+/// connections break at once, whatever they were doing.
+#[derive(Debug)]
+pub struct SimulatedMilvus {
+    address: SocketAddr,
+    end: Arc<Notify>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl SimulatedMilvus {
+    /// Starts a server without data on a free port. It accepts connections when this returns.
+    pub fn start(options: SimulatedOptions) -> std::io::Result<SimulatedMilvus> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = {
+            let _inside = runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
+        };
+
+        let end = Arc::new(Notify::new());
+        let service = Front {
+            node: Arc::new(Mutex::new(Node::new(options.faults))),
+            authorization: options.token.map(|token| encoded(&token)),
+            end: end.clone(),
+        };
+        let ended = end.clone();
+        let serve = move || {
+            runtime.block_on(async {
+                let incoming = TcpListenerStream::new(listener);
+                tokio::select! {
+                    () = ended.notified() => {}
+                    result = Server::builder().serve_with_incoming(service, incoming) => {
+                        if let Err(error) = result {
+                            tracing::error!(%error, "the simulated Milvus stopped serving");
+                        }
+                    }
+                }
+            });
+        };
+        let thread = std::thread::Builder::new().name("simulated-milvus".into()).spawn(serve)?;
+        Ok(SimulatedMilvus { address, end, thread: Some(thread) })
+    }
+
+    /// Where to connect, as `http://127.0.0.1:port`.
+    pub fn uri(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Whether it still runs; false after a fault brought it down.
+    pub fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Stops it. All connections are closed and the port is free when this returns.
+    pub fn stop(self) {}
+}
+
+impl Drop for SimulatedMilvus {
+    fn drop(&mut self) {
+        self.end.notify_one();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the simulated Milvus panicked");
+        }
+    }
+}
+
+/// A token as clients send it in `authorization`: base64, here without its padding.
+fn encoded(token: &str) -> String {
+    let value = BinaryMetadataValue::from_bytes(token.as_bytes());
+    String::from_utf8_lossy(value.as_encoded_bytes()).trim_end_matches('=').to_owned()
+}
+
+/// Dispatches calls by their path. The generated trait has some 170 methods, and its server
+/// compiles every one; this names the few that are served.
+#[derive(Clone)]
+struct Front {
+    node: Arc<Mutex<Node>>,
+    authorization: Option<String>,
+    end: Arc<Notify>,
+}
+
+impl Service<http::Request<Body>> for Front {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Self::Error>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let front = self.clone();
+        Box::pin(async move { Ok(front.dispatch(request).await) })
+    }
+}
+
+impl Front {
+    async fn dispatch(&self, request: http::Request<Body>) -> http::Response<Body> {
+        if !self.admits(&request) {
+            return Status::unauthenticated("auth check failure, please check the token")
+                .into_http();
+        }
+        let path = request.uri().path().to_owned();
+        let call = path.strip_prefix(SERVICE).unwrap_or_default();
+        if self.node.lock().unwrap_or_else(PoisonError::into_inner).dies_in(call) {
+            return self.die().await;
+        }
+        match call {
+            "AllocTimestamp" => self.serve(request, Node::alloc_timestamp).await,
+            "CheckHealth" => self.serve(request, Node::check_health).await,
+            "Connect" => self.serve(request, Node::connect).await,
+            "CreateCollection" => self.serve(request, Node::create_collection).await,
+            "CreateIndex" => self.serve(request, Node::create_index).await,
+            "Delete" => self.serve(request, Node::delete).await,
+            "DescribeCollection" => self.serve(request, Node::describe_collection).await,
+            "DescribeIndex" => self.serve(request, Node::describe_index).await,
+            "DropCollection" => self.serve(request, Node::drop_collection).await,
+            "Flush" => self.serve(request, Node::flush).await,
+            "GetLoadState" => self.serve(request, Node::get_load_state).await,
+            "GetLoadingProgress" => self.serve(request, Node::get_loading_progress).await,
+            "GetVersion" => self.serve(request, Node::get_version).await,
+            "HasCollection" => self.serve(request, Node::has_collection).await,
+            "Insert" => self.serve(request, Node::insert).await,
+            "LoadCollection" => self.serve(request, Node::load_collection).await,
+            "Query" => self.serve(request, Node::query).await,
+            "ReleaseCollection" => self.serve(request, Node::release_collection).await,
+            "ShowCollections" => self.serve(request, Node::show_collections).await,
+            "Upsert" => self.serve(request, Node::upsert).await,
+            _ => Status::unimplemented(format!("{path} is not simulated")).into_http(),
+        }
+    }
+
+    fn admits(&self, request: &http::Request<Body>) -> bool {
+        let Some(wanted) = &self.authorization else { return true };
+        let given = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+        given.is_some_and(|given| given.trim_end_matches('=') == wanted)
+    }
+
+    async fn serve<Q, R>(
+        &self,
+        request: http::Request<Body>,
+        handle: fn(&mut Node, Q) -> Reply<R>,
+    ) -> http::Response<Body>
+    where
+        Q: Message + Default + 'static,
+        R: Message + Refusable + 'static,
+    {
+        let front = self.clone();
+        let unary = Unary(move |message: Q| {
+            let front = front.clone();
+            async move {
+                let reply =
+                    handle(&mut front.node.lock().unwrap_or_else(PoisonError::into_inner), message);
+                match reply {
+                    Ok(reply) => reply,
+                    Err(Failure::Refused(status)) => R::refused(status),
+                    Err(Failure::Hang) => future::pending().await,
+                    Err(Failure::Crash) => front.die().await,
+                }
+            }
+        });
+        let mut grpc = Grpc::new(ProstCodec::<R, Q>::default())
+            .apply_max_message_size_config(Some(MAX_MESSAGE), None);
+        grpc.unary(unary, request).await
+    }
+
+    /// Ends the server; the runtime is dropped while this waits.
+    async fn die<T>(&self) -> T {
+        self.end.notify_one();
+        future::pending().await
+    }
+}
+
+/// A function from message to message, as tonic wants it.
+struct Unary<F>(F);
+
+impl<F, A, Q, R> UnaryService<Q> for Unary<F>
+where
+    F: FnMut(Q) -> A,
+    A: Future<Output = R> + Send + 'static,
+    R: 'static,
+{
+    type Response = R;
+    type Future = BoxFuture<Response<R>, Status>;
+
+    fn call(&mut self, request: Request<Q>) -> Self::Future {
+        let answer = (self.0)(request.into_inner());
+        Box::pin(async move { Ok(Response::new(answer.await)) })
+    }
+}

@@ -1,0 +1,50 @@
+//! A finding: a shrunk divergence, with everything that a report of it needs.
+
+use crate::case::Case;
+use crate::verdict::Divergence;
+
+/// A shrunk divergence.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// Findings of the same shape are one; see [`crate::triage::shape`].
+    pub shape: String,
+    /// The shrunk case. It has one check, or none when a write was refused.
+    pub case: Case,
+    /// What the target does on it.
+    pub divergence: Divergence,
+    /// The reference's SQL for the check's filter.
+    pub sql: Option<String>,
+    /// The engine, as it reported itself: `milvus_lite-3.2.2`.
+    pub engine: String,
+    /// The reference database: `DuckDB v2.0.0`.
+    pub backend: String,
+    /// How many divergences had this shape.
+    pub count: u64,
+    /// Whether no single step makes the case smaller; else the shrinking budget ended first.
+    pub minimal: bool,
+    /// Cases judged while shrinking.
+    pub evaluations: usize,
+    /// From the campaign's start to the first divergence of this shape.
+    pub seconds_to_first: f64,
+    /// The campaign's seed.
+    pub seed: u64,
+    /// The case's number in the campaign.
+    pub number: u64,
+}
+
+impl Finding {
+    /// Nodes of the filter; 0 if there is none.
+    pub fn nodes(&self) -> usize {
+        crate::shrink::size(&self.case).nodes
+    }
+
+    /// Rows written.
+    pub fn rows(&self) -> usize {
+        crate::shrink::size(&self.case).rows
+    }
+
+    /// Fields besides the key and vectors, the dynamic field included.
+    pub fn fields(&self) -> usize {
+        self.case.schema.payload().count() + usize::from(self.case.schema.dynamic)
+    }
+}
