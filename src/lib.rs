@@ -3,6 +3,7 @@
 
 pub mod apply;
 pub mod backend;
+pub mod campaign;
 pub mod case;
 pub mod compare;
 pub mod engine;

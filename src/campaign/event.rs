@@ -1,0 +1,94 @@
+//! What happens in a campaign: the single interface between it and every report.
+
+use std::time::Duration;
+
+use crate::finding::Finding;
+use crate::verdict::Verdict;
+
+/// Something that happened in a campaign.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// The campaign begins.
+    Started {
+        /// Every case follows from it.
+        seed: u64,
+        /// The engine, as it reported itself.
+        engine: String,
+        /// The reference database.
+        backend: String,
+        /// The dialect that the generator keeps to.
+        dialect: String,
+        /// Workers.
+        jobs: usize,
+    },
+    /// A check was judged.
+    Checked {
+        /// How.
+        kind: Kind,
+        /// Why nothing could be said, for inconclusive checks.
+        reason: Option<String>,
+        /// Whether its filter selects some of the rows and not all; `None` for checks without a
+        /// filter or without an answer.
+        selective: Option<bool>,
+        /// Whether the target refused to answer it.
+        refused: bool,
+    },
+    /// All checks of a case were judged.
+    CaseDone {
+        /// Its number.
+        number: u64,
+        /// A hash of the case's file.
+        digest: u64,
+    },
+    /// A new finding, shrunk.
+    Found(Box<Finding>),
+    /// One more divergence of a shape that is known.
+    Repeated {
+        /// The finding's shape.
+        shape: String,
+    },
+    /// A divergence went away while it was looked into; it is not reported.
+    Unstable {
+        /// What it was.
+        what: String,
+    },
+    /// The engine was started again.
+    Restarted {
+        /// What had happened to it.
+        reason: String,
+    },
+    /// The campaign ends.
+    Finished {
+        /// How long it took.
+        elapsed: Duration,
+        /// Whether it was interrupted.
+        interrupted: bool,
+        /// What ended it before its budget.
+        error: Option<String>,
+    },
+}
+
+/// A verdict without its particulars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// See [`Verdict::Pass`].
+    Pass,
+    /// See [`Verdict::Divergence`].
+    Divergence,
+    /// See [`Verdict::Inconclusive`].
+    Inconclusive,
+    /// See [`Verdict::Unsupported`].
+    Unsupported,
+}
+
+impl From<&Verdict> for Kind {
+    fn from(verdict: &Verdict) -> Kind {
+        match verdict {
+            Verdict::Pass { .. } => Kind::Pass,
+            Verdict::Divergence(_) => Kind::Divergence,
+            Verdict::Inconclusive(_) => Kind::Inconclusive,
+            Verdict::Unsupported(_) => Kind::Unsupported,
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Many cases under a budget. A campaign emits events; every report is a consumer of them.
+
+mod event;
+mod run;
+mod summary;
+mod workbench;
+mod worker;
+
+pub use event::{Event, Kind};
+pub use run::{Campaign, CampaignError, Stop, Target};
+pub use summary::Summary;
+pub use workbench::{BenchError, Workbench, WorkbenchOptions};

@@ -1,0 +1,183 @@
+//! Running a campaign: workers, budget, interruption.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::task::JoinSet;
+
+use super::event::Event;
+use super::summary::Summary;
+use super::workbench::{BenchError, Workbench, WorkbenchOptions};
+use super::worker::{Shared, work};
+use crate::engine::{Engine, EngineError, Installation, Secret};
+use crate::milvus::Dialect;
+use crate::shrink::Budget;
+
+/// Where the engines of a campaign come from.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// One embedded engine for each worker.
+    Embedded(Installation),
+    /// One engine that runs already.
+    External {
+        /// Where.
+        uri: String,
+        /// Its credentials.
+        token: Option<Secret>,
+    },
+}
+
+impl Target {
+    /// An engine of this kind, running.
+    pub async fn start(&self, patience: Duration) -> Result<Engine, EngineError> {
+        match self {
+            Target::Embedded(installation) => installation.start().await,
+            Target::External { uri, token } => {
+                Engine::external(uri.clone(), token.clone(), patience).await
+            }
+        }
+    }
+}
+
+/// A campaign that can be run.
+#[derive(Debug, Clone)]
+pub struct Campaign {
+    /// The engines.
+    pub target: Target,
+    /// Every case follows from it and the dialect.
+    pub seed: u64,
+    /// Workers.
+    pub jobs: usize,
+    /// So many cases, at most.
+    pub cases: Option<u64>,
+    /// So long, at most. What is being shrunk at the end may take ten seconds more.
+    pub time: Option<Duration>,
+    /// What shrinking one finding may cost.
+    pub shrink: Budget,
+    /// How long calls may take.
+    pub deadlines: WorkbenchOptions,
+}
+
+/// Why a campaign could not begin.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CampaignError {
+    /// No engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// No connection, or no reference database.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
+    /// The built-in dialects are unreadable.
+    #[error("the built-in dialects are unreadable: {0}")]
+    Dialects(#[from] toml::de::Error),
+}
+
+/// Asks a running campaign to end; its summary is complete all the same.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Asks for the end.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Campaign {
+    /// Runs to the end of the budget, or until `stop` is asked. `sink` sees every event as it
+    /// happens.
+    pub async fn run(
+        &self,
+        stop: &Stop,
+        sink: &mut (dyn FnMut(&Event, &Summary) + Send),
+    ) -> Result<Summary, CampaignError> {
+        let mut benches = Vec::new();
+        for _ in 0..self.jobs.max(1) {
+            let engine = self.target.start(self.deadlines.call_deadline).await?;
+            benches.push(Workbench::new(engine, self.deadlines).await?);
+        }
+        let version = benches.first().map(|b| b.engine_version().to_owned()).unwrap_or_default();
+        let backend = benches.first().map(Workbench::backend_name).unwrap_or_default();
+        let dialect = Dialect::for_version(&version)?;
+        let (events, mut received) = unbounded_channel();
+        let mut summary = Summary::default();
+        let mut emit = |summary: &mut Summary, event: Event| {
+            summary.add(&event);
+            sink(&event, summary);
+        };
+        emit(
+            &mut summary,
+            Event::Started {
+                seed: self.seed,
+                engine: version,
+                backend,
+                dialect: dialect.name.clone(),
+                jobs: benches.len(),
+            },
+        );
+        let started = Instant::now();
+        let shared = Arc::new(Shared {
+            seed: self.seed,
+            dialect,
+            cases: self.cases,
+            deadline: self.time.map(|time| started + time),
+            shrink: self.shrink,
+            started,
+            next: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            known: Mutex::new(HashMap::new()),
+            events,
+        });
+        let mut workers = JoinSet::new();
+        for mut bench in benches {
+            let shared = Arc::clone(&shared);
+            workers.spawn(async move {
+                let result = work(&shared, &mut bench).await;
+                bench.stop().await;
+                result
+            });
+        }
+        let mut error = None;
+        let mut tick = tokio::time::interval(Duration::from_millis(50));
+        loop {
+            tokio::select! {
+                Some(event) = received.recv() => {
+                    summary.elapsed = started.elapsed();
+                    emit(&mut summary, event);
+                }
+                joined = workers.join_next() => match joined {
+                    None => break,
+                    Some(Ok(Ok(()))) => {}
+                    // The others end too: what they would find is tainted, or is found again.
+                    Some(Ok(Err(failure))) => {
+                        error.get_or_insert(failure.to_string());
+                        shared.stop.store(true, Ordering::Relaxed);
+                    }
+                    Some(Err(failure)) => {
+                        error.get_or_insert(format!("a worker failed: {failure}"));
+                        shared.stop.store(true, Ordering::Relaxed);
+                    }
+                },
+                _ = tick.tick() => {
+                    if stop.is_asked() {
+                        shared.stop.store(true, Ordering::Relaxed);
+                    }
+                }
+            }
+        }
+        while let Ok(event) = received.try_recv() {
+            emit(&mut summary, event);
+        }
+        let interrupted = stop.is_asked();
+        emit(&mut summary, Event::Finished { elapsed: started.elapsed(), interrupted, error });
+        Ok(summary)
+    }
+}

@@ -1,0 +1,129 @@
+//! The figures of a campaign, added up from its events.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::event::{Event, Kind};
+use crate::finding::Finding;
+use crate::verdict::{Class, Tally};
+
+/// What a campaign has come to so far.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// The seed.
+    pub seed: u64,
+    /// The engine, as it reported itself.
+    pub engine: String,
+    /// The reference database.
+    pub backend: String,
+    /// The dialect.
+    pub dialect: String,
+    /// Workers.
+    pub jobs: usize,
+    /// Cases judged whole.
+    pub cases: u64,
+    /// The sum of the hashes of these cases: equal for equal cases, in whatever order.
+    pub cases_digest: u64,
+    /// Verdicts.
+    pub verdicts: Tally,
+    /// Checks that the target refused to answer, among the divergences.
+    pub refused: u64,
+    /// Filters whose answer is known.
+    pub filters: u64,
+    /// Those of them that select some rows and not all.
+    pub selective: u64,
+    /// Why checks were inconclusive, and how often.
+    pub inconclusive: BTreeMap<String, u64>,
+    /// Distinct findings.
+    pub findings: Vec<Finding>,
+    /// Divergences that did not repeat.
+    pub unstable: u64,
+    /// How often the engine was restarted.
+    pub restarts: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Whether it was interrupted.
+    pub interrupted: bool,
+    /// What ended it before its budget.
+    pub error: Option<String>,
+}
+
+/// More than this share of checks rejected, unsupported or inconclusive makes a run vacuous.
+pub const MOST_UNPROVEN: f64 = 0.5;
+
+impl Summary {
+    /// Takes an event into account.
+    pub fn add(&mut self, event: &Event) {
+        match event {
+            Event::Started { seed, engine, backend, dialect, jobs } => {
+                self.seed = *seed;
+                self.engine.clone_from(engine);
+                self.backend.clone_from(backend);
+                self.dialect.clone_from(dialect);
+                self.jobs = *jobs;
+            }
+            Event::Checked { kind, reason, selective, refused } => {
+                match kind {
+                    Kind::Pass => self.verdicts.pass += 1,
+                    Kind::Divergence => self.verdicts.divergence += 1,
+                    Kind::Inconclusive => self.verdicts.inconclusive += 1,
+                    Kind::Unsupported => self.verdicts.unsupported += 1,
+                }
+                self.refused += u64::from(*refused);
+                self.filters += u64::from(selective.is_some());
+                self.selective += u64::from(*selective == Some(true));
+                if let Some(reason) = reason {
+                    *self.inconclusive.entry(reason.clone()).or_default() += 1;
+                }
+            }
+            Event::CaseDone { digest, .. } => {
+                self.cases += 1;
+                self.cases_digest = self.cases_digest.wrapping_add(*digest);
+            }
+            Event::Found(finding) => self.findings.push((**finding).clone()),
+            Event::Repeated { shape } => {
+                if let Some(finding) = self.findings.iter_mut().find(|f| f.shape == *shape) {
+                    finding.count += 1;
+                }
+            }
+            Event::Unstable { .. } => self.unstable += 1,
+            Event::Restarted { .. } => self.restarts += 1,
+            Event::Finished { elapsed, interrupted, error } => {
+                self.elapsed = *elapsed;
+                self.interrupted = *interrupted;
+                self.error.clone_from(error);
+            }
+        }
+    }
+
+    /// Checks per second.
+    pub fn checks_per_second(&self) -> f64 {
+        let seconds = self.elapsed.as_secs_f64();
+        if seconds > 0.0 { self.verdicts.total() as f64 / seconds } else { 0.0 }
+    }
+
+    /// The share of filters that select some rows and not all; 0 without filters.
+    pub fn selective_share(&self) -> f64 {
+        share(self.selective, self.filters)
+    }
+
+    /// The share of checks that prove nothing: rejected, unsupported or inconclusive.
+    pub fn unproven_share(&self) -> f64 {
+        let unproven = self.refused + self.verdicts.unsupported + self.verdicts.inconclusive;
+        share(unproven, self.verdicts.total())
+    }
+
+    /// Whether so little was proven that a green result would mean nothing.
+    pub fn is_vacuous(&self) -> bool {
+        self.verdicts.total() == 0 || self.unproven_share() > MOST_UNPROVEN
+    }
+
+    /// Whether the references disagreed anywhere.
+    pub fn has_conflict(&self) -> bool {
+        self.findings.iter().any(|f| f.divergence.class == Class::ReferenceConflict)
+    }
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}

@@ -1,0 +1,294 @@
+//! One engine and one reference database, on which cases are judged one after the other; kept
+//! running through crashes and hangs.
+
+use std::hash::{BuildHasher, RandomState};
+use std::ops::ControlFlow;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::apply::{ApplyError, Sides, apply};
+use crate::backend::{Backend, BackendError, DuckDb};
+use crate::case::{Case, Check};
+use crate::engine::{Engine, EngineError};
+use crate::milvus::{ConnectOptions, Milvus, MilvusError};
+use crate::shrink::Probe;
+use crate::verdict::{Actual, Class, Divergence, Expected, Verdict};
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub struct WorkbenchOptions {
+    /// A query beyond this is a hang.
+    pub query_deadline: Duration,
+    /// Every other call.
+    pub call_deadline: Duration,
+}
+
+impl Default for WorkbenchOptions {
+    fn default() -> WorkbenchOptions {
+        WorkbenchOptions {
+            query_deadline: Duration::from_secs(10),
+            call_deadline: Duration::from_secs(30),
+        }
+    }
+}
+
+/// An engine and a reference database.
+pub struct Workbench {
+    engine: Engine,
+    milvus: Milvus,
+    backend: Box<dyn Backend>,
+    options: WorkbenchOptions,
+    restarts: Vec<String>,
+}
+
+/// Why no more case can be judged here.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BenchError {
+    /// The engine is gone and does not come back.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The engine cannot be used.
+    #[error(transparent)]
+    Milvus(#[from] MilvusError),
+    /// The reference database failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+}
+
+/// What became of the checks of one application of a case.
+enum Attempt {
+    /// They were judged, or the caller had enough.
+    Done,
+    /// The engine hung and was restarted; the rest needs the case applied again.
+    Again,
+}
+
+impl Workbench {
+    /// Connects to an engine, with an in-memory DuckDB beside it.
+    pub async fn new(engine: Engine, options: WorkbenchOptions) -> Result<Workbench, BenchError> {
+        let milvus = connect(&engine, options).await?;
+        let backend = Box::new(DuckDb::in_memory()?);
+        Ok(Workbench { engine, milvus, backend, options, restarts: Vec::new() })
+    }
+
+    /// The engine's version, as it reports it.
+    pub fn engine_version(&self) -> &str {
+        self.milvus.version()
+    }
+
+    /// The reference database's name and version.
+    pub fn backend_name(&self) -> String {
+        self.backend.name()
+    }
+
+    /// The reference's SQL for a case's only check.
+    pub fn sql(&self, case: &Case) -> Option<String> {
+        let table = crate::backend::Table::new("collection", case.schema.clone());
+        self.backend.explain(&table, case.checks.first()?.filter()?).ok()
+    }
+
+    /// Why the engine was restarted, for each time since this was last asked.
+    pub fn take_restarts(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.restarts)
+    }
+
+    /// Stops the engine, if it was started here.
+    pub async fn stop(self) {
+        self.engine.stop().await;
+    }
+
+    /// Judges the checks of a case, in order, until `seen` has had enough.
+    ///
+    /// A crash is reported only if it repeats on a fresh engine, as every mismatch must.
+    pub async fn judge(
+        &mut self,
+        case: &Case,
+        seen: &mut (dyn FnMut(&Check, &Verdict) -> ControlFlow<()> + Send),
+    ) -> Result<Vec<Verdict>, BenchError> {
+        let mut verdicts = Vec::new();
+        loop {
+            let lost = match self.attempt(case, &mut verdicts, seen).await? {
+                Ok(Attempt::Done) => return Ok(verdicts),
+                Ok(Attempt::Again) => continue,
+                Err(lost) => lost,
+            };
+            let Some(check) = case.checks.get(verdicts.len()) else { return Ok(verdicts) };
+            let reason = self.revive(lost).await?;
+            let alone = Case { checks: vec![check.clone()], ..case.clone() };
+            let mut again = Vec::new();
+            let mut all = |_: &Check, _: &Verdict| ControlFlow::Continue(());
+            let verdict = match self.attempt(&alone, &mut again, &mut all).await? {
+                Err(lost) => {
+                    let reason = self.revive(lost).await?;
+                    divergence(Class::Crash, reason)
+                }
+                Ok(_) => Verdict::Inconclusive(format!(
+                    "the engine died ({reason}), and did not when asked again"
+                )),
+            };
+            let flow = seen(check, &verdict);
+            verdicts.push(verdict);
+            if flow.is_break() || verdicts.len() == case.checks.len() {
+                return Ok(verdicts);
+            }
+        }
+    }
+
+    /// Applies the case and judges the checks that have no verdict yet. The inner error says that
+    /// the engine stopped answering.
+    async fn attempt(
+        &mut self,
+        case: &Case,
+        verdicts: &mut Vec<Verdict>,
+        seen: &mut (dyn FnMut(&Check, &Verdict) -> ControlFlow<()> + Send),
+    ) -> Result<Result<Attempt, MilvusError>, BenchError> {
+        let mut sides = Sides {
+            milvus: &self.milvus,
+            backend: self.backend.as_mut(),
+            query_deadline: self.options.query_deadline,
+        };
+        let mut record = |verdicts: &mut Vec<Verdict>, verdict: Verdict| {
+            let flow = seen(&case.checks[verdicts.len()], &verdict);
+            verdicts.push(verdict);
+            flow
+        };
+        let mut applied = match apply(case, &collection_name(), &mut sides).await {
+            Ok(applied) => applied,
+            Err(ApplyError::Conflict(conflict)) => {
+                while verdicts.len() < case.checks.len() {
+                    let verdict = divergence(Class::ReferenceConflict, conflict.to_string());
+                    if record(verdicts, verdict).is_break() {
+                        break;
+                    }
+                }
+                return Ok(Ok(Attempt::Done));
+            }
+            Err(error) => return lost(error),
+        };
+        let mut hung = false;
+        while let Some(check) = case.checks.get(verdicts.len()) {
+            let verdict = match applied.judge(check).await {
+                Ok(verdict) => verdict,
+                Err(ApplyError::Conflict(conflict)) => {
+                    divergence(Class::ReferenceConflict, conflict.to_string())
+                }
+                Err(error) => return lost(error),
+            };
+            hung = matches!(&verdict, Verdict::Divergence(d) if d.class == Class::Hang);
+            if record(verdicts, verdict).is_break() {
+                break;
+            }
+            if hung && self.engine.is_embedded() {
+                break;
+            }
+        }
+        if hung && self.engine.is_embedded() {
+            // It may still be busy with the query that it did not answer.
+            drop(applied);
+            self.restart("it did not answer in time".to_owned()).await?;
+            return Ok(Ok(Attempt::Again));
+        }
+        applied.close().await?;
+        Ok(Ok(Attempt::Done))
+    }
+
+    /// Gets the engine going again after it stopped answering; says what had happened.
+    async fn revive(&mut self, lost: MilvusError) -> Result<String, BenchError> {
+        let reason = match self.engine.has_exited().await {
+            Some(reason) => reason,
+            None => lost.to_string(),
+        };
+        self.restart(reason.clone()).await?;
+        Ok(reason)
+    }
+
+    async fn restart(&mut self, reason: String) -> Result<(), BenchError> {
+        tracing::warn!(reason, "restarting the engine");
+        self.engine.restart().await?;
+        self.milvus = connect(&self.engine, self.options).await?;
+        // Its tables belong to collections that are gone.
+        self.backend = Box::new(DuckDb::in_memory()?);
+        self.restarts.push(reason);
+        Ok(())
+    }
+}
+
+/// Sorts out the errors after which the engine may come back.
+fn lost<T>(error: ApplyError) -> Result<Result<T, MilvusError>, BenchError> {
+    match error {
+        ApplyError::Target(error) if error.is_unavailable() => Ok(Err(error)),
+        ApplyError::Target(error) => Err(error.into()),
+        ApplyError::Backend(error) => Err(error.into()),
+        // Both callers have taken these out.
+        ApplyError::Conflict(conflict) => {
+            Ok(Err(MilvusError::Unsendable { operation: "case", reason: conflict.to_string() }))
+        }
+    }
+}
+
+fn divergence(class: Class, text: String) -> Verdict {
+    let actual = Actual::Error(text);
+    Verdict::Divergence(Box::new(Divergence { class, expected: Expected::Accepted, actual }))
+}
+
+async fn connect(engine: &Engine, options: WorkbenchOptions) -> Result<Milvus, MilvusError> {
+    Milvus::connect(&ConnectOptions {
+        uri: engine.uri().to_owned(),
+        token: engine.token().map(|token| token.expose().to_owned()),
+        deadline: options.call_deadline,
+    })
+    .await
+}
+
+/// A name that no other collection has, on this machine or on a shared server.
+fn collection_name() -> String {
+    static RUN: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("difftest_{:x}_{}", *RUN, NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Asks whether cases with one check each still diverge in one class.
+pub(super) struct SameClass<'a> {
+    pub bench: &'a mut Workbench,
+    pub class: Class,
+}
+
+impl Probe for SameClass<'_> {
+    type Error = BenchError;
+
+    async fn first_diverging(
+        &mut self,
+        cases: &[Case],
+        until: Instant,
+    ) -> Result<(Option<usize>, usize), BenchError> {
+        let mut asked = 0;
+        // Neighbours with the same data are checks of one case: one collection serves them all.
+        let same_data = |a: &Case, b: &Case| a.operations == b.operations && a.schema == b.schema;
+        for group in cases.chunk_by(same_data) {
+            if Instant::now() >= until {
+                break;
+            }
+            let checks = group.iter().flat_map(|case| case.checks.clone()).collect();
+            let merged = Case { checks, ..group[0].clone() };
+            let class = self.class;
+            let is_same =
+                |verdict: &Verdict| matches!(verdict, Verdict::Divergence(d) if d.class == class);
+            let mut stop = |_: &Check, verdict: &Verdict| {
+                if is_same(verdict) || Instant::now() >= until {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            };
+            let verdicts = self.bench.judge(&merged, &mut stop).await?;
+            if verdicts.last().is_some_and(is_same) {
+                let found = asked + verdicts.len() - 1;
+                return Ok((Some(found), found + 1));
+            }
+            asked += verdicts.len();
+        }
+        Ok((None, asked))
+    }
+}
