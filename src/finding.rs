@@ -38,6 +38,12 @@ impl Finding {
         crate::shrink::size(&self.case).nodes
     }
 
+    /// The filter's text; empty if there is none.
+    pub fn filter_text(&self) -> String {
+        let filter = self.case.checks.first().and_then(|check| check.filter());
+        filter.map(ToString::to_string).unwrap_or_default()
+    }
+
     /// Rows written.
     pub fn rows(&self) -> usize {
         crate::shrink::size(&self.case).rows

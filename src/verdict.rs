@@ -18,9 +18,26 @@ pub enum Verdict {
     /// The target answered differently, twice.
     Divergence(Box<Divergence>),
     /// The check proves nothing, and why.
-    Inconclusive(String),
+    Inconclusive(Doubt),
     /// The engine's dialect lacks what the check is about.
     Unsupported(String),
+}
+
+/// Why a check proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doubt {
+    /// The documentation leaves the answer open.
+    Undefined(String),
+    /// The target answered wrongly, and otherwise when it was asked again.
+    Unrepeatable(String),
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Doubt::Undefined(reason) | Doubt::Unrepeatable(reason) => f.write_str(reason),
+        }
+    }
 }
 
 /// The kinds of divergence.
@@ -142,16 +159,6 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts one verdict.
-    pub fn add(&mut self, verdict: &Verdict) {
-        match verdict {
-            Verdict::Pass { .. } => self.pass += 1,
-            Verdict::Divergence(_) => self.divergence += 1,
-            Verdict::Inconclusive(_) => self.inconclusive += 1,
-            Verdict::Unsupported(_) => self.unsupported += 1,
-        }
-    }
-
     /// All checks.
     pub fn total(&self) -> u64 {
         self.pass + self.divergence + self.inconclusive + self.unsupported

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::finding::Finding;
-use crate::verdict::Verdict;
+use crate::verdict::{Doubt, Verdict};
 
 /// Something that happened in a campaign.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub enum Event {
         /// How.
         kind: Kind,
         /// Why nothing could be said, for inconclusive checks.
-        reason: Option<String>,
+        doubt: Option<Doubt>,
         /// Whether its filter selects some of the rows and not all; `None` for checks without a
         /// filter or without an answer.
         selective: Option<bool>,

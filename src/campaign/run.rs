@@ -12,6 +12,7 @@ use super::event::Event;
 use super::summary::Summary;
 use super::workbench::{BenchError, Workbench, WorkbenchOptions};
 use super::worker::{Shared, work};
+use crate::engine::simulated::SimulatedOptions;
 use crate::engine::{Engine, EngineError, Installation, Secret};
 use crate::milvus::Dialect;
 use crate::shrink::Budget;
@@ -28,6 +29,8 @@ pub enum Target {
         /// Its credentials.
         token: Option<Secret>,
     },
+    /// One simulated engine for each worker, to test the tester.
+    Simulated(SimulatedOptions),
 }
 
 impl Target {
@@ -38,6 +41,7 @@ impl Target {
             Target::External { uri, token } => {
                 Engine::external(uri.clone(), token.clone(), patience).await
             }
+            Target::Simulated(options) => Engine::simulated(options.clone()),
         }
     }
 }

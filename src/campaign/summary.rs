@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::event::{Event, Kind};
 use crate::finding::Finding;
-use crate::verdict::{Class, Tally};
+use crate::verdict::{Class, Doubt, Tally};
 
 /// What a campaign has come to so far.
 #[derive(Debug, Clone, Default)]
@@ -32,12 +32,12 @@ pub struct Summary {
     pub filters: u64,
     /// Those of them that select some rows and not all.
     pub selective: u64,
-    /// Why checks were inconclusive, and how often.
-    pub inconclusive: BTreeMap<String, u64>,
+    /// Why the documentation leaves the answer to checks open, and how often.
+    pub undefined: BTreeMap<String, u64>,
+    /// Wrong answers that were not given again.
+    pub unrepeatable: u64,
     /// Distinct findings.
     pub findings: Vec<Finding>,
-    /// Divergences that did not repeat.
-    pub unstable: u64,
     /// How often the engine was restarted.
     pub restarts: u64,
     /// How long it took.
@@ -62,7 +62,7 @@ impl Summary {
                 self.dialect.clone_from(dialect);
                 self.jobs = *jobs;
             }
-            Event::Checked { kind, reason, selective, refused } => {
+            Event::Checked { kind, doubt, selective, refused } => {
                 match kind {
                     Kind::Pass => self.verdicts.pass += 1,
                     Kind::Divergence => self.verdicts.divergence += 1,
@@ -72,8 +72,12 @@ impl Summary {
                 self.refused += u64::from(*refused);
                 self.filters += u64::from(selective.is_some());
                 self.selective += u64::from(*selective == Some(true));
-                if let Some(reason) = reason {
-                    *self.inconclusive.entry(reason.clone()).or_default() += 1;
+                match doubt {
+                    Some(Doubt::Undefined(reason)) => {
+                        *self.undefined.entry(reason.clone()).or_default() += 1;
+                    }
+                    Some(Doubt::Unrepeatable(_)) => self.unrepeatable += 1,
+                    None => {}
                 }
             }
             Event::CaseDone { digest, .. } => {
@@ -86,7 +90,7 @@ impl Summary {
                     finding.count += 1;
                 }
             }
-            Event::Unstable { .. } => self.unstable += 1,
+            Event::Unstable { .. } => self.unrepeatable += 1,
             Event::Restarted { .. } => self.restarts += 1,
             Event::Finished { elapsed, interrupted, error } => {
                 self.elapsed = *elapsed;

@@ -13,7 +13,7 @@ use crate::case::{Case, Check};
 use crate::engine::{Engine, EngineError};
 use crate::milvus::{ConnectOptions, Milvus, MilvusError};
 use crate::shrink::Probe;
-use crate::verdict::{Actual, Class, Divergence, Expected, Verdict};
+use crate::verdict::{Actual, Class, Divergence, Doubt, Expected, Verdict};
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +55,12 @@ pub enum BenchError {
     /// The reference database failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
+}
+
+/// The engine stopped answering.
+struct Lost {
+    error: MilvusError,
+    in_writes: bool,
 }
 
 /// What became of the checks of one application of a case.
@@ -115,22 +121,31 @@ impl Workbench {
                 Err(lost) => lost,
             };
             let Some(check) = case.checks.get(verdicts.len()) else { return Ok(verdicts) };
-            let reason = self.revive(lost).await?;
+            let in_writes = lost.in_writes;
+            let reason = self.revive(lost.error).await?;
             let alone = Case { checks: vec![check.clone()], ..case.clone() };
             let mut again = Vec::new();
             let mut all = |_: &Check, _: &Verdict| ControlFlow::Continue(());
             let verdict = match self.attempt(&alone, &mut again, &mut all).await? {
                 Err(lost) => {
-                    let reason = self.revive(lost).await?;
+                    let reason = self.revive(lost.error).await?;
                     divergence(Class::Crash, reason)
                 }
-                Ok(_) => Verdict::Inconclusive(format!(
+                Ok(_) => Verdict::Inconclusive(Doubt::Unrepeatable(format!(
                     "the engine died ({reason}), and did not when asked again"
-                )),
+                ))),
             };
-            let flow = seen(check, &verdict);
-            verdicts.push(verdict);
-            if flow.is_break() || verdicts.len() == case.checks.len() {
+            // What dies of its writes dies under every check.
+            let crashed = matches!(verdict, Verdict::Divergence(_));
+            let settled = if crashed && in_writes { case.checks.len() } else { verdicts.len() + 1 };
+            while verdicts.len() < settled {
+                let flow = seen(&case.checks[verdicts.len()], &verdict);
+                verdicts.push(verdict.clone());
+                if flow.is_break() {
+                    return Ok(verdicts);
+                }
+            }
+            if verdicts.len() == case.checks.len() {
                 return Ok(verdicts);
             }
         }
@@ -143,7 +158,7 @@ impl Workbench {
         case: &Case,
         verdicts: &mut Vec<Verdict>,
         seen: &mut (dyn FnMut(&Check, &Verdict) -> ControlFlow<()> + Send),
-    ) -> Result<Result<Attempt, MilvusError>, BenchError> {
+    ) -> Result<Result<Attempt, Lost>, BenchError> {
         let mut sides = Sides {
             milvus: &self.milvus,
             backend: self.backend.as_mut(),
@@ -165,7 +180,7 @@ impl Workbench {
                 }
                 return Ok(Ok(Attempt::Done));
             }
-            Err(error) => return lost(error),
+            Err(error) => return lost(error, true),
         };
         let mut hung = false;
         while let Some(check) = case.checks.get(verdicts.len()) {
@@ -174,7 +189,7 @@ impl Workbench {
                 Err(ApplyError::Conflict(conflict)) => {
                     divergence(Class::ReferenceConflict, conflict.to_string())
                 }
-                Err(error) => return lost(error),
+                Err(error) => return lost(error, false),
             };
             hung = matches!(&verdict, Verdict::Divergence(d) if d.class == Class::Hang);
             if record(verdicts, verdict).is_break() {
@@ -216,15 +231,12 @@ impl Workbench {
 }
 
 /// Sorts out the errors after which the engine may come back.
-fn lost<T>(error: ApplyError) -> Result<Result<T, MilvusError>, BenchError> {
+fn lost<T>(error: ApplyError, in_writes: bool) -> Result<Result<T, Lost>, BenchError> {
     match error {
-        ApplyError::Target(error) if error.is_unavailable() => Ok(Err(error)),
+        ApplyError::Target(error) if error.is_unavailable() => Ok(Err(Lost { error, in_writes })),
         ApplyError::Target(error) => Err(error.into()),
         ApplyError::Backend(error) => Err(error.into()),
-        // Both callers have taken these out.
-        ApplyError::Conflict(conflict) => {
-            Ok(Err(MilvusError::Unsendable { operation: "case", reason: conflict.to_string() }))
-        }
+        ApplyError::Conflict(conflict) => unreachable!("a conflict is a verdict: {conflict}"),
     }
 }
 

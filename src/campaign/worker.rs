@@ -109,8 +109,8 @@ fn checked(check: &Check, verdict: &Verdict, rows: usize) -> Event {
     };
     Event::Checked {
         kind: Kind::from(verdict),
-        reason: match verdict {
-            Verdict::Inconclusive(reason) => Some(reason.clone()),
+        doubt: match verdict {
+            Verdict::Inconclusive(doubt) => Some(doubt.clone()),
             _ => None,
         },
         selective: matched.filter(|_| check.filter().is_some()).map(|m| 0 < m && m < rows),

@@ -80,6 +80,10 @@ pub enum EngineError {
         reason: String,
     },
 
+    /// A simulated engine could not listen.
+    #[error("cannot start the simulated engine on a loopback port: {0}")]
+    Simulated(io::Error),
+
     /// The operating system refused something.
     #[error("cannot {action} {}: {source}; check its permissions and the space left there", .path.display())]
     Io {

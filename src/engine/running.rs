@@ -7,6 +7,7 @@ use super::error::EngineError;
 use super::install::Installation;
 use super::probe;
 use super::secret::{Secret, split_credentials};
+use super::simulated::{SimulatedMilvus, SimulatedOptions};
 
 /// A running Milvus. One that was started here ends, with its data, when this is dropped or the
 /// harness dies; [`stop`](Self::stop) also waits for it.
@@ -17,6 +18,7 @@ pub struct Engine(Kind);
 enum Kind {
     Embedded { installation: Installation, process: Box<Process> },
     External(External),
+    Simulated { options: SimulatedOptions, server: SimulatedMilvus, uri: String },
 }
 
 #[derive(Debug)]
@@ -50,9 +52,17 @@ impl Engine {
         Ok(Self(Kind::External(engine)))
     }
 
+    /// A simulated engine in this process.
+    pub fn simulated(options: SimulatedOptions) -> Result<Self, EngineError> {
+        let server = start_simulated(&options)?;
+        let uri = server.uri();
+        Ok(Self(Kind::Simulated { options, server, uri }))
+    }
+
     /// Where it listens: `http://host:port`, without credentials.
     pub fn uri(&self) -> &str {
         match &self.0 {
+            Kind::Simulated { uri, .. } => uri,
             Kind::Embedded { process, .. } => process.uri(),
             Kind::External(engine) => &engine.uri,
         }
@@ -61,21 +71,21 @@ impl Engine {
     /// What to present to it.
     pub fn token(&self) -> Option<&Secret> {
         match &self.0 {
-            Kind::Embedded { .. } => None,
+            Kind::Embedded { .. } | Kind::Simulated { .. } => None,
             Kind::External(engine) => engine.token.as_ref(),
         }
     }
 
     /// Whether it was started here.
     pub fn is_embedded(&self) -> bool {
-        matches!(self.0, Kind::Embedded { .. })
+        matches!(self.0, Kind::Embedded { .. } | Kind::Simulated { .. })
     }
 
-    /// The engine's own process, if it was started here.
+    /// The engine's own process, if it has one that was started here.
     pub fn pid(&self) -> Option<u32> {
         match &self.0 {
             Kind::Embedded { process, .. } => Some(process.pid()),
-            Kind::External(_) => None,
+            Kind::External(_) | Kind::Simulated { .. } => None,
         }
     }
 
@@ -84,6 +94,9 @@ impl Engine {
         match &mut self.0 {
             Kind::Embedded { process, .. } => process.has_exited().await,
             Kind::External(_) => None,
+            Kind::Simulated { server, .. } => {
+                (!server.is_running()).then(|| "the simulated engine crashed".to_owned())
+            }
         }
     }
 
@@ -97,6 +110,11 @@ impl Engine {
                 Ok(())
             }
             Kind::External(engine) => engine.reach().await,
+            Kind::Simulated { options, server, uri } => {
+                *server = start_simulated(options)?;
+                *uri = server.uri();
+                Ok(())
+            }
         }
     }
 
@@ -111,9 +129,13 @@ impl Engine {
     pub fn log_tail(&self) -> String {
         match &self.0 {
             Kind::Embedded { process, .. } => process.log_tail(),
-            Kind::External(_) => String::new(),
+            Kind::External(_) | Kind::Simulated { .. } => String::new(),
         }
     }
+}
+
+fn start_simulated(options: &SimulatedOptions) -> Result<SimulatedMilvus, EngineError> {
+    SimulatedMilvus::start(options.clone()).map_err(EngineError::Simulated)
 }
 
 impl External {

@@ -14,7 +14,7 @@ use crate::compare::Diff;
 use crate::filter::{Expr, Semantics, Truth, evaluate};
 use crate::milvus::{Consistency, MilvusError};
 use crate::value::{Key, Row};
-use crate::verdict::{Actual, Class, Divergence, Expected, Verdict};
+use crate::verdict::{Actual, Class, Divergence, Doubt, Expected, Verdict};
 
 pub(crate) async fn judge(
     applied: &mut Applied<'_, '_>,
@@ -24,7 +24,7 @@ pub(crate) async fn judge(
         None => applied.rows.keys().cloned().collect(),
         Some(filter) => match matching(applied, filter) {
             Ok(keys) => keys,
-            Err(undefined) => return Ok(Verdict::Inconclusive(undefined)),
+            Err(reason) => return Ok(Verdict::Inconclusive(Doubt::Undefined(reason))),
         },
     };
     if let Some(filter) = check.filter() {
@@ -46,14 +46,14 @@ pub(crate) async fn judge(
     // A mismatch must repeat, the second time with every write surely visible.
     match ask(applied, check, &keys, Consistency::Strong).await? {
         Some(second) if second.class == first.class => Ok(Verdict::Divergence(Box::new(second))),
-        Some(second) => Ok(Verdict::Inconclusive(format!(
+        Some(second) => Ok(Verdict::Inconclusive(Doubt::Unrepeatable(format!(
             "the target answered {}, then {}",
             first.actual, second.actual
-        ))),
-        None => Ok(Verdict::Inconclusive(format!(
+        )))),
+        None => Ok(Verdict::Inconclusive(Doubt::Unrepeatable(format!(
             "the target answered {}, and rightly when asked again",
             first.actual
-        ))),
+        )))),
     }
 }
 

@@ -1,0 +1,133 @@
+//! `--config`: the options of `fuzz` in a TOML file.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Command};
+use serde::Deserialize;
+
+use super::args::{FuzzArgs, TargetArgs, duration};
+
+/// A configuration file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read the configuration {}: {source}", path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("the configuration {} is wrong: {reason}", path.display())]
+    Invalid { path: PathBuf, reason: String },
+}
+
+/// The options, by their long names with `_` for `-`, or as they are.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct File {
+    time: Option<String>,
+    cases: Option<u64>,
+    seed: Option<u64>,
+    jobs: Option<usize>,
+    target: Option<String>,
+    token: Option<String>,
+    cache: Option<PathBuf>,
+    python: Option<PathBuf>,
+    query_timeout: Option<String>,
+    out: Option<PathBuf>,
+    summary: Option<PathBuf>,
+    shrink_evaluations: Option<usize>,
+    shrink_time: Option<String>,
+}
+
+/// The options from the command line and environment, and what they leave open from the file.
+pub fn with_file(args: FuzzArgs) -> Result<FuzzArgs, ConfigError> {
+    let Some(path) = args.config.clone() else { return Ok(args) };
+    let text = std::fs::read_to_string(&path)
+        .map_err(|source| ConfigError::Io { path: path.clone(), source })?;
+    let file = parse(&path, &text)?;
+    let time = |key: &str, value: Option<String>| -> Result<Option<Duration>, ConfigError> {
+        let parsed = value.map(|text| duration(&text)).transpose();
+        parsed.map_err(|reason| invalid(&path, format!("{key}: {reason}")))
+    };
+    Ok(FuzzArgs {
+        time: args.time.or(time("time", file.time)?),
+        cases: args.cases.or(file.cases),
+        seed: args.seed.or(file.seed),
+        jobs: args.jobs.or(file.jobs),
+        target: TargetArgs {
+            target: args.target.target.or(file.target),
+            token: args.target.token.or(file.token),
+            cache: args.target.cache.or(file.cache),
+            python: args.target.python.or(file.python),
+            query_timeout: args.target.query_timeout.or(time("query-timeout", file.query_timeout)?),
+        },
+        out: args.out.or(file.out),
+        summary: args.summary.or(file.summary),
+        shrink_evaluations: args.shrink_evaluations.or(file.shrink_evaluations),
+        shrink_time: args.shrink_time.or(time("shrink-time", file.shrink_time)?),
+        config: args.config,
+    })
+}
+
+fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
+    // The parser's message quotes the line, which may hold a token.
+    let table: toml::Table = toml::from_str(text).map_err(|error| {
+        let line = error.span().map_or(0, |span| text[..span.start].lines().count().max(1));
+        invalid(path, format!("line {line}: {}", error.message()))
+    })?;
+    let known = keys();
+    for key in table.keys() {
+        if !known.contains(key) {
+            let close = known.iter().max_by(|a, b| {
+                strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b))
+            });
+            let hint = close
+                .filter(|close| strsim::jaro_winkler(key, close) > 0.7)
+                .map(|close| format!("; did you mean '{close}'?"));
+            let hint = hint.unwrap_or_else(|| format!("; known are {}", known.join(", ")));
+            return Err(invalid(path, format!("unknown key '{key}'{hint}")));
+        }
+    }
+    table.try_into().map_err(|error: toml::de::Error| invalid(path, error.message().to_owned()))
+}
+
+/// Every long option of `fuzz` but `--config` itself.
+fn keys() -> Vec<String> {
+    let command = FuzzArgs::augment_args(Command::new("fuzz"));
+    let options = command.get_arguments().filter_map(|arg| arg.get_long());
+    options.filter(|long| *long != "config").map(str::to_owned).collect()
+}
+
+fn invalid(path: &Path, reason: String) -> ConfigError {
+    ConfigError::Invalid { path: path.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str) -> String {
+        parse(Path::new("difftest.toml"), text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn unknown_keys_get_a_suggestion() {
+        assert!(message("tmie = '5m'").contains("did you mean 'time'?"));
+        assert!(message("zzz = 1").contains("known are time, cases"));
+    }
+
+    #[test]
+    fn wrong_types_and_syntax_do_not_show_values() {
+        assert!(!message("token = 'hunter2").contains("hunter2"));
+        assert!(!message("seed = 'hunter2'").contains("hunter2"));
+        assert!(message("seed = 'x'").contains("invalid type"));
+    }
+
+    #[test]
+    fn every_option_can_be_in_the_file() {
+        let text = keys().iter().fold(String::new(), |text, key| {
+            let number = ["cases", "seed", "jobs", "shrink-evaluations"].contains(&key.as_str());
+            text + key + if number { " = 7\n" } else { " = '7s'\n" }
+        });
+        let file = parse(Path::new("difftest.toml"), &text).unwrap();
+        assert_eq!((file.seed, file.shrink_evaluations), (Some(7), Some(7)));
+        assert_eq!(file.query_timeout.as_deref(), Some("7s"));
+    }
+}

@@ -1,0 +1,146 @@
+//! `fuzz`: the main job.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::args::FuzzArgs;
+use super::config::with_file;
+use super::exit::Exit;
+use super::setup::{on_signal, or_signal, target};
+use super::start::Failure;
+use crate::campaign::{Campaign, Event, Stop, Summary, WorkbenchOptions};
+use crate::finding::Finding;
+use crate::report;
+use crate::report::terminal::Terminal;
+use crate::shrink::Budget;
+
+pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
+    let args = with_file(args).map_err(Failure::usage)?;
+    if args.jobs == Some(0) {
+        return Err(Failure::usage("--jobs must be at least 1"));
+    }
+    let seed = args.seed.unwrap_or_else(rand::random::<u64>);
+    let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(seed.to_string()));
+    check_writable(&out, args.summary.as_deref())?;
+    let Some(target) = or_signal(target(&args.target, quiet)).await else {
+        return Ok(Exit::Interrupted);
+    };
+    let target = target.map_err(Failure::environment)?;
+    let time = match (args.time, args.cases) {
+        (None, None) => Some(Duration::from_secs(60)),
+        (time, _) => time,
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut deadlines = WorkbenchOptions::default();
+    if let Some(timeout) = args.target.query_timeout {
+        deadlines.query_deadline = timeout;
+    }
+    let campaign = Campaign {
+        target,
+        seed,
+        jobs: args.jobs.unwrap_or(cores.min(4)),
+        cases: args.cases,
+        time,
+        shrink: Budget {
+            evaluations: args.shrink_evaluations.unwrap_or(1500),
+            time: args.shrink_time.unwrap_or(Duration::from_secs(20)),
+        },
+        deadlines,
+    };
+    let stop = Stop::default();
+    on_signal(stop.clone());
+    let mut terminal = Terminal::new(time, args.cases, quiet);
+    let mut folders = Folders { out, paths: HashMap::new(), failure: None };
+    let outcome = campaign
+        .run(&stop, &mut |event, summary| {
+            if let Event::Found(finding) = event {
+                folders.write(finding);
+            }
+            terminal.show(event, summary);
+        })
+        .await;
+    terminal.clear();
+    let summary = outcome.map_err(Failure::environment)?;
+    // The counts have grown since the findings were first written.
+    summary.findings.iter().filter(|finding| finding.count > 1).for_each(|f| folders.write(f));
+    print!("{}", report::terminal::table(&summary, &folders.paths));
+    if let Some(path) = &args.summary {
+        let text = report::summary::to_json(&summary, &folders.paths);
+        std::fs::write(path, text).map_err(|error| {
+            Failure::environment(format!("cannot write {}: {error}", path.display()))
+        })?;
+    }
+    if let Some(failure) = folders.failure {
+        return Err(Failure::environment(failure));
+    }
+    verdict(&summary)
+}
+
+/// The exit code of a run, and what to say of it.
+fn verdict(summary: &Summary) -> Result<Exit, Failure> {
+    if summary.interrupted {
+        return Ok(Exit::Interrupted);
+    }
+    if let Some(error) = &summary.error {
+        return Err(Failure::environment(format!(
+            "{error}. The campaign ended early; what it found until then is above."
+        )));
+    }
+    if summary.has_conflict() {
+        return Err(Failure::new(
+            Exit::Conflict,
+            "the references disagree with each other. This is a defect of milvus-difftest, not of \
+             Milvus: please report the finding above.",
+        ));
+    }
+    if !summary.findings.is_empty() {
+        return Ok(Exit::Findings);
+    }
+    if summary.is_vacuous() {
+        let total = summary.verdicts.total();
+        let share = 100.0 * summary.unproven_share();
+        return Err(Failure::new(
+            Exit::Vacuous,
+            format!(
+                "this run proves nothing: of {total} checks {share:.0} % were rejected, \
+                 unsupported or inconclusive. Give it more time, or look at the reasons with -v."
+            ),
+        ));
+    }
+    Ok(Exit::Clean)
+}
+
+/// Findings on disk, written as they are found: nothing is lost if the campaign is killed.
+struct Folders {
+    out: PathBuf,
+    paths: HashMap<String, PathBuf>,
+    failure: Option<String>,
+}
+
+impl Folders {
+    fn write(&mut self, finding: &Finding) {
+        match report::finding::write(&self.out, finding) {
+            Ok(path) => {
+                self.paths.insert(finding.shape.clone(), path);
+            }
+            Err(error) => {
+                self.failure.get_or_insert(error.to_string());
+            }
+        }
+    }
+}
+
+/// Fails before the campaign rather than after it.
+fn check_writable(out: &Path, summary: Option<&Path>) -> Result<(), Failure> {
+    if out.exists() && !out.is_dir() {
+        return Err(Failure::usage(format!("--out {} is not a folder", out.display())));
+    }
+    let Some(summary) = summary else { return Ok(()) };
+    let parent = summary.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if summary.is_dir() || parent.is_some_and(|parent| !parent.is_dir()) {
+        let path = summary.display();
+        return Err(Failure::usage(format!("--summary {path} is not a file that can be written")));
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! `replay`: saved cases again.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use super::args::ReplayArgs;
+use super::exit::Exit;
+use super::setup::{or_signal, target};
+use super::start::Failure;
+use crate::campaign::{Workbench, WorkbenchOptions};
+use crate::case::{Case, Check};
+use crate::verdict::{Class, Verdict};
+
+pub async fn run(args: ReplayArgs, quiet: bool) -> Result<Exit, Failure> {
+    let mut files = Vec::new();
+    for path in &args.paths {
+        collect(path, &mut files)?;
+    }
+    if files.is_empty() {
+        return Err(Failure::usage("there is no case.json in these folders"));
+    }
+    // All of them are read before any engine is started.
+    let mut cases = Vec::new();
+    for file in files {
+        let (case, _) = Case::load(&file).map_err(Failure::usage)?;
+        cases.push((file, case));
+    }
+    match or_signal(replay(&args, cases, quiet)).await {
+        Some(result) => result,
+        None => Ok(Exit::Interrupted),
+    }
+}
+
+async fn replay(
+    args: &ReplayArgs,
+    cases: Vec<(PathBuf, Case)>,
+    quiet: bool,
+) -> Result<Exit, Failure> {
+    let mut options = WorkbenchOptions::default();
+    if let Some(timeout) = args.target.query_timeout {
+        options.query_deadline = timeout;
+    }
+    let target = target(&args.target, quiet).await.map_err(Failure::environment)?;
+    let engine = target.start(options.call_deadline).await.map_err(Failure::environment)?;
+    let mut bench = Workbench::new(engine, options).await.map_err(Failure::environment)?;
+    let (mut failing, mut open, mut conflict) = (false, false, false);
+    for (file, mut case) in cases {
+        if case.checks.is_empty() {
+            case.checks.push(Check::Entities);
+        }
+        let mut all = |_: &Check, _: &Verdict| ControlFlow::Continue(());
+        let verdicts = bench.judge(&case, &mut all).await.map_err(Failure::environment)?;
+        let file = file.display();
+        let mut divergences = verdicts.iter().filter_map(|verdict| match verdict {
+            Verdict::Divergence(divergence) => Some(divergence),
+            _ => None,
+        });
+        let unproven = verdicts.iter().find_map(|verdict| match verdict {
+            Verdict::Inconclusive(doubt) => Some(doubt.to_string()),
+            Verdict::Unsupported(reason) => Some(reason.clone()),
+            _ => None,
+        });
+        if let Some(divergence) = divergences.next() {
+            failing = true;
+            conflict |= divergence.class == Class::ReferenceConflict;
+            println!(
+                "STILL FAILING  {file}  {}: expected {}, got {}",
+                divergence.class, divergence.expected, divergence.actual
+            );
+        } else if let Some(reason) = unproven {
+            open = true;
+            println!("INCONCLUSIVE   {file}  {reason}");
+        } else {
+            println!("FIXED          {file}");
+        }
+    }
+    bench.stop().await;
+    Ok(match (conflict, failing, open) {
+        (true, ..) => Exit::Conflict,
+        (_, true, _) => Exit::Findings,
+        (.., true) => Exit::Vacuous,
+        _ => Exit::Clean,
+    })
+}
+
+/// A file, or every `case.json` below a folder, sorted by path.
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let unreadable =
+        |error: std::io::Error| Failure::usage(format!("cannot read {}: {error}", path.display()));
+    if !std::fs::metadata(path).map_err(unreadable)?.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(path).map_err(unreadable)?;
+    let mut entries: Vec<PathBuf> = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()
+        .map_err(unreadable)?;
+    entries.sort();
+    for entry in entries {
+        if entry.is_dir() {
+            collect(&entry, files)?;
+        } else if entry.file_name().is_some_and(|name| name == "case.json") {
+            files.push(entry);
+        }
+    }
+    Ok(())
+}

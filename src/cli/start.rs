@@ -1,0 +1,87 @@
+//! From the arguments to an exit code.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use tracing_subscriber::EnvFilter;
+
+use super::args::{Cli, Command};
+use super::exit::Exit;
+use super::{fuzz, replay, selftest};
+
+/// The command line as clap knows it, for help texts and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; a closed pipe is none either.
+            let code = if error.use_stderr() { Exit::Usage } else { Exit::Clean };
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    let level = match (cli.quiet, cli.verbose) {
+        (true, _) => "error",
+        (_, 0) => "warn",
+        (_, 1) => "info",
+        (_, 2) => "debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(format!("error,milvus_difftest={level}")));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            report(&format!("cannot start threads: {error}"));
+            return Exit::Environment.into();
+        }
+    };
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Fuzz(args) => fuzz::run(*args, cli.quiet).await,
+            Command::Replay(args) => replay::run(args, cli.quiet).await,
+            Command::Selftest(args) => selftest::run(args).await,
+        }
+    });
+    // A blocking call of a worker must not hold up the end.
+    runtime.shutdown_background();
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            report(&failure.message);
+            failure.exit.into()
+        }
+    }
+}
+
+fn report(message: &str) {
+    let _ = writeln!(std::io::stderr(), "error: {message}");
+}
+
+/// What ends a command early: a paragraph for the user and an exit code.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    message: String,
+}
+
+impl Failure {
+    pub fn new(exit: Exit, message: impl ToString) -> Failure {
+        Failure { exit, message: message.to_string() }
+    }
+
+    pub fn usage(message: impl ToString) -> Failure {
+        Failure::new(Exit::Usage, message)
+    }
+
+    pub fn environment(message: impl ToString) -> Failure {
+        Failure::new(Exit::Environment, message)
+    }
+}

@@ -1,0 +1,96 @@
+//! `--summary`: the figures of a run as JSON.
+//!
+//! The keys are promised for as long as `version` stays the same; docs/summary.md describes them.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::campaign::Summary;
+use crate::verdict::Tally;
+
+const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct File<'a> {
+    format: &'static str,
+    version: u32,
+    seed: u64,
+    engine: &'a str,
+    backend: &'a str,
+    dialect: &'a str,
+    jobs: usize,
+    seconds: f64,
+    cases: u64,
+    /// Hexadecimal: JSON readers with doubles would round it.
+    cases_digest: String,
+    checks: u64,
+    checks_per_second: f64,
+    selective_share: f64,
+    unproven_share: f64,
+    verdicts: Tally,
+    unrepeatable: u64,
+    undefined: &'a std::collections::BTreeMap<String, u64>,
+    restarts: u64,
+    interrupted: bool,
+    error: &'a Option<String>,
+    findings: Vec<FindingEntry<'a>>,
+}
+
+#[derive(Serialize)]
+struct FindingEntry<'a> {
+    class: String,
+    shape: &'a str,
+    filter: String,
+    ast_nodes: usize,
+    rows: usize,
+    fields: usize,
+    count: u64,
+    minimal: bool,
+    shrink_evaluations: usize,
+    seconds_to_first: f64,
+    path: Option<String>,
+}
+
+/// The text of a summary file; `paths` has the folder of each finding by its shape.
+pub fn to_json(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
+    let findings = summary.findings.iter().map(|finding| FindingEntry {
+        class: finding.divergence.class.to_string(),
+        shape: &finding.shape,
+        filter: finding.filter_text(),
+        ast_nodes: finding.nodes(),
+        rows: finding.rows(),
+        fields: finding.fields(),
+        count: finding.count,
+        minimal: finding.minimal,
+        shrink_evaluations: finding.evaluations,
+        seconds_to_first: finding.seconds_to_first,
+        path: paths.get(&finding.shape).map(|path| path.display().to_string()),
+    });
+    let file = File {
+        format: "milvus-difftest/summary",
+        version: VERSION,
+        seed: summary.seed,
+        engine: &summary.engine,
+        backend: &summary.backend,
+        dialect: &summary.dialect,
+        jobs: summary.jobs,
+        seconds: summary.elapsed.as_secs_f64(),
+        cases: summary.cases,
+        cases_digest: format!("{:016x}", summary.cases_digest),
+        checks: summary.verdicts.total(),
+        checks_per_second: summary.checks_per_second(),
+        selective_share: summary.selective_share(),
+        unproven_share: summary.unproven_share(),
+        verdicts: summary.verdicts,
+        unrepeatable: summary.unrepeatable,
+        undefined: &summary.undefined,
+        restarts: summary.restarts,
+        interrupted: summary.interrupted,
+        error: &summary.error,
+        findings: findings.collect(),
+    };
+    // Strings, numbers and maps with string keys always serialise.
+    serde_json::to_string_pretty(&file).unwrap_or_default() + "\n"
+}

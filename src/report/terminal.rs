@@ -1,0 +1,173 @@
+//! What a person sees: live progress on stderr, the result on stdout.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{ContentArrangement, Table};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::finding::title;
+use crate::campaign::{Event, Summary};
+
+/// Live progress: a bar on a terminal, else a line every few seconds.
+pub struct Terminal {
+    bar: ProgressBar,
+    time: Option<Duration>,
+    cases: Option<u64>,
+    quiet: bool,
+    started: Instant,
+    last_line: Instant,
+}
+
+/// Between two lines where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+impl Terminal {
+    /// Progress towards a time or a number of cases.
+    pub fn new(time: Option<Duration>, cases: Option<u64>, quiet: bool) -> Terminal {
+        let length = time.map(|time| time.as_millis() as u64).or(cases).unwrap_or(1);
+        let bar = ProgressBar::new(length);
+        if quiet {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        if let Ok(style) = ProgressStyle::with_template("[{bar:24}] {wide_msg}") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        let now = Instant::now();
+        Terminal { bar, time, cases, quiet, started: now, last_line: now }
+    }
+
+    /// Shows an event.
+    pub fn show(&mut self, event: &Event, summary: &Summary) {
+        match event {
+            Event::Started { seed, engine, backend, dialect, jobs } => {
+                self.started = Instant::now();
+                let workers = if *jobs == 1 { "worker" } else { "workers" };
+                self.line(&format!(
+                    "seed {seed}: {engine} (dialect {dialect}) against {backend} and the model, \
+                     {jobs} {workers}"
+                ));
+            }
+            Event::Found(finding) => {
+                let seconds = finding.seconds_to_first;
+                self.line(&format!("found after {seconds:.1} s: {}", title(finding)));
+            }
+            Event::Unstable { what } => self.line(&format!("did not repeat: {what}")),
+            Event::Restarted { reason } => {
+                let first = reason.lines().next().unwrap_or_default();
+                self.line(&format!("restarted the engine: {first}"));
+            }
+            _ => {}
+        }
+        let elapsed = self.started.elapsed();
+        let position = match self.time {
+            Some(_) => elapsed.as_millis() as u64,
+            None => summary.cases,
+        };
+        self.bar.set_position(position);
+        if self.bar.is_hidden() {
+            if self.last_line.elapsed() >= LINE_EVERY {
+                self.last_line = Instant::now();
+                let status = self.status(summary, elapsed);
+                self.line(&status);
+            }
+        } else {
+            self.bar.set_message(self.status(summary, elapsed));
+        }
+    }
+
+    fn status(&self, summary: &Summary, elapsed: Duration) -> String {
+        let verdicts = &summary.verdicts;
+        let rate = verdicts.total() as f64 / elapsed.as_secs_f64().max(0.001);
+        let left = match (self.time, self.cases) {
+            (Some(time), _) => {
+                format!("{} s left", time.saturating_sub(elapsed).as_secs())
+            }
+            (None, Some(cases)) => format!("{} cases left", cases.saturating_sub(summary.cases)),
+            (None, None) => String::new(),
+        };
+        format!(
+            "{} s, {left} | {} cases, {rate:.0} checks/s | {} pass, {} diverge, {} inconclusive | \
+             {} findings",
+            elapsed.as_secs(),
+            summary.cases,
+            verdicts.pass,
+            verdicts.divergence,
+            verdicts.inconclusive,
+            summary.findings.len(),
+        )
+    }
+
+    fn line(&self, text: &str) {
+        if self.quiet {
+        } else if self.bar.is_hidden() {
+            eprintln!("{text}");
+        } else {
+            self.bar.println(text);
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// The result of a run: its figures, and a table of findings.
+pub fn table(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
+    let mut text = String::new();
+    let verdicts = &summary.verdicts;
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "{} against {} and the model, seed {}\n\
+         {} cases, {} checks in {:.1} s ({:.0}/s), {:.0} % of filters select some rows and not all\n\
+         {} pass, {} diverge, {} inconclusive, {} unsupported",
+        summary.engine,
+        summary.backend,
+        summary.seed,
+        summary.cases,
+        verdicts.total(),
+        summary.elapsed.as_secs_f64(),
+        summary.checks_per_second(),
+        100.0 * summary.selective_share(),
+        verdicts.pass,
+        verdicts.divergence,
+        verdicts.inconclusive,
+        verdicts.unsupported,
+    );
+    for (reason, count) in &summary.undefined {
+        let _ = writeln!(text, "  {count} inconclusive: {reason}");
+    }
+    if summary.unrepeatable > 0 {
+        let _ = writeln!(text, "  {} wrong answers were not given again", summary.unrepeatable);
+    }
+    if summary.findings.is_empty() {
+        let _ = writeln!(text, "no findings");
+        return text;
+    }
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(TABLE_WIDTH);
+    table.set_header(["finding", "times", "rows", "fields", "nodes", "folder"]);
+    for finding in &summary.findings {
+        let folder = paths.get(&finding.shape).map(|path| path.display().to_string());
+        table.add_row([
+            title(finding),
+            finding.count.to_string(),
+            finding.rows().to_string(),
+            finding.fields().to_string(),
+            finding.nodes().to_string(),
+            folder.unwrap_or_default(),
+        ]);
+    }
+    let findings = if summary.findings.len() == 1 { "finding" } else { "distinct findings" };
+    let _ = writeln!(text, "{} {findings}\n{table}", summary.findings.len());
+    text
+}
+
+const TABLE_WIDTH: u16 = 120;
