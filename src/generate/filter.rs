@@ -72,7 +72,7 @@ impl Terms<'_> {
                 terms.push((weight, self.like(column, &self.texts(field))));
             }
             Scalar::Bool => {}
-            _ => terms.push((weight / 2, self.arithmetic(column, field, scalar))),
+            _ => terms.push((weight.div_ceil(2), self.arithmetic(column, field, scalar))),
         }
     }
 
