@@ -106,17 +106,19 @@ impl DuckDb {
             return Ok(());
         }
         let delete = delete_statement(table, latest.keys());
-        let failed = |error| self.failed("write rows to", table, &delete, &error);
+        let append = format!("INSERT INTO {} -- {} rows", identifier(&table.name), latest.len());
+        let during = |sql| move |error| self.failed("write to", table, sql, &error);
         // Dropped on an error, it rolls back. Unchecked: nobody else has this connection.
-        let transaction = self.connection.unchecked_transaction().map_err(failed)?;
-        transaction.execute_batch(&delete).map_err(failed)?;
-        let mut appender = transaction.appender(&table.name).map_err(failed)?;
+        let transaction = self.connection.unchecked_transaction().map_err(during("BEGIN"))?;
+        transaction.execute_batch(&delete).map_err(during(&delete))?;
+        let mut appender = transaction.appender(&table.name).map_err(during(&append))?;
         for columns in latest.into_values() {
-            appender.append_row(appender_params_from_iter(columns)).map_err(failed)?;
+            let columns = appender_params_from_iter(columns);
+            appender.append_row(columns).map_err(during(&append))?;
         }
-        appender.flush().map_err(failed)?;
+        appender.flush().map_err(during(&append))?;
         drop(appender);
-        transaction.commit().map_err(failed)
+        transaction.commit().map_err(during("COMMIT"))
     }
 
     fn scan_now(&self, table: &Table) -> Result<Vec<Row>, BackendError> {

@@ -472,7 +472,11 @@ fn descend<'a>(json: &'a Json, steps: &[Step]) -> Option<&'a Json> {
         (Json::Object(members), Step::Key(key)) => members.get(key),
         (Json::Object(members), Step::Index(index)) => members.get(&index.to_string()),
         (Json::Array(items), Step::Index(index)) => items.get(*index as usize),
-        (Json::Array(items), Step::Key(key)) => items.get(key.parse::<usize>().ok()?),
+        (Json::Array(items), Step::Key(key)) => {
+            // RFC 6901: digits without leading zeros; `parse` alone would also take "01" and "+1".
+            let index = key.parse::<usize>().ok()?;
+            items.get(index).filter(|_| index.to_string() == *key)
+        }
         _ => None,
     })
 }

@@ -156,6 +156,9 @@ const LEVELS: [&[(&str, BinaryOp)]; 6] = [
     &[("*", BinaryOp::Mul), ("/", BinaryOp::Div), ("%", BinaryOp::Mod)],
 ];
 
+/// The first of [`LEVELS`] that is tighter than `in`.
+const ARITHMETIC: usize = 4;
+
 impl Parser {
     fn peek(&self) -> Option<&Token> {
         self.tokens.get(self.next).map(|(token, _)| token)
@@ -182,28 +185,39 @@ impl Parser {
     }
 
     fn binary(&mut self, level: usize) -> Result<Expr, ParseError> {
-        let Some(operators) = LEVELS.get(level) else { return self.postfix() };
-        let mut left = self.binary(level + 1)?;
+        let Some(operators) = LEVELS.get(level) else { return self.unary() };
+        let mut left = self.tighter(level)?;
         while let Some((_, op)) = operators.iter().find(|(symbol, _)| self.take(symbol)) {
-            left = Expr::binary(left, *op, self.binary(level + 1)?);
+            left = Expr::binary(left, *op, self.tighter(level)?);
         }
         Ok(left)
     }
 
-    /// `in`, `like` and `is null`, which follow their operand.
-    fn postfix(&mut self) -> Result<Expr, ParseError> {
-        let mut expr = self.unary()?;
+    fn tighter(&mut self, level: usize) -> Result<Expr, ParseError> {
+        if level + 1 == ARITHMETIC { self.membership() } else { self.binary(level + 1) }
+    }
+
+    /// `in` and `not in`, whose operand may be arithmetic.
+    fn membership(&mut self) -> Result<Expr, ParseError> {
+        let mut expr = self.binary(ARITHMETIC)?;
         loop {
+            let negated = self.take("not") || self.take("NOT");
             if self.take("in") || self.take("IN") {
                 let list = self.list()?;
-                expr = Expr::In { operand: Box::new(expr), list, negated: false };
-            } else if self.take("not") || self.take("NOT") {
-                if !self.take("in") && !self.take("IN") {
-                    return Err(self.error("expected `in` after `not`"));
-                }
-                let list = self.list()?;
-                expr = Expr::In { operand: Box::new(expr), list, negated: true };
-            } else if self.take("like") || self.take("LIKE") {
+                expr = Expr::In { operand: Box::new(expr), list, negated };
+            } else if negated {
+                return Err(self.error("expected `in` after `not`"));
+            } else {
+                return Ok(expr);
+            }
+        }
+    }
+
+    /// `like` and `is null`, which are tighter than every operator, `not` included.
+    fn postfix(&mut self) -> Result<Expr, ParseError> {
+        let mut expr = self.primary()?;
+        loop {
+            if self.take("like") || self.take("LIKE") {
                 let Some(Token::Text(pattern)) = self.peek().cloned() else {
                     return Err(self.error("expected a pattern in quotes"));
                 };
@@ -234,7 +248,7 @@ impl Parser {
         } else if self.take("exists") || self.take("EXISTS") {
             Expr::Exists(self.path()?)
         } else {
-            self.primary()?
+            self.postfix()?
         };
         self.depth -= 1;
         Ok(expr)
@@ -356,4 +370,24 @@ pub(crate) fn is_keyword(word: &str) -> bool {
     const KEYWORDS: [&str; 11] =
         ["and", "or", "not", "in", "like", "is", "null", "exists", "true", "false", "iso"];
     KEYWORDS.contains(&word.to_ascii_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn precedence_is_the_servers() {
+        let cases = [
+            ("a + 1 in [2] and b == 3", "((a + 1) in [2]) and (b == 3)"),
+            ("a % 2 not in [1]", "(a % 2) not in [1]"),
+            ("not s like \"x%\"", "not (s like \"x%\")"),
+            ("not s is null", "not (s is null)"),
+            ("not a in [1]", "(not (a)) in [1]"),
+            ("a + 1 < 2 == b", "((a + 1) < 2) == b"),
+        ];
+        for (text, tree) in cases {
+            assert_eq!(parse(text).unwrap().to_string(), tree, "{text}");
+        }
+    }
 }

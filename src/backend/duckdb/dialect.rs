@@ -52,14 +52,9 @@ fn at(function: &str, place: &JsonPlace) -> String {
 impl SqlDialect for DuckDbDialect {
     fn column(&self, schema: &Schema, name: &str) -> String {
         // DuckDB folds case, even in quotes; a tilde cannot occur in a field's name.
-        let position = schema.fields.iter().position(|field| field.name == name);
-        let folded = |field: &&crate::schema::Field| field.name.eq_ignore_ascii_case(name);
-        match position {
-            Some(i) if schema.fields[..i].iter().any(|f| folded(&f)) => {
-                identifier(&format!("{name}~{i}"))
-            }
-            _ => identifier(name),
-        }
+        let earlier = schema.fields.iter().take_while(|field| field.name != name);
+        let clashes = earlier.clone().any(|field| field.name.eq_ignore_ascii_case(name));
+        if clashes { identifier(&format!("{name}~{}", earlier.count())) } else { identifier(name) }
     }
 
     fn constant(&self, constant: Constant<'_>) -> String {
@@ -100,7 +95,7 @@ impl SqlDialect for DuckDbDialect {
     }
 
     fn contains(&self, list: &str, ty: SqlType, constant: &str) -> String {
-        // Else DuckDB would convert a constant to the elements' narrower type, or fail to.
+        // DuckDB 2.0 would find this common type by itself; other versions need not.
         let list = match ty {
             SqlType::Bool | SqlType::Text => list.to_owned(),
             ty => format!("CAST({list} AS {}[])", type_name(ty)),
