@@ -11,6 +11,7 @@ pub mod finding;
 pub mod generate;
 pub mod milvus;
 mod oracle;
+pub mod report;
 pub mod schema;
 pub mod shrink;
 pub mod triage;
