@@ -1,4 +1,5 @@
-//! Consumers of a campaign's events: the terminal, the summary file, the folders of findings.
+//! What people read: the terminal, the summary file, the folders of findings. Each is a consumer
+//! of a campaign's events, and changes nothing.
 
 pub mod finding;
 pub mod summary;

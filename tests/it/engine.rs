@@ -21,9 +21,7 @@ use tempfile::TempDir;
 const SOON: Duration = Duration::from_secs(10);
 
 async fn installed() -> Installation {
-    install(&EmbeddedOptions::default(), &|_| ())
-        .await
-        .expect("the engine installs")
+    install(&EmbeddedOptions::default(), &|_| ()).await.expect("the engine installs")
 }
 
 async fn started() -> Engine {
@@ -54,15 +52,11 @@ fn folder_of(pid: u32) -> PathBuf {
 fn parent_of(pid: u32) -> u32 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the engine runs");
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
-    parent
-        .and_then(|text| text.trim().parse().ok())
-        .expect("a process has a parent")
+    parent.and_then(|text| text.trim().parse().ok()).expect("a process has a parent")
 }
 
 fn signal(name: &str, target: &str) {
-    let sent = Command::new("kill")
-        .args(["-s", name, "--", target])
-        .status();
+    let sent = Command::new("kill").args(["-s", name, "--", target]).status();
     assert!(sent.expect("kill runs").success());
 }
 
@@ -84,14 +78,9 @@ async fn installing_twice_at_once_and_again_is_one_installation() {
     let first = first.expect("the engine installs");
     assert_eq!(first.python(), second.expect("it is there").python());
 
-    let third = install(&options, &|step| {
-        panic!("nothing is left to do, but: {step}")
-    })
-    .await;
+    let third = install(&options, &|step| panic!("nothing is left to do, but: {step}")).await;
     assert_eq!(first.python(), third.expect("it is there").python());
-    let imported = Command::new(first.python())
-        .args(["-c", "import pymilvus"])
-        .status();
+    let imported = Command::new(first.python()).args(["-c", "import pymilvus"]).status();
     assert!(imported.expect("its Python runs").success());
 }
 
@@ -103,15 +92,8 @@ async fn an_engine_answers_on_loopback_alone_and_stops_without_a_trace() {
     assert_eq!(engine.has_exited().await, None);
 
     let pid = pid_of(&engine);
-    let port = engine
-        .uri()
-        .rsplit(':')
-        .next()
-        .and_then(|text| text.parse().ok());
-    assert_eq!(
-        listening_addresses(pid, port.expect("a port")),
-        ["127.0.0.1"]
-    );
+    let port = engine.uri().rsplit(':').next().and_then(|text| text.parse().ok());
+    assert_eq!(listening_addresses(pid, port.expect("a port")), ["127.0.0.1"]);
 
     let (watchdog, folder) = (parent_of(pid), folder_of(pid));
     engine.stop().await;
@@ -189,31 +171,15 @@ async fn an_engine_dies_with_its_watchdog() {
 #[tokio::test]
 async fn nothing_outlives_a_harness_that_is_killed_or_panics() {
     installed().await;
-    for (name, whole_group) in [
-        ("KILL", false),
-        ("TERM", false),
-        ("INT", true),
-        ("USR1", false),
-    ] {
+    for (name, whole_group) in [("KILL", false), ("TERM", false), ("INT", true), ("USR1", false)] {
         let (mut harness, pid) = spawn_harness();
         let folder = folder_of(pid);
         let target = harness.id().to_string();
         // A terminal's Ctrl-C reaches every process of the group.
-        signal(
-            name,
-            &if whole_group {
-                format!("-{target}")
-            } else {
-                target
-            },
-        );
+        signal(name, &if whole_group { format!("-{target}") } else { target });
         harness.wait().expect("the harness ends");
         let gone = comes_true(|| !lives(pid) && !folder.exists()).await;
-        assert!(
-            gone,
-            "left behind after SIG{name}: {pid}, {}",
-            folder.display()
-        );
+        assert!(gone, "left behind after SIG{name}: {pid}, {}", folder.display());
     }
 }
 
@@ -278,12 +244,7 @@ esac
         // Written by another process: a file that this one still has open in a child that it is
         // just starting for another test cannot be run.
         let written = Command::new("sh")
-            .args([
-                "-c",
-                r#"printf %s "$1" > "$2" && chmod +x "$2""#,
-                "sh",
-                &script,
-            ])
+            .args(["-c", r#"printf %s "$1" > "$2" && chmod +x "$2""#, "sh", &script])
             .arg(&python)
             .status();
         assert!(written.expect("sh runs").success());
@@ -321,11 +282,7 @@ async fn two_installers_at_once_do_the_work_once() {
     let steps = steps.into_inner().expect("no panic");
     let waits = steps.iter().filter(|step| **step == InstallStep::Waiting);
     assert_eq!(waits.count(), 1);
-    assert!(
-        steps
-            .iter()
-            .any(|step| matches!(step, InstallStep::Fetching { number: 1, .. }))
-    );
+    assert!(steps.iter().any(|step| matches!(step, InstallStep::Fetching { number: 1, .. })));
 }
 
 #[tokio::test]
@@ -335,15 +292,10 @@ async fn a_failed_fetch_shows_pips_words_without_credentials_and_leaves_nothing(
     );
     // Twice: the failure must not be in the way of the next attempt.
     for _ in 0..2 {
-        let error = install(&fake.options, &|_| ())
-            .await
-            .expect_err("pip fails");
+        let error = install(&fake.options, &|_| ()).await.expect_err("pip fails");
         assert!(matches!(error, EngineError::Install { .. }));
         let message = error.to_string();
-        assert!(
-            message.contains("ERROR: cannot reach https://***@index.example"),
-            "{message}"
-        );
+        assert!(message.contains("ERROR: cannot reach https://***@index.example"), "{message}");
         assert!(!message.contains("hunter2"), "{message}");
         assert_eq!(fake.left(), Vec::<PathBuf>::new());
     }
@@ -377,9 +329,7 @@ async fn a_half_made_folder_is_made_again() {
 async fn a_missing_python_is_said_to_be_missing() {
     let mut fake = FakePython::new("true");
     fake.options.python = Some("/nowhere/python3".into());
-    let error = install(&fake.options, &|_| ())
-        .await
-        .expect_err("no Python");
+    let error = install(&fake.options, &|_| ()).await.expect_err("no Python");
     assert!(matches!(error, EngineError::Python { .. }));
     let message = error.to_string();
     assert!(message.contains("/nowhere/python3"), "{message}");

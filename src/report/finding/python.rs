@@ -1,0 +1,348 @@
+//! `repro.py`: the finding with pymilvus alone.
+
+use super::literal;
+use super::title::title;
+use crate::case::{Case, Check, Operation};
+use crate::finding::Finding;
+use crate::schema::{DataType, Field, Scalar, Schema};
+use crate::value::{Key, META};
+use crate::verdict::{Actual, Class, Divergence, Expected};
+
+const USAGE: &str = "\
+# Usage: python repro.py [URI]
+# Without a URI, MILVUS_URI is used, else an embedded Milvus Lite. MILVUS_TOKEN is the token.
+# Exit status: 0 the bug is present, 1 it is not, 2 the script could not run.
+";
+
+const PYMILVUS: &str = r#"
+try:
+    from pymilvus import DataType, MilvusClient
+except ImportError as error:
+    print(f"could not run: {error}; pip install pymilvus milvus-lite", file=sys.stderr)
+    sys.exit(2)
+
+TIMEOUT = 10  # seconds; without one, the client tries up to 75 times
+"#;
+
+const MAIN: &str = r#"
+
+def main():
+    uri = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("MILVUS_URI")
+    token = os.environ.get("MILVUS_TOKEN", "")
+    name = f"repro_{uuid.uuid4().hex}"
+    with tempfile.TemporaryDirectory() as folder:
+        client = MilvusClient(uri or folder + "/repro.db", token=token, timeout=TIMEOUT)
+        try:
+            return reproduce(client, name)
+        finally:
+            with contextlib.suppress(Exception):
+                client.drop_collection(name, timeout=TIMEOUT)
+            client.close()
+
+
+if __name__ == "__main__":
+    logging.disable()  # what goes wrong is printed once, here
+    try:
+        present = main()
+    except Exception as error:
+        print(f"could not run: {error}", file=sys.stderr)
+        sys.exit(2)
+    print("The bug is present." if present else "The bug is not present.")
+    sys.exit(0 if present else 1)
+"#;
+
+const KEYS: &str = r#"
+    actual = sorted(row[KEY] for row in query(client, name))
+    print("expected:", EXPECTED)
+    print("actual:  ", actual)
+    return actual != EXPECTED
+"#;
+
+const VALUES: &str = r#"
+    rows = query(client, name)
+    if sorted(row[KEY] for row in rows) != sorted(row[KEY] for row in EXPECTED):
+        print("expected:", EXPECTED)
+        print("actual:  ", rows)
+        return True
+    actual = {row[KEY]: row for row in rows}
+    wrong = False
+    for row in EXPECTED:
+        for field in sorted(row.keys() | actual[row[KEY]].keys()):
+            want, got = (r.get(field, "(absent)") for r in (row, actual[row[KEY]]))
+            if exact(want, BITS.get(field)) != exact(got, BITS.get(field)):
+                print(f"row {row[KEY]!r}, {field}: expected {want!r}, actual {got!r}")
+                wrong = True
+    return wrong
+"#;
+
+const EXACT: &str = r#"
+
+def exact(value, bits=None):
+    """A form in which == is exact: FLOAT and DOUBLE by their bits, and True is not 1."""
+    if isinstance(value, bool):
+        return ("bool", value)
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return {key: exact(member) for key, member in value.items()}
+    if hasattr(value, "__iter__"):
+        return [exact(item, bits) for item in value]
+    return struct.pack(bits, value) if bits else value
+"#;
+
+const COUNT: &str = r#"
+    actual = query(client, name)[0]["count(*)"]
+    print("expected:", EXPECTED)
+    print("actual:  ", actual)
+    return actual != EXPECTED
+"#;
+
+const REFUSED: &str = r#"
+    print("expected: no error")
+    try:
+        @STEPS@
+    except Exception as error:
+        print("actual:  ", error)
+        client.list_collections(timeout=TIMEOUT)  # fails if the server is gone
+        return True
+    print("actual:   no error")
+    return False
+"#;
+
+const ACCEPTED: &str = r#"
+    print("expected: an error")
+    try:
+        @STEPS@
+    except Exception as error:
+        print("actual:  ", error)
+        client.list_collections(timeout=TIMEOUT)  # fails if the server is gone
+        return False
+    print("actual:   no error")
+    return True
+"#;
+
+const CRASH: &str = r#"
+    print("expected: the server goes on answering")
+    try:
+        @STEPS@
+    except Exception as error:
+        print("error:   ", error)
+    try:
+        client.list_collections(timeout=TIMEOUT)
+    except Exception as error:
+        print("actual:   it is gone:", error)
+        return True
+    print("actual:   it goes on answering")
+    return False
+"#;
+
+const HANG: &str = r#"
+    print("expected: an answer within", TIMEOUT, "seconds")
+    start = time.monotonic()
+    try:
+        @STEPS@
+    except Exception as error:
+        print("error:   ", error)
+    seconds = time.monotonic() - start
+    print(f"actual:   {seconds:.1f} seconds")
+    return seconds >= 0.9 * TIMEOUT
+"#;
+
+/// What tells that the bug is present.
+enum Probe {
+    /// Other keys in the answer.
+    Keys,
+    /// Other values in the answer.
+    Values,
+    /// Another `count(*)`.
+    Count,
+    /// What `body` looks for; it runs the writes too, if they are what goes wrong.
+    Steps { body: &'static str, writes: bool },
+}
+
+fn probe(divergence: &Divergence) -> Probe {
+    let writes = matches!(divergence.expected, Expected::Accepted);
+    match (divergence.class, &divergence.actual) {
+        (Class::Crash, _) => Probe::Steps { body: CRASH, writes },
+        (Class::Hang, _) => Probe::Steps { body: HANG, writes },
+        (Class::WronglyAccepted, _) => Probe::Steps { body: ACCEPTED, writes },
+        (_, Actual::Error(_)) => Probe::Steps { body: REFUSED, writes },
+        (Class::WrongValue, _) => Probe::Values,
+        _ => match divergence.expected {
+            Expected::Count(_) => Probe::Count,
+            Expected::Rows(_) => Probe::Keys,
+            Expected::Accepted => Probe::Steps { body: REFUSED, writes },
+        },
+    }
+}
+
+/// The script.
+pub(super) fn script(finding: &Finding) -> String {
+    let Finding { case, divergence, .. } = finding;
+    let probe = probe(divergence);
+    let check = case.checks.first();
+    let title = title(finding);
+    let mut modules = vec!["contextlib", "logging", "os", "sys", "tempfile", "uuid"];
+    modules.extend(matches!(probe, Probe::Values).then_some("struct"));
+    modules.extend(matches!(probe, Probe::Steps { body: HANG, .. }).then_some("time"));
+    modules.sort_unstable();
+    let mut script =
+        format!("# {title}\n# Found by milvus-difftest in {}.\n{USAGE}", finding.engine);
+    script.extend(modules.iter().map(|module| format!("import {module}\n")));
+    script.push_str(PYMILVUS);
+    script.push_str(&expected(&probe, case, divergence));
+    script.push_str(&write_function(case));
+    let reads = !matches!(probe, Probe::Steps { writes: true, .. });
+    if reads {
+        script.push_str(&query_function(&probe, &case.schema, check));
+    }
+    if matches!(probe, Probe::Values) {
+        script.push_str(EXACT);
+    }
+    let body = match &probe {
+        Probe::Keys => KEYS.to_owned(),
+        Probe::Values => VALUES.to_owned(),
+        Probe::Count => COUNT.to_owned(),
+        Probe::Steps { body, writes: true } => body.replace("@STEPS@", "write(client, name)"),
+        Probe::Steps { body, .. } => body.replace("@STEPS@", "query(client, name)"),
+    };
+    script.push_str(
+        "\n\ndef reproduce(client, name):\n    \"\"\"Whether the bug is present.\"\"\"\n",
+    );
+    script.push_str(if reads { "    write(client, name)" } else { "" });
+    script.push_str(if reads { &body } else { body.trim_start_matches('\n') });
+    script.push_str(MAIN);
+    script
+}
+
+/// The constants that the answer is compared with.
+fn expected(probe: &Probe, case: &Case, divergence: &Divergence) -> String {
+    let key = literal::string(&case.schema.primary().name);
+    match (probe, &divergence.expected) {
+        (Probe::Keys, Expected::Rows(keys)) => {
+            let mut keys: Vec<&Key> = keys.iter().collect();
+            keys.sort();
+            let keys = literal::list(keys.into_iter().map(literal::key));
+            format!("KEY = {key}\nEXPECTED = {keys}\n")
+        }
+        (Probe::Values, Expected::Rows(keys)) => {
+            let rows = case.rows();
+            let rows = keys.iter().filter_map(|key| rows.get(key)).map(|row| {
+                let mut row = row.clone();
+                for field in &case.schema.fields {
+                    // Nulls may be left out when writing, and are returned all the same.
+                    row.fields.entry(field.name.clone()).or_insert(crate::value::Value::Null);
+                }
+                format!("    {},\n", literal::row(&case.schema, &row))
+            });
+            let bits = case.schema.fields.iter().filter_map(|field| {
+                Some(format!("{}: \"{}\"", literal::string(&field.name), bits(field.data_type)?))
+            });
+            let bits = bits.collect::<Vec<_>>().join(", ");
+            let rows: String = rows.collect();
+            format!("KEY = {key}\nEXPECTED = [\n{rows}]\nBITS = {{{bits}}}  # as struct has them\n")
+        }
+        (Probe::Count, Expected::Count(count)) => format!("EXPECTED = {count}\n"),
+        _ => String::new(),
+    }
+}
+
+fn bits(data_type: DataType) -> Option<char> {
+    match data_type {
+        DataType::Scalar(Scalar::Float)
+        | DataType::Array(Scalar::Float)
+        | DataType::FloatVector { .. } => Some('f'),
+        DataType::Scalar(Scalar::Double) | DataType::Array(Scalar::Double) => Some('d'),
+        _ => None,
+    }
+}
+
+/// Creates the collection and runs the operations.
+fn write_function(case: &Case) -> String {
+    let Schema { fields, dynamic } = &case.schema;
+    let dynamic = if *dynamic { "True" } else { "False" };
+    let mut lines = vec![format!(
+        "schema = client.create_schema(auto_id=False, enable_dynamic_field={dynamic})"
+    )];
+    lines.extend(fields.iter().map(add_field));
+    lines.push("index = client.prepare_index_params()".to_owned());
+    for vector in fields.iter().filter(|field| field.is_vector()) {
+        let name = literal::string(&vector.name);
+        lines.push(format!("index.add_index({name}, index_type=\"FLAT\", metric_type=\"L2\")"));
+    }
+    lines.push(
+        "client.create_collection(\n        name, schema=schema, index_params=index, \
+         consistency_level=\"Strong\", timeout=TIMEOUT\n    )"
+            .to_owned(),
+    );
+    lines.extend(case.operations.iter().filter_map(|step| operation(&case.schema, step)));
+    let lines: String = lines.into_iter().map(|line| format!("    {line}\n")).collect();
+    format!("\n\ndef write(client, name):\n{lines}")
+}
+
+fn add_field(field: &Field) -> String {
+    let mut arguments = vec![literal::string(&field.name)];
+    let max_length = || format!("max_length={}", Field::MAX_LENGTH);
+    match field.data_type {
+        DataType::Scalar(scalar) => {
+            arguments.push(format!("DataType.{}", DataType::Scalar(scalar)));
+            arguments.extend((scalar == Scalar::VarChar).then(max_length));
+        }
+        DataType::Json => arguments.push("DataType.JSON".to_owned()),
+        DataType::Array(element) => {
+            arguments.push("DataType.ARRAY".to_owned());
+            arguments.push(format!("element_type=DataType.{}", DataType::Scalar(element)));
+            arguments.push(format!("max_capacity={}", Field::MAX_CAPACITY));
+            arguments.extend((element == Scalar::VarChar).then(max_length));
+        }
+        DataType::FloatVector { dim } => {
+            arguments.push("DataType.FLOAT_VECTOR".to_owned());
+            arguments.push(format!("dim={dim}"));
+        }
+    }
+    arguments.extend(field.primary.then(|| "is_primary=True".to_owned()));
+    arguments.extend(field.nullable.then(|| "nullable=True".to_owned()));
+    format!("schema.add_field({})", arguments.join(", "))
+}
+
+/// One call; none for an operation on no row.
+fn operation(schema: &Schema, operation: &Operation) -> Option<String> {
+    let (call, rows) = match operation {
+        Operation::Insert(rows) => ("insert", rows),
+        Operation::Upsert(rows) => ("upsert", rows),
+        Operation::Delete(keys) if keys.is_empty() => return None,
+        Operation::Delete(keys) => {
+            let ids = literal::list(keys.iter().map(literal::key));
+            return Some(format!("client.delete(name, ids={ids}, timeout=TIMEOUT)"));
+        }
+        Operation::Flush => return Some("client.flush(name, timeout=TIMEOUT)".to_owned()),
+    };
+    if rows.is_empty() {
+        return None;
+    }
+    let rows: String =
+        rows.iter().map(|row| format!("        {},\n", literal::row(schema, row))).collect();
+    Some(format!("rows = [\n{rows}    ]\n    client.{call}(name, rows, timeout=TIMEOUT)"))
+}
+
+/// Asks what the case checks.
+fn query_function(probe: &Probe, schema: &Schema, check: Option<&Check>) -> String {
+    let filter = check.and_then(Check::filter).map(ToString::to_string);
+    let mut fields = vec![schema.primary().name.clone()];
+    match (probe, check) {
+        (Probe::Count, _) | (_, Some(Check::Count(_))) => fields = vec!["count(*)".to_owned()],
+        (Probe::Keys, _) => {}
+        _ => {
+            fields = schema.fields.iter().map(|field| field.name.clone()).collect();
+            fields.extend(schema.dynamic.then(|| META.to_owned()));
+        }
+    }
+    let fields = literal::list(fields.iter().map(|field| literal::string(field)));
+    // Servers refuse a query for all rows unless there is a limit.
+    let limit = if filter.is_none() { "limit=16384, " } else { "" };
+    let filter = literal::string(&filter.unwrap_or_default());
+    format!(
+        "\n\ndef query(client, name):\n    return client.query(\n        name,\n        \
+         filter={filter},\n        output_fields={fields},\n        {limit}timeout=TIMEOUT,\n    )\n"
+    )
+}

@@ -1,0 +1,231 @@
+//! `README.md`: the finding as an issue.
+
+use super::markdown::{block, code, shortened, table};
+use super::rules;
+use super::title::title;
+use super::trace::trace;
+use crate::case::{Check, Operation};
+use crate::finding::Finding;
+use crate::schema::Schema;
+use crate::value::{Key, META, Row};
+use crate::verdict::{Actual, Class, Expected};
+
+/// Rows of one operation that are shown; `case.json` has all of them.
+const ROWS: usize = 20;
+/// Characters of one value that are shown.
+const CELL: usize = 60;
+
+/// The file.
+pub(super) fn readme(finding: &Finding) -> String {
+    let sections = [
+        format!("# {}\n\n{}", title(finding), summary(finding)),
+        steps(finding),
+        expected(finding),
+        actual(finding),
+        why(finding),
+        reproduce(),
+        details(finding),
+    ];
+    sections.join("\n")
+}
+
+fn summary(finding: &Finding) -> String {
+    let Finding { engine, backend, .. } = finding;
+    let (engine, backend) = (code(engine), code(backend));
+    if finding.divergence.class == Class::ReferenceConflict {
+        return format!(
+            "The references, {backend} and the evaluator of milvus-difftest, disagree. This is a \
+             defect of milvus-difftest and not of Milvus ({engine}).\n"
+        );
+    }
+    let symptom = match finding.divergence.class {
+        Class::Crash => "ends on what its documentation allows",
+        Class::Hang => "does not answer what its documentation allows",
+        Class::SelfInconsistent => "answers the same question in two ways",
+        _ => "answers differently from its documentation",
+    };
+    format!(
+        "{engine} {symptom}. Two independent references agree on the expected answer: {backend}, \
+         and the three-valued evaluator of milvus-difftest.
+"
+    )
+}
+
+fn steps(finding: &Finding) -> String {
+    let schema = &finding.case.schema;
+    let fields: Vec<Vec<String>> = schema
+        .fields
+        .iter()
+        .map(|field| {
+            let notes = [(field.primary, "primary key"), (field.nullable, "nullable")];
+            let notes: Vec<&str> =
+                notes.into_iter().filter(|(is, _)| *is).map(|(_, n)| n).collect();
+            vec![code(&field.name), code(&field.data_type.to_string()), notes.join(", ")]
+        })
+        .collect();
+    let dynamic = if schema.dynamic { "\nThe dynamic field is enabled.\n" } else { "" };
+    let header = ["Field", "Type", ""].map(str::to_owned);
+    let mut text = format!("## Steps\n\nSchema:\n\n{}{dynamic}", table(&header, &fields));
+    for operation in &finding.case.operations {
+        text.push('\n');
+        text.push_str(&match operation {
+            Operation::Insert(batch) => format!("Insert:\n\n{}", rows(schema, batch)),
+            Operation::Upsert(batch) => format!("Upsert:\n\n{}", rows(schema, batch)),
+            Operation::Delete(keys) => format!("Delete {}.\n", keys_in_words(keys)),
+            Operation::Flush => "Flush.\n".to_owned(),
+        });
+    }
+    match finding.case.checks.first() {
+        Some(Check::Query(filter)) => {
+            text.push_str(&format!("\nQuery:\n\n{}", block("", &filter.to_string())));
+        }
+        Some(Check::Count(filter)) => {
+            text.push_str(&format!(
+                "\nCount, by `count(*)`:\n\n{}",
+                block("", &filter.to_string())
+            ));
+        }
+        Some(Check::Entities) => text.push_str("\nRead all rows back.\n"),
+        None => {}
+    }
+    text
+}
+
+/// Rows as a table, without vectors: no filter uses them.
+fn rows(schema: &Schema, rows: &[Row]) -> String {
+    let fields: Vec<&str> =
+        schema.fields.iter().filter(|f| !f.is_vector()).map(|f| f.name.as_str()).collect();
+    let cell = |text: String| code(&shortened(&text, CELL));
+    let lines: Vec<Vec<String>> = rows
+        .iter()
+        .take(ROWS)
+        .map(|row| {
+            let dynamic = schema
+                .dynamic
+                .then(|| cell(serde_json::Value::Object(row.dynamic.clone()).to_string()));
+            let values = fields.iter().map(|field| cell(row.get(field).to_string()));
+            values.chain(dynamic).collect()
+        })
+        .collect();
+    let header: Vec<String> =
+        fields.iter().copied().chain(schema.dynamic.then_some(META)).map(code).collect();
+    let more = match rows.len().saturating_sub(ROWS) {
+        0 => String::new(),
+        more => format!("\nand {more} more, in `case.json`.\n"),
+    };
+    table(&header, &lines) + &more
+}
+
+fn expected(finding: &Finding) -> String {
+    let answer = match &finding.divergence.expected {
+        _ if finding.divergence.class == Class::WronglyAccepted => "an error".to_owned(),
+        Expected::Rows(keys) => keys_in_words(keys),
+        Expected::Count(count) => format!("`count(*)` is {count}"),
+        Expected::Accepted => "the write is accepted".to_owned(),
+    };
+    format!("## Expected\n\n{answer}\n")
+}
+
+fn actual(finding: &Finding) -> String {
+    let answer = match &finding.divergence.actual {
+        Actual::Count(count) => format!("`count(*)` is {count}\n"),
+        Actual::Error(error) => block("text", error),
+        Actual::Differs { keys, diff } => {
+            let mut text = keys_in_words(keys) + "\n";
+            let changes: Vec<Vec<String>> = diff
+                .changed
+                .iter()
+                .take(ROWS)
+                .map(|change| {
+                    let value =
+                        |value: &crate::value::Value| code(&shortened(&value.to_string(), CELL));
+                    let key = code(&change.key.to_string());
+                    vec![key, code(&change.field), value(&change.expected), value(&change.actual)]
+                })
+                .collect();
+            if !changes.is_empty() {
+                let header = ["Row", "Field", "Written", "Returned"].map(str::to_owned);
+                text.push_str(&format!("\n{}", table(&header, &changes)));
+            }
+            if diff.keyless > 0 {
+                text.push_str(&format!("\nRows without a primary key: {}.\n", diff.keyless));
+            }
+            text
+        }
+    };
+    format!("## Actual\n\n{answer}")
+}
+
+fn keys_in_words(keys: &[Key]) -> String {
+    let shown: Vec<String> = keys.iter().take(ROWS).map(|key| code(&key.to_string())).collect();
+    let more =
+        if keys.len() > ROWS { format!(", … ({} rows)", keys.len()) } else { String::new() };
+    match keys {
+        [] => "no row".to_owned(),
+        [_] => format!("row {}", shown.join("")),
+        _ => format!("rows {}{more}", shown.join(", ")),
+    }
+}
+
+/// Why the expected answer is the right one.
+fn why(finding: &Finding) -> String {
+    let mut text = "## Why\n".to_owned();
+    if finding.divergence.class == Class::WrongValue {
+        text.push_str("\nEvery field comes back with the value that was last written.\n");
+    }
+    let Some(filter) = finding.case.checks.first().and_then(Check::filter) else {
+        if let Expected::Accepted = finding.divergence.expected {
+            text.push_str("\nThe rows fit the schema, and no key is inserted twice.\n");
+        }
+        return text;
+    };
+    if let Some(trace) = trace(finding, filter) {
+        text.push_str(&format!("\n{trace}"));
+    }
+    let rules: String = rules::touched(&finding.case.schema, filter)
+        .map(|rule| format!("- **{}.** {} ({})\n", rule.name, rule.sentence, rule.source))
+        .collect();
+    if !rules.is_empty() {
+        text.push_str(&format!("\n{rules}"));
+    }
+    if let Some(sql) = &finding.sql {
+        text.push_str(&format!("\nThe filter as SQL:\n\n{}", block("sql", sql)));
+    }
+    text
+}
+
+fn reproduce() -> String {
+    let commands = "pip install pymilvus milvus-lite\n\
+                    python repro.py                          # in an embedded Milvus Lite\n\
+                    python repro.py http://localhost:19530   # in a server\n";
+    format!(
+        "## Reproduce\n\n{}\nThe exit status is 0 if the bug is present, 1 if it is not. With \
+         [milvus-difftest](https://crates.io/crates/milvus-difftest), references included:\n\n{}\n\
+         or put `repro.rs` among the tests of a crate.\n",
+        block("sh", commands),
+        block("sh", "milvus-difftest replay case.json"),
+    )
+}
+
+fn details(finding: &Finding) -> String {
+    let minimal = match finding.minimal {
+        true => "yes: no single step makes the case smaller",
+        false => "no: the budget for shrinking ended first",
+    };
+    let times = match finding.count {
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
+    };
+    let facts = [
+        ("Class", finding.divergence.class.to_string()),
+        ("Engine", code(&finding.engine)),
+        ("Reference", code(&finding.backend)),
+        ("Seen", format!("{times} in this shape")),
+        ("Shape", code(&finding.shape)),
+        ("Minimal", format!("{minimal} ({} cases judged)", finding.evaluations)),
+        ("Found by", format!("seed {}, case {}", finding.seed, finding.number)),
+    ];
+    let facts: Vec<Vec<String>> =
+        facts.into_iter().map(|(name, fact)| vec![name.to_owned(), fact]).collect();
+    format!("## Details\n\n{}", table(&[String::new(), String::new()], &facts))
+}

@@ -1,0 +1,264 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::case::{Case, Check};
+use crate::compare::Diff;
+use crate::filter::parse;
+use crate::value::{Key, Row, Value};
+use crate::verdict::{Actual, Class, Divergence, Expected};
+
+fn case(schema: Json, operations: Json, checks: Json) -> Case {
+    let file = json!({
+        "format": "milvus-difftest/case", "version": 1,
+        "schema": schema, "operations": operations, "checks": checks,
+    });
+    Case::from_json(&file.to_string()).unwrap().0
+}
+
+fn finding(case: Case, divergence: Divergence, sql: Option<&str>) -> Finding {
+    Finding {
+        shape: crate::triage::shape(&case, &divergence),
+        case,
+        divergence,
+        sql: sql.map(str::to_owned),
+        engine: "milvus_lite-3.2.2".to_owned(),
+        backend: "DuckDB v2.0.0".to_owned(),
+        count: 12,
+        minimal: true,
+        evaluations: 87,
+        seconds_to_first: 0.5,
+        seed: 42,
+        number: 7,
+    }
+}
+
+/// A divergence of an answer that has the rows of `answer`.
+fn differs(case: &Case, class: Class, expected: &[i64], answer: Vec<Row>) -> Divergence {
+    let rows = case.rows();
+    let keys: Vec<Key> = expected.iter().copied().map(Key::Int).collect();
+    let wanted: BTreeMap<Key, &Row> = keys.iter().map(|key| (key.clone(), &rows[key])).collect();
+    let diff = Diff::rows(&case.schema, &wanted, &answer);
+    let answered = answer.iter().filter_map(|row| row.key(&case.schema)).collect();
+    Divergence {
+        class,
+        expected: Expected::Rows(keys),
+        actual: Actual::Differs { keys: answered, diff },
+    }
+}
+
+fn missing_rows() -> Finding {
+    let case = case(
+        json!({"fields": [
+            {"name": "id", "type": "INT64", "primary": true},
+            {"name": "float_0", "type": "FLOAT"},
+            {"name": "vector", "type": "FLOAT_VECTOR(2)"},
+        ]}),
+        json!([{"insert": [{"id": 1, "float_0": 0.1, "vector": [0.0, 0.0]}]}]),
+        json!([{"query": "float_0 == 0.1"}]),
+    );
+    let divergence = differs(&case, Class::MissingRows, &[1], Vec::new());
+    let sql = "SELECT \"id\" FROM \"c\" WHERE \"float_0\" = CAST(0.1 AS FLOAT)";
+    finding(case, divergence, Some(sql))
+}
+
+fn extra_rows() -> Finding {
+    let case = case(
+        json!({"fields": [
+            {"name": "id", "type": "INT64", "primary": true},
+            {"name": "int_0", "type": "INT32", "nullable": true},
+            {"name": "text_0", "type": "VARCHAR"},
+            {"name": "vector", "type": "FLOAT_VECTOR(2)"},
+        ]}),
+        json!([{"insert": [
+            {"id": 1, "int_0": null, "text_0": "a|b", "vector": [0.0, 0.0]},
+            {"id": 2, "int_0": 3, "text_0": "`", "vector": [0.0, 1.0]},
+        ]}]),
+        json!([{"query": "(int_0 not in [1, 2]) and (not (text_0 > \"z\"))"}]),
+    );
+    let answer = case.rows().into_values().collect();
+    let divergence = differs(&case, Class::ExtraRows, &[2], answer);
+    finding(case, divergence, None)
+}
+
+fn wrongly_rejected() -> Finding {
+    let case = case(
+        json!({"fields": [
+            {"name": "id", "type": "INT64", "primary": true},
+            {"name": "double_0", "type": "DOUBLE"},
+            {"name": "vector", "type": "FLOAT_VECTOR(2)"},
+        ]}),
+        json!([{"insert": [{"id": 1, "double_0": 0.0, "vector": [0.0, 0.0]}]}]),
+        json!([{"query": "double_0 < 9007199254740994"}]),
+    );
+    let error = "milvus rejected query: Integer value 9007199254740994 is outside of the range \
+                 exactly representable by a IEEE 754 double precision value (code 1)";
+    let divergence = Divergence {
+        class: Class::WronglyRejected,
+        expected: Expected::Rows(vec![Key::Int(1)]),
+        actual: Actual::Error(error.to_owned()),
+    };
+    finding(case, divergence, None)
+}
+
+fn wrong_value() -> Finding {
+    let case = case(
+        json!({"dynamic": true, "fields": [
+            {"name": "id", "type": "INT64", "primary": true},
+            {"name": "float_0", "type": "FLOAT", "nullable": true},
+            {"name": "json_0", "type": "JSON"},
+            {"name": "texts_0", "type": "ARRAY<VARCHAR>"},
+            {"name": "vector", "type": "FLOAT_VECTOR(2)"},
+        ]}),
+        json!([
+            {"insert": [
+                {"id": 1, "json_0": {}, "texts_0": [], "vector": [0.0, 0.0]},
+                {"id": 2, "json_0": {}, "texts_0": [], "vector": [0.0, 0.0]},
+            ]},
+            "flush",
+            {"upsert": [{
+                "id": 1,
+                "float_0": 0.1,
+                "json_0": {"k": null, "b": true, "n": [1, 2.5, 18446744073709551615_u64]},
+                "texts_0": ["\"#", "it's \"\\\" \n", "日本 \u{200b}\u{1f600}"],
+                "vector": [0.1, -0.0],
+                "$meta": {"x": null, "y": {"z": false}},
+            }]},
+            {"delete": [2]},
+        ]),
+        json!([{"query": "id > 0"}]),
+    );
+    let mut stale = case.rows().into_values().next().unwrap();
+    stale.fields.insert("float_0".to_owned(), Value::Null);
+    let divergence = differs(&case, Class::WrongValue, &[1], vec![stale]);
+    finding(case, divergence, None)
+}
+
+#[test]
+fn every_file_is_as_a_maintainer_reads_it() {
+    let findings = [missing_rows(), extra_rows(), wrongly_rejected(), wrong_value()];
+    let folder = tempfile::tempdir().unwrap();
+    for finding in findings {
+        let written = write(folder.path(), &finding).unwrap();
+        let mut text = String::new();
+        for file in ["README.md", "repro.py", "repro.rs", "case.json"] {
+            let content = fs::read_to_string(written.join(file)).unwrap();
+            text.push_str(&format!("==> {file} <==\n{content}\n"));
+        }
+        let name = written.file_name().unwrap().to_str().unwrap();
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("../../../snapshots");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.bind(|| insta::assert_snapshot!(format!("finding_{name}"), text));
+    }
+}
+
+#[test]
+fn the_rust_reproduction_compiles() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/sample_repro.rs");
+    let sample = rust::test(&wrong_value());
+    if std::env::var_os("INSTA_UPDATE").is_some_and(|update| update == "always") {
+        fs::write(&path, &sample).unwrap();
+    }
+    let kept = fs::read_to_string(&path).unwrap();
+    assert!(kept == sample, "run with INSTA_UPDATE=always to bring {} up to date", path.display());
+}
+
+#[test]
+fn a_finding_seen_again_replaces_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut finding = missing_rows();
+    let first = write(&folder.path().join("new"), &finding).unwrap();
+    finding.count = 13;
+    assert_eq!(write(&folder.path().join("new"), &finding).unwrap(), first);
+    assert!(fs::read_to_string(first.join("README.md")).unwrap().contains("13 times"));
+    assert_eq!(fs::read_dir(&first).unwrap().count(), 4);
+    let (case, found) = Case::load(&first.join("case.json")).unwrap();
+    assert_eq!((case, found.unwrap().seed), (finding.case, 42));
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_named() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let error = write(file.path(), &missing_rows()).unwrap_err().to_string();
+    assert!(error.contains("missing-rows-float-eq-float-"), "{error}");
+}
+
+#[test]
+fn every_class_has_a_title_and_a_script() {
+    let classes = [
+        Class::MissingRows,
+        Class::ExtraRows,
+        Class::WrongValue,
+        Class::WrongCount,
+        Class::WronglyRejected,
+        Class::WronglyAccepted,
+        Class::Crash,
+        Class::Hang,
+        Class::SelfInconsistent,
+        Class::ReferenceConflict,
+    ];
+    let error = || Actual::Error("no".to_owned());
+    let mut scripts = Vec::new();
+    for class in classes {
+        for (expected, actual) in [
+            (Expected::Rows(vec![Key::Int(1)]), error()),
+            (Expected::Count(1), Actual::Count(2)),
+            (Expected::Accepted, error()),
+        ] {
+            let mut finding = missing_rows();
+            let checks = match expected {
+                Expected::Rows(_) => vec![Check::Query(parse("float_0 == 0.1").unwrap())],
+                Expected::Count(_) => vec![Check::Count(parse("float_0 == 0.1").unwrap())],
+                Expected::Accepted => Vec::new(),
+            };
+            finding.case.checks = checks;
+            finding.divergence = Divergence { class, expected, actual };
+            assert!(title(&finding).starts_with(&format!("{class}: ")), "{}", title(&finding));
+            assert!(readme::readme(&finding).starts_with("# "));
+            scripts.push(python::script(&finding));
+        }
+    }
+    scripts.extend([missing_rows(), extra_rows(), wrong_value()].iter().map(python::script));
+    for script in &scripts {
+        assert!(!script.contains('@'), "{script}");
+    }
+    // Without Python there is nothing to check the syntax with.
+    let program = "import ast, json, sys\nfor text in json.load(sys.stdin): ast.parse(text)";
+    python(program, &json!(scripts));
+}
+
+#[test]
+fn values_survive_into_python() {
+    let texts = ["", "a'b", "\"", "'\"", "\\n\n\r\t\0\u{7f}", "é日本", "\u{200b}\u{2028}\u{1f600}"];
+    let value = json!({
+        "texts": texts, "null": null, "bools": [true, false], "'\"\\": {},
+        "numbers": [0, -1, i64::MIN, u64::MAX, 0.1, 1e300, 5e-324, -2.5, 1.0],
+    });
+    let program = "import ast, json, sys\n\
+                   print(json.dumps(ast.literal_eval(json.load(sys.stdin)), ensure_ascii=False))";
+    if let Some(output) = python(program, &json!(literal::json(&value))) {
+        assert_eq!(serde_json::from_str::<Json>(&output).unwrap(), value);
+    }
+    let floats = [0.1_f32, 1.0, f32::MIN_POSITIVE, f32::MAX, 1e-45, 16_777_217.0, -0.0];
+    for x in floats {
+        let read: f64 = literal::value(&Value::Float(x)).parse().unwrap();
+        assert_eq!((read as f32).to_bits(), x.to_bits());
+    }
+}
+
+/// What a Python program prints for some input; `None` without a Python.
+fn python(program: &str, input: &Json) -> Option<String> {
+    let mut file = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut file, input.to_string().as_bytes()).unwrap();
+    std::io::Seek::rewind(&mut file).unwrap();
+    let mut command = Command::new("python3");
+    let output = command.args(["-c", program]).env("PYTHONIOENCODING", "utf-8").stdin(file);
+    let output = output.output().ok()?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8(output.stdout).unwrap())
+}

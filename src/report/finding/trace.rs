@@ -1,0 +1,105 @@
+//! How a filter comes to its truth value, part by part, on the rows that matter.
+
+use super::markdown::{code, shortened, table};
+use crate::filter::{Expr, Function, Semantics, Truth, evaluate};
+use crate::finding::Finding;
+use crate::value::Key;
+use crate::verdict::{Actual, Expected};
+
+/// Rows in a trace, those that differ first.
+const ROWS: usize = 5;
+/// Parts of the filter in a trace, the outermost first.
+const PARTS: usize = 12;
+
+/// A table of the filter's parts by rows; `None` without a filter or rows.
+pub(super) fn trace(finding: &Finding, filter: &Expr) -> Option<String> {
+    let rows = finding.case.rows();
+    let keys = keys_that_matter(finding, rows.keys());
+    if keys.is_empty() {
+        return None;
+    }
+    let mut parts = Vec::new();
+    walk(filter, &mut |part| {
+        if is_predicate(part) && !parts.contains(&part) {
+            parts.push(part);
+        }
+    });
+    parts.truncate(PARTS);
+    let semantics = Semantics::canonical();
+    let mut lines = Vec::new();
+    for part in parts.into_iter().rev() {
+        let truths = keys.iter().filter_map(|key| rows.get(key)).map(|row| {
+            match evaluate(part, &finding.case.schema, row, &semantics) {
+                Ok(Truth::True) => "true".to_owned(),
+                Ok(Truth::False) => "false".to_owned(),
+                Ok(Truth::Unknown) => "unknown".to_owned(),
+                Err(undefined) => undefined.to_string(),
+            }
+        });
+        lines.push(std::iter::once(code(&part.to_string())).chain(truths).collect());
+    }
+    let mut answer = |name: &str, answered: &[Key]| {
+        let cells = keys.iter().map(|key| match answered.iter().filter(|k| *k == key).count() {
+            0 => "not returned".to_owned(),
+            1 => "returned".to_owned(),
+            times => format!("returned {times} times"),
+        });
+        lines.push(std::iter::once(format!("**{name}**")).chain(cells).collect::<Vec<_>>());
+    };
+    if let Expected::Rows(expected) = &finding.divergence.expected {
+        answer("expected", expected);
+    }
+    if let Actual::Differs { keys: actual, .. } = &finding.divergence.actual {
+        answer("actual", actual);
+    }
+    let row = |key: &Key| format!("row {}", code(&shortened(&key.to_string(), 40)));
+    let header: Vec<String> = std::iter::once(String::new()).chain(keys.iter().map(row)).collect();
+    Some(table(&header, &lines))
+}
+
+fn keys_that_matter<'a>(finding: &'a Finding, all: impl Iterator<Item = &'a Key>) -> Vec<Key> {
+    let mut keys: Vec<Key> = Vec::new();
+    let all: Vec<&Key> = all.collect();
+    let mut add = |key: &Key| {
+        if keys.len() < ROWS && all.contains(&key) && !keys.contains(key) {
+            keys.push(key.clone());
+        }
+    };
+    if let Actual::Differs { diff, .. } = &finding.divergence.actual {
+        diff.missing.iter().chain(&diff.extra).for_each(&mut add);
+        diff.changed.iter().for_each(|change| add(&change.key));
+    }
+    if let Expected::Rows(expected) = &finding.divergence.expected {
+        expected.iter().for_each(&mut add);
+    }
+    all.iter().copied().for_each(add);
+    keys.sort();
+    keys
+}
+
+fn is_predicate(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(_) | Expr::Field(_) => false,
+        Expr::Binary { op, .. } => op.is_logical() || op.is_comparison(),
+        Expr::Call { function, .. } => *function != Function::ArrayLength,
+        _ => true,
+    }
+}
+
+/// Calls `visit` with every node of a filter, the outermost first.
+pub(super) fn walk<'a>(expr: &'a Expr, visit: &mut impl FnMut(&'a Expr)) {
+    visit(expr);
+    match expr {
+        Expr::Not(inner) => walk(inner, visit),
+        Expr::Binary { left, right, .. } => {
+            walk(left, visit);
+            walk(right, visit);
+        }
+        Expr::In { operand, .. } | Expr::Like { operand, .. } => walk(operand, visit),
+        Expr::Literal(_)
+        | Expr::Field(_)
+        | Expr::IsNull { .. }
+        | Expr::Exists(_)
+        | Expr::Call { .. } => {}
+    }
+}

@@ -1,0 +1,4 @@
+//! Tests through the public interface, with real engines.
+
+mod engine;
+mod sample_repro;
