@@ -1,12 +1,17 @@
 //! Is it one of those that we have already? The shape of a finding: its class, and its filter with
 //! fields replaced by their types and constants by their kinds.
+//!
+//! A shape stands for one defect, as far as that can be told from outside. So it leaves out what
+//! engines treat alike: the width of integers, the element type of arrays, `<` against `==` (but
+//! not against `!=`, which has rules of its own), one member of the contains family against
+//! another.
 
 use std::fmt::Write as _;
 
 use crate::case::{Case, Check};
 use crate::filter::check::{Place, resolve};
 use crate::filter::{BinaryOp, Expr, FieldPath, Function, Literal};
-use crate::schema::Schema;
+use crate::schema::{DataType, Schema};
 use crate::verdict::{Actual, Class, Divergence};
 
 /// The shape of a case with one check: findings of the same shape are the same finding.
@@ -19,8 +24,9 @@ use crate::verdict::{Actual, Class, Divergence};
 /// let x = Field::new("x", DataType::Scalar(Scalar::Float)).nullable();
 /// let schema = Schema { fields: vec![id, x], dynamic: false };
 /// let shape = |filter| filter_shape(&schema, &parse(filter).unwrap());
-/// assert_eq!(shape("x == 0.1"), "FLOAT? == float");
-/// assert_eq!(shape("x < 2.5"), shape("x >= 0.1"));
+/// assert_eq!(shape("x == 0.1"), "FLOAT? cmp number");
+/// assert_eq!(shape("x < 2.5"), shape("x >= 1"));
+/// assert_eq!(shape("not (x in [1.5])"), shape("x not in [2.5, 3.5]"));
 /// ```
 pub fn filter_shape(schema: &Schema, filter: &Expr) -> String {
     let mut shape = String::new();
@@ -42,7 +48,7 @@ pub fn shape(case: &Case, divergence: &Divergence) -> String {
     }
 }
 
-/// The types of the fields whose values are wrong, or the first words of a refusal of a write.
+/// The types of the fields whose values are wrong.
 fn values(case: &Case, divergence: &Divergence) -> String {
     match &divergence.actual {
         Actual::Differs { diff, .. } if divergence.class == Class::WrongValue => {
@@ -72,15 +78,21 @@ fn write_expr(shape: &mut String, schema: &Schema, expr: &Expr) {
     match expr {
         Expr::Literal(literal) => shape.push_str(&kind(literal)),
         Expr::Field(path) => shape.push_str(&place(schema, path)),
-        Expr::Not(inner) => {
-            shape.push_str("not ");
-            nested(shape, inner);
-        }
+        Expr::Not(inner) => match &**inner {
+            // The same in fewer words.
+            Expr::In { operand, list, negated: false } => {
+                let (operand, list) = (operand.clone(), list.clone());
+                write_expr(shape, schema, &Expr::In { operand, list, negated: true });
+            }
+            inner => {
+                shape.push_str("not ");
+                nested(shape, inner);
+            }
+        },
         Expr::Binary { op, left, right } => {
             nested(shape, left);
-            // The four orders are one.
             let symbol = match op {
-                BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => BinaryOp::Lt.symbol(),
+                BinaryOp::Eq | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => "cmp",
                 op => op.symbol(),
             };
             // Writing to a string cannot fail.
@@ -107,10 +119,9 @@ fn write_expr(shape: &mut String, schema: &Schema, expr: &Expr) {
             let _ = write!(shape, "exists {}", place(schema, path));
         }
         Expr::Call { function, operand, argument } => {
-            // All and any are two functions; on one element they are the plain one.
             let name = match function {
                 Function::ArrayLength => "array_length",
-                function => function.name(),
+                _ => "contains",
             };
             let argument = argument.as_ref().map(|a| format!(", {}", kind(a))).unwrap_or_default();
             let _ = write!(shape, "{name}({}{argument})", place(schema, operand));
@@ -130,7 +141,12 @@ fn place(schema: &Schema, path: &FieldPath) -> String {
     match field {
         Some(field) => {
             let null = if field.nullable { "?" } else { "" };
-            format!("{}{null}{suffix}", field.data_type)
+            let data_type = match field.data_type {
+                DataType::Scalar(scalar) if scalar.int_range().is_some() => "INT".to_owned(),
+                DataType::Array(_) => "ARRAY".to_owned(),
+                data_type => data_type.to_string(),
+            };
+            format!("{data_type}{null}{suffix}")
         }
         None => "dynamic[path]".to_owned(),
     }
@@ -140,15 +156,15 @@ fn kind(literal: &Literal) -> String {
     match literal {
         Literal::Bool(_) => "bool".to_owned(),
         // Beyond 2^53 a double no longer tells integers apart.
-        Literal::Int(i) if i.unsigned_abs() > 1 << 53 => "large int".to_owned(),
-        Literal::Int(_) => "int".to_owned(),
-        Literal::Float(_) => "float".to_owned(),
+        Literal::Int(i) if i.unsigned_abs() > 1 << 53 => "large number".to_owned(),
+        Literal::Int(_) | Literal::Float(_) => "number".to_owned(),
         Literal::Text(_) => "text".to_owned(),
+        // A list is as its elements.
         Literal::List(items) => {
             let mut kinds: Vec<String> = items.iter().map(kind).collect();
             kinds.sort();
             kinds.dedup();
-            format!("[{}]", kinds.join(", "))
+            kinds.join(", ")
         }
     }
 }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::finding::title;
@@ -150,24 +150,31 @@ pub fn table(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
         return text;
     }
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
-    table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(TABLE_WIDTH);
-    table.set_header(["finding", "times", "rows", "fields", "nodes", "folder"]);
+    table.load_style(NOTHING);
+    table.set_header(["times", "rows", "fields", "nodes", "finding"]);
     for finding in &summary.findings {
-        let folder = paths.get(&finding.shape).map(|path| path.display().to_string());
+        let folder = paths.get(&finding.shape).and_then(|path| path.file_name());
+        let folder = folder.map(|name| format!("\n  {}", name.to_string_lossy()));
         table.add_row([
-            title(finding),
             finding.count.to_string(),
             finding.rows().to_string(),
             finding.fields().to_string(),
             finding.nodes().to_string(),
-            folder.unwrap_or_default(),
+            title(finding) + &folder.unwrap_or_default(),
         ]);
     }
+    for column in table.column_iter_mut().take(4) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
     let findings = if summary.findings.len() == 1 { "finding" } else { "distinct findings" };
-    let _ = writeln!(text, "{} {findings}\n{table}", summary.findings.len());
+    let parent = paths.values().find_map(|path| path.parent());
+    let place = parent.map(|parent| format!(", in folders of {}", parent.display()));
+    let _ = writeln!(
+        text,
+        "{} {findings}{}\n\n{}",
+        summary.findings.len(),
+        place.unwrap_or_default(),
+        table.trim_fmt(),
+    );
     text
 }
-
-const TABLE_WIDTH: u16 = 120;

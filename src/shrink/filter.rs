@@ -1,7 +1,7 @@
 //! Smaller filters: a part in place of the whole, a list without an element, a plainer constant.
 
 use super::value;
-use crate::filter::{Expr, FieldPath, Literal};
+use crate::filter::{BinaryOp, Expr, FieldPath, Literal};
 
 /// One-step reductions of a filter. They need not be well-typed.
 pub(super) fn filters(expr: &Expr) -> Vec<Expr> {
@@ -13,6 +13,7 @@ pub(super) fn filters(expr: &Expr) -> Vec<Expr> {
         Expr::Field(path) => all.extend(paths(path).into_iter().map(Expr::Field)),
         Expr::Not(inner) => {
             all.push((**inner).clone());
+            all.extend(negation(inner));
             all.extend(filters(inner).into_iter().map(|inner| Expr::Not(Box::new(inner))));
         }
         Expr::Binary { op, left, right } => {
@@ -85,6 +86,27 @@ pub(super) fn filters(expr: &Expr) -> Vec<Expr> {
         }
     }
     all
+}
+
+/// `not (x in […])` as `x not in […]`, and the like: one node less.
+fn negation(inner: &Expr) -> Option<Expr> {
+    match inner.clone() {
+        Expr::In { operand, list, negated } => Some(Expr::In { operand, list, negated: !negated }),
+        Expr::IsNull { operand, negated } => Some(Expr::IsNull { operand, negated: !negated }),
+        Expr::Binary { op, left, right } => {
+            let op = match op {
+                BinaryOp::Eq => BinaryOp::Ne,
+                BinaryOp::Ne => BinaryOp::Eq,
+                BinaryOp::Lt => BinaryOp::Ge,
+                BinaryOp::Le => BinaryOp::Gt,
+                BinaryOp::Gt => BinaryOp::Le,
+                BinaryOp::Ge => BinaryOp::Lt,
+                _ => return None,
+            };
+            Some(Expr::Binary { op, left, right })
+        }
+        _ => None,
+    }
 }
 
 /// The same path with a step less.

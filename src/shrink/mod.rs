@@ -8,6 +8,7 @@ mod filter;
 mod reduce;
 mod rows;
 mod size;
+mod together;
 mod value;
 
 pub use reduce::{Budget, Probe, Shrunk, candidates, shrink};

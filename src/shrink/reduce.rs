@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::size::size;
-use super::{filter, rows};
+use super::{filter, rows, together};
 use crate::case::{Case, Check};
 
 /// Asks whether cases still diverge in the way that is being shrunk.
@@ -77,8 +77,13 @@ type Stage = fn(&Case) -> Vec<Case>;
 /// Cheapest first: filters are asked on the collection that is there, data needs a new one. A
 /// round begins again at the first stage after every success, so that the result is a fixpoint of
 /// all of them.
-const STAGES: [Stage; 4] =
-    [smaller_filters, rows::fewer_rows, rows::fewer_fields, rows::plainer_values];
+const STAGES: [Stage; 5] = [
+    smaller_filters,
+    rows::fewer_rows,
+    rows::fewer_fields,
+    rows::plainer_values,
+    together::plainer_everywhere,
+];
 
 /// Every valid one-step reduction of a case, smallest first.
 ///

@@ -37,6 +37,8 @@ pub fn size(case: &Case) -> Size {
             Operation::Insert(rows) | Operation::Upsert(rows) => {
                 size.rows += rows.len();
                 size.complexity += rows.iter().map(row).sum::<u64>();
+                // An insert is plainer.
+                size.complexity += u64::from(matches!(operation, Operation::Upsert(_)));
             }
             Operation::Delete(keys) => size.complexity += keys.iter().map(key).sum::<u64>(),
             Operation::Flush => {}

@@ -1,0 +1,164 @@
+//! A constant that is in the filter and in the rows, made plainer in both at once: alone, neither
+//! can change without the divergence going away.
+
+use serde_json::Value as Json;
+
+use super::value;
+use crate::case::{Case, Operation};
+use crate::filter::{Expr, Literal};
+use crate::value::{Row, Value};
+
+/// The same case with one constant plainer wherever it occurs.
+pub(super) fn plainer_everywhere(case: &Case) -> Vec<Case> {
+    let mut constants = Vec::new();
+    for filter in case.checks.iter().filter_map(|check| check.filter()) {
+        literals(filter, &mut constants);
+    }
+    let mut all = Vec::new();
+    for old in &constants {
+        for new in value::literals(old) {
+            all.push(replace(case, old, &new));
+        }
+    }
+    all
+}
+
+fn replace(case: &Case, old: &Literal, new: &Literal) -> Case {
+    let mut changed = case.clone();
+    for check in &mut changed.checks {
+        if let Some(mut filter) = check.filter().cloned() {
+            in_filter(&mut filter, old, new);
+            *check = check.with_filter(filter);
+        }
+    }
+    let key = case.schema.primary().name.clone();
+    for operation in &mut changed.operations {
+        if let Operation::Insert(rows) | Operation::Upsert(rows) = operation {
+            rows.iter_mut().for_each(|row| in_row(row, &key, old, new));
+        }
+    }
+    changed
+}
+
+fn literals(expr: &Expr, all: &mut Vec<Literal>) {
+    let mut add = |literal: &Literal| match literal {
+        Literal::List(items) => all.extend(items.iter().cloned()),
+        literal => all.push(literal.clone()),
+    };
+    match expr {
+        Expr::Literal(literal) => add(literal),
+        Expr::In { operand, list, .. } => {
+            list.iter().for_each(add);
+            literals(operand, all);
+        }
+        Expr::Call { argument, .. } => argument.iter().for_each(add),
+        // A pattern is no constant that a row could hold, but for plain ones.
+        Expr::Like { operand, pattern } => {
+            add(&Literal::Text(pattern.clone()));
+            literals(operand, all);
+        }
+        Expr::Not(inner) => literals(inner, all),
+        Expr::Binary { left, right, .. } => {
+            literals(left, all);
+            literals(right, all);
+        }
+        Expr::Field(_) | Expr::Exists(_) | Expr::IsNull { .. } => {}
+    }
+}
+
+fn in_filter(expr: &mut Expr, old: &Literal, new: &Literal) {
+    match expr {
+        Expr::Literal(literal) => in_literal(literal, old, new),
+        Expr::In { operand, list, .. } => {
+            list.iter_mut().for_each(|literal| in_literal(literal, old, new));
+            in_filter(operand, old, new);
+        }
+        Expr::Call { argument, .. } => {
+            argument.iter_mut().for_each(|literal| in_literal(literal, old, new));
+        }
+        Expr::Like { operand, pattern } => {
+            if let (Literal::Text(old), Literal::Text(new)) = (old, new) {
+                if pattern == old {
+                    pattern.clone_from(new);
+                }
+            }
+            in_filter(operand, old, new);
+        }
+        Expr::Not(inner) => in_filter(inner, old, new),
+        Expr::Binary { left, right, .. } => {
+            in_filter(left, old, new);
+            in_filter(right, old, new);
+        }
+        Expr::Field(_) | Expr::Exists(_) | Expr::IsNull { .. } => {}
+    }
+}
+
+fn in_literal(literal: &mut Literal, old: &Literal, new: &Literal) {
+    match literal {
+        Literal::List(items) => items.iter_mut().for_each(|item| in_literal(item, old, new)),
+        literal if literal == old => literal.clone_from(new),
+        _ => {}
+    }
+}
+
+fn in_row(row: &mut Row, key: &str, old: &Literal, new: &Literal) {
+    for (_, value) in row.fields.iter_mut().filter(|(name, _)| *name != key) {
+        in_value(value, old, new);
+    }
+    row.dynamic.values_mut().for_each(|json| in_json(json, old, new));
+}
+
+fn in_value(value: &mut Value, old: &Literal, new: &Literal) {
+    let number = |literal: &Literal| match literal {
+        Literal::Int(i) => Some(*i as f64),
+        Literal::Float(x) => Some(*x),
+        _ => None,
+    };
+    match (value, old, new) {
+        (Value::Int(i), Literal::Int(old), Literal::Int(new)) if i == old => *i = *new,
+        (Value::Float(x), old, new) => {
+            if let (Some(old), Some(new)) = (number(old), number(new)) {
+                if *x == old as f32 {
+                    *x = new as f32;
+                }
+            }
+        }
+        (Value::Double(x), old, new) => {
+            if let (Some(old), Some(new)) = (number(old), number(new)) {
+                if *x == old {
+                    *x = new;
+                }
+            }
+        }
+        (Value::Text(s), Literal::Text(old), Literal::Text(new)) if s == old => s.clone_from(new),
+        (Value::Array(items), old, new) => {
+            items.iter_mut().for_each(|item| in_value(item, old, new));
+        }
+        (Value::Json(json), old, new) => in_json(json, old, new),
+        _ => {}
+    }
+}
+
+fn in_json(json: &mut Json, old: &Literal, new: &Literal) {
+    match json {
+        Json::Array(items) => items.iter_mut().for_each(|item| in_json(item, old, new)),
+        Json::Object(members) => members.values_mut().for_each(|json| in_json(json, old, new)),
+        json => {
+            if scalar(old).is_some_and(|old| *json == old) {
+                if let Some(new) = scalar(new) {
+                    *json = new;
+                }
+            }
+        }
+    }
+}
+
+fn scalar(literal: &Literal) -> Option<Json> {
+    match literal {
+        Literal::Bool(b) => Some(Json::from(*b)),
+        Literal::Int(i) => Some(Json::from(*i)),
+        Literal::Float(x) => Some(Json::from(*x)),
+        Literal::Text(s) => Some(Json::from(s.as_str())),
+        Literal::List(_) => None,
+    }
+}
