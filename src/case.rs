@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::filter::{self, Expr};
-use crate::schema::Schema;
+use crate::schema::{Field, Schema};
 use crate::value::{Key, Row};
 
 /// A schema, operations and checks.
@@ -98,6 +98,14 @@ impl Case {
                     let may_replace = matches!(operation, Operation::Upsert(_));
                     let mut batch = std::collections::BTreeSet::new();
                     for row in rows {
+                        let unfit = |field: &&Field| !row.get(&field.name).fits(field);
+                        if let Some(field) = self.schema.fields.iter().find(unfit) {
+                            let (name, value) = (&field.name, row.get(&field.name));
+                            return Err(CaseError::Invalid(format!(
+                                "'{name}' is {} and cannot hold {value}",
+                                field.data_type
+                            )));
+                        }
                         let key = row.key(&self.schema).ok_or_else(|| {
                             CaseError::Invalid("a row has no primary key".to_owned())
                         })?;

@@ -62,6 +62,30 @@ impl Value {
         }
     }
 
+    /// Whether a field can hold this value.
+    pub fn fits(&self, field: &Field) -> bool {
+        match (self, &field.data_type) {
+            (Value::Null, _) => field.nullable,
+            (value, DataType::Scalar(scalar)) => value.is(*scalar),
+            (Value::Array(items), DataType::Array(scalar)) => items.iter().all(|i| i.is(*scalar)),
+            (Value::Json(_), DataType::Json) => true,
+            (Value::Vector(items), DataType::FloatVector { dim }) => {
+                items.len() == usize::from(*dim) && items.iter().all(|x| x.is_finite())
+            }
+            _ => false,
+        }
+    }
+
+    fn is(&self, scalar: Scalar) -> bool {
+        match (self, scalar) {
+            (Value::Bool(_), Scalar::Bool) | (Value::Text(_), Scalar::VarChar) => true,
+            (Value::Int(i), scalar) => scalar.int_range().is_some_and(|range| range.contains(i)),
+            (Value::Float(x), Scalar::Float) => x.is_finite(),
+            (Value::Double(x), Scalar::Double) => x.is_finite(),
+            _ => false,
+        }
+    }
+
     /// The plain JSON form used in case files and on the wire to Milvus.
     pub fn to_json(&self) -> Json {
         match self {

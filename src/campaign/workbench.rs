@@ -220,7 +220,7 @@ impl Workbench {
     }
 
     async fn restart(&mut self, reason: String) -> Result<(), BenchError> {
-        tracing::warn!(reason, "restarting the engine");
+        tracing::info!(reason, "restarting the engine");
         self.engine.restart().await?;
         self.milvus = connect(&self.engine, self.options).await?;
         // Its tables belong to collections that are gone.

@@ -37,7 +37,9 @@ async fn selftest(args: &SelftestArgs) -> Result<Exit, Failure> {
     table.set_header(["fault", "found as", "checks until", "rows", "fields", "filter nodes"]);
     let mut killed = 0;
     for fault in &faults {
+        let started = Instant::now();
         let hunt = hunt(args, Some(*fault)).await?;
+        tracing::info!(fault = fault.name(), elapsed = ?started.elapsed(), "hunted");
         let checks = hunt.checks_until.unwrap_or(hunt.summary.verdicts.total()).to_string();
         let mut row = vec![fault.name().to_owned()];
         match hunt.summary.findings.first() {
