@@ -185,7 +185,7 @@ fn a_finding_seen_again_replaces_its_files() {
 fn a_folder_that_cannot_be_made_is_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let error = write(file.path(), &missing_rows()).unwrap_err().to_string();
-    assert!(error.contains("missing-rows-float-eq-float-"), "{error}");
+    assert!(error.contains("missing-rows-float-cmp-number-"), "{error}");
 }
 
 #[test]
