@@ -97,6 +97,20 @@ impl Stop {
 }
 
 impl Campaign {
+    /// A campaign with one worker and the budgets that the command line has by default, without
+    /// an end: set [`cases`](Self::cases) or [`time`](Self::time).
+    pub fn new(target: Target) -> Campaign {
+        Campaign {
+            target,
+            seed: 0,
+            jobs: 1,
+            cases: None,
+            time: None,
+            shrink: Budget::default(),
+            deadlines: WorkbenchOptions::default(),
+        }
+    }
+
     /// Runs to the end of the budget, or until `stop` is asked. `sink` sees every event as it
     /// happens.
     pub async fn run(

@@ -9,11 +9,10 @@ use super::config::with_file;
 use super::exit::Exit;
 use super::setup::{on_signal, or_signal, target};
 use super::start::Failure;
-use crate::campaign::{Campaign, Event, Stop, Summary, WorkbenchOptions};
+use crate::campaign::{Campaign, Event, Stop, Summary};
 use crate::finding::Finding;
 use crate::report;
 use crate::report::terminal::Terminal;
-use crate::shrink::Budget;
 
 pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
     let args = with_file(args).map_err(Failure::usage)?;
@@ -32,22 +31,22 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
         (time, _) => time,
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut deadlines = WorkbenchOptions::default();
-    if let Some(timeout) = args.target.query_timeout {
-        deadlines.query_deadline = timeout;
-    }
-    let campaign = Campaign {
-        target,
+    let mut campaign = Campaign {
         seed,
         jobs: args.jobs.unwrap_or(cores.min(4)),
         cases: args.cases,
         time,
-        shrink: Budget {
-            evaluations: args.shrink_evaluations.unwrap_or(1500),
-            time: args.shrink_time.unwrap_or(Duration::from_secs(20)),
-        },
-        deadlines,
+        ..Campaign::new(target)
     };
+    if let Some(timeout) = args.target.query_timeout {
+        campaign.deadlines.query_deadline = timeout;
+    }
+    if let Some(evaluations) = args.shrink_evaluations {
+        campaign.shrink.evaluations = evaluations;
+    }
+    if let Some(time) = args.shrink_time {
+        campaign.shrink.time = time;
+    }
     let stop = Stop::default();
     on_signal(stop.clone());
     let mut terminal = Terminal::new(time, args.cases, quiet);

@@ -9,9 +9,8 @@ use super::args::SelftestArgs;
 use super::exit::Exit;
 use super::setup::or_signal;
 use super::start::Failure;
-use crate::campaign::{Campaign, Event, Kind, Stop, Summary, Target, WorkbenchOptions};
+use crate::campaign::{Campaign, Event, Kind, Stop, Summary, Target};
 use crate::engine::simulated::{Fault, SimulatedOptions};
-use crate::shrink::Budget;
 
 pub async fn run(args: SelftestArgs) -> Result<Exit, Failure> {
     match or_signal(selftest(&args)).await {
@@ -79,21 +78,14 @@ struct Hunt {
 
 /// A campaign on a simulated engine that ends with the first finding.
 async fn hunt(args: &SelftestArgs, fault: Option<Fault>) -> Result<Hunt, Failure> {
-    let campaign = Campaign {
-        target: Target::Simulated(SimulatedOptions {
-            faults: fault.into_iter().collect(),
-            ..SimulatedOptions::default()
-        }),
-        seed: args.seed,
-        jobs: 1,
-        cases: Some(args.cases),
-        time: None,
-        shrink: Budget { evaluations: 2000, time: Duration::from_secs(20) },
-        deadlines: WorkbenchOptions {
-            query_deadline: Duration::from_secs(1),
-            ..WorkbenchOptions::default()
-        },
-    };
+    let target = Target::Simulated(SimulatedOptions {
+        faults: fault.into_iter().collect(),
+        ..SimulatedOptions::default()
+    });
+    let mut campaign =
+        Campaign { seed: args.seed, cases: Some(args.cases), ..Campaign::new(target) };
+    // In this process, a query that takes a second never ends.
+    campaign.deadlines.query_deadline = Duration::from_secs(1);
     let stop = Stop::default();
     let mut checks_until = None;
     let mut watch = |event: &Event, summary: &Summary| match event {

@@ -29,6 +29,12 @@ pub struct Budget {
     pub time: Duration,
 }
 
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget { evaluations: 1500, time: Duration::from_secs(20) }
+    }
+}
+
 /// A shrunk case.
 #[derive(Debug, Clone)]
 pub struct Shrunk {
