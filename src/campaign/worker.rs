@@ -103,7 +103,7 @@ fn checked(check: &Check, verdict: &Verdict, rows: usize) -> Event {
         Verdict::Divergence(divergence) => match &divergence.expected {
             Expected::Rows(keys) => Some(keys.len()),
             Expected::Count(count) => usize::try_from(*count).ok(),
-            Expected::Accepted => None,
+            Expected::Accepted | Expected::Refused => None,
         },
         _ => None,
     };
@@ -113,7 +113,10 @@ fn checked(check: &Check, verdict: &Verdict, rows: usize) -> Event {
             Verdict::Inconclusive(doubt) => Some(doubt.clone()),
             _ => None,
         },
-        selective: matched.filter(|_| check.filter().is_some()).map(|m| 0 < m && m < rows),
+        selective: match check {
+            Check::Entities | Check::Refused(_) => None,
+            _ => matched.map(|matched| 0 < matched && matched < rows),
+        },
         refused: matches!(verdict, Verdict::Divergence(d) if d.class == Class::WronglyRejected),
     }
 }
@@ -135,7 +138,7 @@ async fn investigate(
         }
     };
     for (check, _) in &diverging {
-        if let Some(filter) = check.filter() {
+        if let (Some(filter), false) = (check.filter(), matches!(check, Check::Refused(_))) {
             let mut predicates = Vec::new();
             sub_predicates(filter, &mut predicates);
             predicates.into_iter().for_each(|part| add(Check::Query(part.clone())));

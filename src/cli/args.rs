@@ -111,7 +111,7 @@ pub struct SelftestArgs {
     #[arg(long, value_name = "NAME")]
     pub fault: Vec<Fault>,
     /// Cases tried for each fault, at most
-    #[arg(long, value_name = "N", default_value_t = 40)]
+    #[arg(long, value_name = "N", default_value_t = 60)]
     pub cases: u64,
     /// Every case follows from it
     #[arg(long, value_name = "N", default_value_t = 1)]

@@ -17,6 +17,10 @@ pub(super) fn filters(expr: &Expr) -> Vec<Expr> {
             all.extend(filters(inner).into_iter().map(|inner| Expr::Not(Box::new(inner))));
         }
         Expr::Binary { op, left, right } => {
+            // Plainer with the constant on the right.
+            if let (Expr::Literal(_), Some(mirrored)) = (&**left, mirror(*op)) {
+                all.push(Expr::binary((**right).clone(), mirrored, (**left).clone()));
+            }
             // Of `a + 1 == 2`, `a` is a part that may stand for `a + 1`.
             all.push((**left).clone());
             all.push((**right).clone());
@@ -86,6 +90,17 @@ pub(super) fn filters(expr: &Expr) -> Vec<Expr> {
         }
     }
     all
+}
+
+fn mirror(op: BinaryOp) -> Option<BinaryOp> {
+    match op {
+        BinaryOp::Eq | BinaryOp::Ne => Some(op),
+        BinaryOp::Lt => Some(BinaryOp::Gt),
+        BinaryOp::Le => Some(BinaryOp::Ge),
+        BinaryOp::Gt => Some(BinaryOp::Lt),
+        BinaryOp::Ge => Some(BinaryOp::Le),
+        _ => None,
+    }
 }
 
 /// `not (x in […])` as `x not in […]`, and the like: one node less.

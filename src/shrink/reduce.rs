@@ -118,6 +118,14 @@ fn smaller_filters(case: &Case) -> Vec<Case> {
         if let Some(filter) = check.filter() {
             // Where every row shows it, no filter is needed.
             replace(Check::Entities);
+            if let Check::Page { filter, limit, offset } = check {
+                for limit in [1, limit / 2] {
+                    replace(Check::Page { filter: filter.clone(), limit, offset: *offset });
+                }
+                for offset in [0, 1, offset / 2] {
+                    replace(Check::Page { filter: filter.clone(), limit: *limit, offset });
+                }
+            }
             filter::filters(filter).into_iter().for_each(|f| replace(check.with_filter(f)));
         }
     }

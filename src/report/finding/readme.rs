@@ -85,6 +85,15 @@ fn steps(finding: &Finding) -> String {
                 block("", &filter.to_string())
             ));
         }
+        Some(Check::Page { filter, limit, offset }) => {
+            text.push_str(&format!(
+                "\nQuery, with `limit={limit}` and `offset={offset}`:\n\n{}",
+                block("", &filter.to_string())
+            ));
+        }
+        Some(Check::Refused(filter)) => {
+            text.push_str(&format!("\nQuery:\n\n{}", block("", &filter.to_string())));
+        }
         Some(Check::Entities) => text.push_str("\nRead all rows back.\n"),
         None => {}
     }
@@ -118,9 +127,9 @@ fn rows(schema: &Schema, rows: &[Row]) -> String {
 
 fn expected(finding: &Finding) -> String {
     let answer = match &finding.divergence.expected {
-        _ if finding.divergence.class == Class::WronglyAccepted => "an error".to_owned(),
+        Expected::Refused => "an error: the types do not fit".to_owned(),
         Expected::Rows(keys) => keys_in_words(keys),
-        Expected::Count(count) => format!("`count(*)` is {count}"),
+        Expected::Count(count) => counted(finding, *count),
         Expected::Accepted => "the write is accepted".to_owned(),
     };
     format!("## Expected\n\n{answer}\n")
@@ -128,7 +137,8 @@ fn expected(finding: &Finding) -> String {
 
 fn actual(finding: &Finding) -> String {
     let answer = match &finding.divergence.actual {
-        Actual::Count(count) => format!("`count(*)` is {count}\n"),
+        Actual::Count(count) => counted(finding, *count) + "\n",
+        Actual::Rows(keys) => keys_in_words(keys) + "\n",
         Actual::Error(error) => block("text", error),
         Actual::Differs { keys, diff } => {
             let mut text = keys_in_words(keys) + "\n";
@@ -154,6 +164,14 @@ fn actual(finding: &Finding) -> String {
         }
     };
     format!("## Actual\n\n{answer}")
+}
+
+fn counted(finding: &Finding, count: u64) -> String {
+    match finding.case.checks.first() {
+        Some(Check::Page { .. }) if count == 1 => "1 row".to_owned(),
+        Some(Check::Page { .. }) => format!("{count} rows"),
+        _ => format!("`count(*)` is {count}"),
+    }
 }
 
 fn keys_in_words(keys: &[Key]) -> String {
