@@ -48,6 +48,9 @@ pub enum Event {
         /// The finding's shape.
         shape: String,
     },
+    /// A divergence of a new shape for which there was no time left. It is in the same campaign
+    /// with more time.
+    Unexplored,
     /// A divergence went away while it was looked into; it is not reported.
     Unstable {
         /// What it was.

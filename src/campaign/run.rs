@@ -57,7 +57,8 @@ pub struct Campaign {
     pub jobs: usize,
     /// So many cases, at most.
     pub cases: Option<u64>,
-    /// So long, at most. What is being shrunk at the end may take ten seconds more.
+    /// So long, at most. What is being shrunk at the end may take ten seconds more; shapes that
+    /// are new then are counted as unexplored.
     pub time: Option<Duration>,
     /// What shrinking one finding may cost.
     pub shrink: Budget,

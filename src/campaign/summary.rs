@@ -38,6 +38,8 @@ pub struct Summary {
     pub unrepeatable: u64,
     /// Distinct findings.
     pub findings: Vec<Finding>,
+    /// Divergences of new shapes for which there was no time left.
+    pub unexplored: u64,
     /// How often the engine was restarted.
     pub restarts: u64,
     /// How long it took.
@@ -90,6 +92,7 @@ impl Summary {
                     finding.count += 1;
                 }
             }
+            Event::Unexplored => self.unexplored += 1,
             Event::Unstable { .. } => self.unrepeatable += 1,
             Event::Restarted { .. } => self.restarts += 1,
             Event::Finished { elapsed, interrupted, error } => {

@@ -36,7 +36,16 @@ pub(super) struct Shared {
     pub events: UnboundedSender<Event>,
 }
 
+/// What was found in time may be begun to be shrunk for so long beyond the deadline, and ended
+/// within as much again.
+const GRACE: Duration = Duration::from_secs(5);
+
 impl Shared {
+    fn patience_is_over(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+            || self.deadline.is_some_and(|deadline| Instant::now() >= deadline + GRACE)
+    }
+
     fn next_case(&self) -> Option<u64> {
         if self.is_over() {
             return None;
@@ -170,7 +179,8 @@ async fn investigate(
             shared.emit(Event::Repeated { shape });
             continue;
         }
-        if shared.stop.load(Ordering::Relaxed) {
+        if shared.patience_is_over() {
+            shared.emit(Event::Unexplored);
             continue;
         }
         shared.known().insert(first_shape.clone(), first_shape.clone());
@@ -188,12 +198,10 @@ async fn pursue(
     divergence: Divergence,
     first_shape: String,
 ) -> Result<(), BenchError> {
-    /// What is found in the last second may be shrunk beyond the deadline for so long.
-    const GRACE: Duration = Duration::from_secs(10);
     let seconds_to_first = shared.started.elapsed().as_secs_f64();
     let mut budget = shared.shrink;
     if let Some(deadline) = shared.deadline {
-        let left = (deadline + GRACE).saturating_duration_since(Instant::now());
+        let left = (deadline + 2 * GRACE).saturating_duration_since(Instant::now());
         budget.time = budget.time.min(left);
     }
     let mut probe = SameClass { bench, class: divergence.class };

@@ -85,7 +85,16 @@ fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
             return Err(invalid(path, format!("unknown key '{key}'{hint}")));
         }
     }
-    table.try_into().map_err(|error: toml::de::Error| invalid(path, error.message().to_owned()))
+    // One by one first, to name the key that is wrong: the parser's own message has its value.
+    for (key, value) in &table {
+        let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
+        if let Err(error) = alone.try_into::<File>() {
+            let expected = error.message().rsplit_once("expected ").map_or("another", |(_, e)| e);
+            let found = value.type_str();
+            return Err(invalid(path, format!("'{key}' is {expected}, not a {found}")));
+        }
+    }
+    table.try_into().map_err(|_: toml::de::Error| invalid(path, "it is no table".to_owned()))
 }
 
 /// Every long option of `fuzz` but `--config` itself.
@@ -117,7 +126,7 @@ mod tests {
     fn wrong_types_and_syntax_do_not_show_values() {
         assert!(!message("token = 'hunter2").contains("hunter2"));
         assert!(!message("seed = 'hunter2'").contains("hunter2"));
-        assert!(message("seed = 'x'").contains("invalid type"));
+        assert!(message("seed = 'x'").contains("'seed' is u64, not a string"));
     }
 
     #[test]

@@ -94,7 +94,8 @@ fn verdict(summary: &Summary) -> Result<Exit, Failure> {
              Milvus: please report the finding above.",
         ));
     }
-    if !summary.findings.is_empty() {
+    // Also when there was no time to shrink any of them.
+    if !summary.findings.is_empty() || summary.verdicts.divergence > 0 {
         return Ok(Exit::Findings);
     }
     if summary.is_vacuous() {
@@ -143,4 +144,58 @@ fn check_writable(out: &Path, summary: Option<&Path>) -> Result<(), Failure> {
         return Err(Failure::usage(format!("--summary {path} is not a file that can be written")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::Case;
+    use crate::schema::Schema;
+    use crate::verdict::{Actual, Class, Divergence, Expected};
+
+    fn finding(class: Class) -> Finding {
+        let schema = Schema { fields: Vec::new(), dynamic: false };
+        Finding {
+            shape: String::new(),
+            case: Case { schema, operations: Vec::new(), checks: Vec::new() },
+            divergence: Divergence {
+                class,
+                expected: Expected::Accepted,
+                actual: Actual::Error(String::new()),
+            },
+            sql: None,
+            engine: String::new(),
+            backend: String::new(),
+            count: 1,
+            minimal: true,
+            evaluations: 0,
+            seconds_to_first: 0.0,
+            seed: 0,
+            number: 0,
+        }
+    }
+
+    fn exit(summary: &Summary) -> Exit {
+        verdict(summary).unwrap_or_else(|failure| failure.exit())
+    }
+
+    #[test]
+    fn every_outcome_has_its_exit_code() {
+        let mut summary = Summary::default();
+        assert_eq!(exit(&summary), Exit::Vacuous);
+        summary.verdicts.pass = 10;
+        assert_eq!(exit(&summary), Exit::Clean);
+        summary.verdicts.inconclusive = 11;
+        assert_eq!(exit(&summary), Exit::Vacuous);
+        summary.verdicts.divergence = 1;
+        assert_eq!(exit(&summary), Exit::Findings);
+        summary.findings = vec![finding(Class::MissingRows)];
+        assert_eq!(exit(&summary), Exit::Findings);
+        summary.findings.push(finding(Class::ReferenceConflict));
+        assert_eq!(exit(&summary), Exit::Conflict);
+        summary.error = Some("the engine is gone".to_owned());
+        assert_eq!(exit(&summary), Exit::Environment);
+        summary.interrupted = true;
+        assert_eq!(exit(&summary), Exit::Interrupted);
+    }
 }

@@ -145,6 +145,13 @@ pub fn table(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
     if summary.unrepeatable > 0 {
         let _ = writeln!(text, "  {} wrong answers were not given again", summary.unrepeatable);
     }
+    if summary.unexplored > 0 {
+        let _ = writeln!(
+            text,
+            "  {} more divergences could not be looked into in time; --time gives more",
+            summary.unexplored
+        );
+    }
     if summary.findings.is_empty() {
         let _ = writeln!(text, "no findings");
         return text;

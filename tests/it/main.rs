@@ -1,4 +1,6 @@
 //! Tests through the public interface, with real engines.
 
+mod conflict;
 mod engine;
+mod properties;
 mod sample_repro;
