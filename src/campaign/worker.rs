@@ -18,7 +18,7 @@ use crate::generate;
 use crate::milvus::Dialect;
 use crate::shrink::{Budget, shrink};
 use crate::triage::shape;
-use crate::verdict::{Class, Divergence, Expected, Verdict};
+use crate::verdict::{Divergence, Expected, Verdict};
 
 /// What the workers of a campaign share.
 pub(super) struct Shared {
@@ -126,7 +126,10 @@ fn checked(check: &Check, verdict: &Verdict, rows: usize) -> Event {
             Check::Entities | Check::Refused(_) => None,
             _ => matched.map(|matched| 0 < matched && matched < rows),
         },
-        refused: matches!(verdict, Verdict::Divergence(d) if d.class == Class::WronglyRejected),
+        class: match verdict {
+            Verdict::Divergence(divergence) => Some(divergence.class),
+            _ => None,
+        },
     }
 }
 

@@ -21,10 +21,10 @@ use crate::engine::simulated::Fault;
 )]
 pub struct Cli {
     /// Say more; twice for everything. RUST_LOG overrides this
-    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Output")]
     pub verbose: u8,
     /// Say nothing but errors and the result
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Output")]
     pub quiet: bool,
     #[command(subcommand)]
     pub command: Command,
@@ -118,8 +118,11 @@ pub struct SelftestArgs {
     pub seed: u64,
 }
 
-/// "90s", "5m": for clap and for the configuration file.
+/// "90s", "5m", or seconds: for clap and for the configuration file.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
     humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write a time as 90s, 5m or 1h30m"))
+        .map_err(|_| format!("'{text}' is no time; write it as 90s, 5m or 1h30m"))
 }

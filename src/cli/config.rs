@@ -79,7 +79,7 @@ fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
                 strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b))
             });
             let hint = close
-                .filter(|close| strsim::jaro_winkler(key, close) > 0.7)
+                .filter(|close| strsim::jaro_winkler(key, close) > 0.85)
                 .map(|close| format!("; did you mean '{close}'?"));
             let hint = hint.unwrap_or_else(|| format!("; known are {}", known.join(", ")));
             return Err(invalid(path, format!("unknown key '{key}'{hint}")));

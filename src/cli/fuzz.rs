@@ -86,7 +86,7 @@ fn verdict(summary: &Summary) -> Result<Exit, Failure> {
             "{error}. The campaign ended early; what it found until then is above."
         )));
     }
-    if summary.has_conflict() {
+    if summary.conflicts > 0 {
         return Err(Failure::new(
             Exit::Conflict,
             "the references disagree with each other. This is a defect of milvus-difftest, not of \
@@ -94,19 +94,21 @@ fn verdict(summary: &Summary) -> Result<Exit, Failure> {
         ));
     }
     // Also when there was no time to shrink any of them.
-    if !summary.findings.is_empty() || summary.verdicts.divergence > 0 {
+    if !summary.findings.is_empty() || summary.unexplored > 0 {
         return Ok(Exit::Findings);
     }
     if summary.is_vacuous() {
-        let total = summary.verdicts.total();
-        let share = 100.0 * summary.unproven_share();
-        return Err(Failure::new(
-            Exit::Vacuous,
-            format!(
-                "this run proves nothing: of {total} checks {share:.0} % were rejected, \
-                 unsupported or inconclusive. Give it more time, or look at the reasons with -v."
+        let message = match summary.verdicts.total() {
+            0 => {
+                "this run proves nothing: no check was made. Give it more time or cases.".to_owned()
+            }
+            total => format!(
+                "this run proves nothing: of {total} checks {:.0} % were rejected, unsupported or \
+                 inconclusive, for the reasons above.",
+                100.0 * summary.unproven_share()
             ),
-        ));
+        };
+        return Err(Failure::new(Exit::Vacuous, message));
     }
     Ok(Exit::Clean)
 }
@@ -186,11 +188,12 @@ mod tests {
         assert_eq!(exit(&summary), Exit::Clean);
         summary.verdicts.inconclusive = 11;
         assert_eq!(exit(&summary), Exit::Vacuous);
-        summary.verdicts.divergence = 1;
+        summary.unexplored = 1;
         assert_eq!(exit(&summary), Exit::Findings);
+        summary.unexplored = 0;
         summary.findings = vec![finding(Class::MissingRows)];
         assert_eq!(exit(&summary), Exit::Findings);
-        summary.findings.push(finding(Class::ReferenceConflict));
+        summary.conflicts = 1;
         assert_eq!(exit(&summary), Exit::Conflict);
         summary.error = Some("the engine is gone".to_owned());
         assert_eq!(exit(&summary), Exit::Environment);

@@ -23,7 +23,7 @@ pub(super) fn readme(finding: &Finding) -> String {
         expected(finding),
         actual(finding),
         why(finding),
-        reproduce(),
+        reproduce(&finding.engine),
         details(finding),
     ];
     sections.join("\n")
@@ -42,7 +42,7 @@ fn summary(finding: &Finding) -> String {
         Class::Crash => "ends on what its documentation allows",
         Class::Hang => "does not answer what its documentation allows",
         Class::SelfInconsistent => "answers the same question in two ways",
-        _ => "answers differently from its documentation",
+        _ => "answers otherwise than the rules below say",
     };
     format!(
         "{engine} {symptom}. Two independent references agree on the expected answer: {backend}, \
@@ -212,15 +212,22 @@ fn why(finding: &Finding) -> String {
     text
 }
 
-fn reproduce() -> String {
-    let commands = "pip install pymilvus milvus-lite\n\
-                    python repro.py                          # in an embedded Milvus Lite\n\
-                    python repro.py http://localhost:19530   # in a server\n";
+fn reproduce(engine: &str) -> String {
+    // The version that was tested: a newer one may have mended it.
+    let lite = match engine.strip_prefix("milvus_lite-") {
+        Some(version) => format!("milvus-lite=={version}"),
+        None => "milvus-lite".to_owned(),
+    };
+    let commands = format!(
+        "pip install pymilvus {lite}\n\
+         python repro.py                          # in an embedded Milvus Lite\n\
+         python repro.py http://localhost:19530   # in a server\n"
+    );
     format!(
         "## Reproduce\n\n{}\nThe exit status is 0 if the bug is present, 1 if it is not. With \
-         [milvus-difftest](https://crates.io/crates/milvus-difftest), references included:\n\n{}\n\
+         milvus-difftest, references included:\n\n{}\n\
          or put `repro.rs` among the tests of a crate.\n",
-        block("sh", commands),
+        block("sh", &commands),
         block("sh", "milvus-difftest replay case.json"),
     )
 }
