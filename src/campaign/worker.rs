@@ -18,7 +18,8 @@ use crate::generate;
 use crate::milvus::Dialect;
 use crate::shrink::{Budget, shrink};
 use crate::triage::shape;
-use crate::verdict::{Divergence, Expected, Verdict};
+use crate::value::Key;
+use crate::verdict::{Actual, Divergence, Expected, Verdict};
 
 /// What the workers of a campaign share.
 pub(super) struct Shared {
@@ -208,7 +209,7 @@ async fn pursue(
         budget.time = budget.time.min(left);
     }
     let mut probe = SameClass { bench, class: divergence.class };
-    let shrunk = shrink(case, budget, &mut probe).await?;
+    let shrunk = shrink(case, &suspects(&divergence), budget, &mut probe).await?;
     // Once more, on a fresh collection.
     let mut anything = |_: &Check, _: &Verdict| ControlFlow::Continue(());
     let verdict = bench.judge(&shrunk.case, &mut anything).await?.pop();
@@ -247,6 +248,20 @@ async fn pursue(
         number,
     })));
     Ok(())
+}
+
+/// The rows that a divergence names.
+fn suspects(divergence: &Divergence) -> Vec<Key> {
+    match &divergence.actual {
+        Actual::Differs { diff, .. } => {
+            let changed = diff.changed.iter().map(|change| &change.key);
+            let mut keys: Vec<Key> =
+                diff.missing.iter().chain(&diff.extra).chain(changed).cloned().collect();
+            keys.dedup();
+            keys
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The smallest part of a check's filter that diverges on its own.

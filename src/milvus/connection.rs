@@ -130,7 +130,10 @@ async fn within<T>(
     deadline: Duration,
     call: impl Future<Output = Result<T, SdkError>>,
 ) -> Result<T, MilvusError> {
-    match tokio::time::timeout(deadline, call).await {
+    let begun = std::time::Instant::now();
+    let result = tokio::time::timeout(deadline, call).await;
+    tracing::trace!(operation, elapsed = ?begun.elapsed(), "called milvus");
+    match result {
         Err(_) => Err(MilvusError::Deadline { operation, after: deadline }),
         Ok(Err(error)) => Err(MilvusError::from_sdk(operation, deadline, error)),
         Ok(Ok(value)) => Ok(value),

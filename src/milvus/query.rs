@@ -97,7 +97,9 @@ impl Milvus {
             ..QueryRequest::default()
         };
         let mut raw = self.raw.clone();
+        let begun = std::time::Instant::now();
         let response = tokio::time::timeout(options.deadline, raw.query(request)).await;
+        tracing::trace!(operation = OPERATION, elapsed = ?begun.elapsed(), "called milvus");
         let response = response
             .map_err(|_| MilvusError::Deadline { operation: OPERATION, after: options.deadline })?
             .map_err(|status| MilvusError::from_status(OPERATION, &status))?

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::size::size;
 use super::{filter, rows, together};
 use crate::case::{Case, Check};
+use crate::value::Key;
 
 /// Asks whether cases still diverge in the way that is being shrunk.
 pub trait Probe {
@@ -46,14 +47,22 @@ pub struct Shrunk {
     pub minimal: bool,
 }
 
-/// Shrinks a case with one check that diverges.
+/// Shrinks a case with one check that diverges; `suspects` are the rows on which it does, if that
+/// is known.
 pub async fn shrink<P: Probe>(
     case: Case,
+    suspects: &[Key],
     budget: Budget,
     probe: &mut P,
 ) -> Result<Shrunk, P::Error> {
     let until = Instant::now() + budget.time;
     let mut shrunk = Shrunk { case, evaluations: 0, minimal: false };
+    let mut focused = valid_candidates(&shrunk.case, |case| rows::only_rows(case, suspects));
+    let (found, asked) = probe.first_diverging(&focused, until).await?;
+    shrunk.evaluations += asked;
+    if let Some(index) = found {
+        shrunk.case = focused.swap_remove(index);
+    }
     'rounds: loop {
         for stage in STAGES {
             let mut smaller = valid_candidates(&shrunk.case, stage);
@@ -83,10 +92,11 @@ type Stage = fn(&Case) -> Vec<Case>;
 /// Cheapest first: filters are asked on the collection that is there, data needs a new one. A
 /// round begins again at the first stage after every success, so that the result is a fixpoint of
 /// all of them.
-const STAGES: [Stage; 5] = [
+const STAGES: [Stage; 6] = [
     smaller_filters,
-    rows::fewer_rows,
+    rows::large_parts,
     rows::fewer_fields,
+    rows::fewer_rows,
     rows::plainer_values,
     together::plainer_everywhere,
 ];
@@ -104,13 +114,14 @@ pub fn candidates(case: &Case) -> Vec<Case> {
     STAGES.into_iter().flat_map(|stage| valid_candidates(case, stage)).collect()
 }
 
-fn valid_candidates(case: &Case, stage: Stage) -> Vec<Case> {
+fn valid_candidates(case: &Case, stage: impl Fn(&Case) -> Vec<Case>) -> Vec<Case> {
     let before = size(case);
-    let mut all = stage(case);
-    all.retain(|smaller| size(smaller) < before && smaller.validate().is_ok());
-    all.sort_by_cached_key(size);
+    let mut all: Vec<_> =
+        stage(case).into_iter().map(|smaller| (size(&smaller), smaller)).collect();
+    all.retain(|(size, smaller)| *size < before && smaller.validate().is_ok());
+    all.sort_by_key(|(size, _)| *size);
     all.dedup();
-    all
+    all.into_iter().map(|(_, smaller)| smaller).collect()
 }
 
 fn smaller_filters(case: &Case) -> Vec<Case> {

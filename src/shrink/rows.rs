@@ -5,9 +5,56 @@ use std::collections::BTreeSet;
 use super::value;
 use crate::case::{Case, Operation};
 use crate::schema::DataType;
-use crate::value::{META, Row, Value};
+use crate::value::{Key, META, Row, Value};
 
-/// Fewer operations, or fewer rows in them. Large parts go first.
+/// Only some of the rows, whatever the operation that writes them: those with one key, or those
+/// with any of them. Where a divergence names rows, they are most likely all it takes.
+pub(super) fn only_rows(case: &Case, keys: &[Key]) -> Vec<Case> {
+    /// A divergence may name hundreds.
+    const ALONE: usize = 4;
+    let keep = |keys: &[Key]| {
+        let mut kept = case.clone();
+        kept.operations.retain_mut(|operation| match operation {
+            Operation::Insert(rows) | Operation::Upsert(rows) => {
+                rows.retain(|row| row.key(&case.schema).is_some_and(|key| keys.contains(&key)));
+                !rows.is_empty()
+            }
+            Operation::Delete(deleted) => {
+                deleted.retain(|key| keys.contains(key));
+                !deleted.is_empty()
+            }
+            Operation::Flush => true,
+        });
+        kept
+    };
+    let alone = keys.iter().take(ALONE).map(|key| keep(std::slice::from_ref(key)));
+    alone.chain((keys.len() > 1).then(|| keep(keys))).collect()
+}
+
+/// Large parts of the rows kept, or taken away: cheap to list where there are many rows.
+pub(super) fn large_parts(case: &Case) -> Vec<Case> {
+    let mut all = Vec::new();
+    for (i, operation) in case.operations.iter().enumerate() {
+        let (Operation::Insert(rows) | Operation::Upsert(rows)) = operation else { continue };
+        for chunk in [2, 4, 8].map(|parts| rows.len().div_ceil(parts)) {
+            for start in (0..rows.len()).step_by(chunk.max(1)) {
+                let (before, rest) = rows.split_at(start);
+                let (part, after) = rest.split_at(chunk.min(rest.len()));
+                for rows in [part.to_vec(), [before, after].concat()] {
+                    let mut smaller = case.clone();
+                    smaller.operations[i] = match operation {
+                        Operation::Insert(_) => Operation::Insert(rows),
+                        _ => Operation::Upsert(rows),
+                    };
+                    all.push(smaller);
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Fewer operations, or fewer rows in them.
 pub(super) fn fewer_rows(case: &Case) -> Vec<Case> {
     let mut all = Vec::new();
     let with = |operations: Vec<Operation>| Case { operations, ..case.clone() };
@@ -172,8 +219,8 @@ fn plainer_keys(case: &Case) -> Vec<Case> {
                         for row in rows {
                             if row.key(&case.schema).as_ref() == Some(old) {
                                 let value = match &new {
-                                    crate::value::Key::Int(i) => Value::Int(*i),
-                                    crate::value::Key::Text(s) => Value::Text(s.clone()),
+                                    Key::Int(i) => Value::Int(*i),
+                                    Key::Text(s) => Value::Text(s.clone()),
                                 };
                                 row.fields.insert(name.clone(), value);
                             }

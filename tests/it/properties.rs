@@ -135,7 +135,7 @@ async fn shrinking_keeps_the_property_and_ends_in_a_fixpoint() {
             }
             let before = size(&single);
             let mut probe = Property { holds: |case: &Case| matches(case), largest: 0 };
-            let shrunk = shrink(single, budget, &mut probe).await.unwrap();
+            let shrunk = shrink(single, &[], budget, &mut probe).await.unwrap();
             assert!(shrunk.minimal);
             assert!(matches(&shrunk.case));
             assert!(size(&shrunk.case) <= before);
