@@ -137,6 +137,7 @@ impl Campaign {
             started,
             next: AtomicU64::new(0),
             stop: AtomicBool::new(false),
+            found: AtomicBool::new(false),
             known: Mutex::new(HashMap::new()),
             events,
         });

@@ -20,6 +20,9 @@ use crate::shrink::{Budget, shrink};
 use crate::triage::shape;
 use crate::verdict::{Class, Divergence, Expected, Verdict};
 
+/// What is found in the last second may be shrunk beyond the deadline for so long.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// What the workers of a campaign share.
 pub(super) struct Shared {
     pub seed: u64,
@@ -30,6 +33,8 @@ pub(super) struct Shared {
     pub started: Instant,
     pub next: AtomicU64,
     pub stop: AtomicBool,
+    /// Whether any finding was reported.
+    pub found: AtomicBool,
     /// From the shape of a divergence as it was first seen to that of its finding, which is empty
     /// while it is being shrunk.
     pub known: Mutex<HashMap<String, String>>,
@@ -48,6 +53,10 @@ impl Shared {
     fn is_over(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
             || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    fn no_time_to_shrink(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline + GRACE)
     }
 
     fn emit(&self, event: Event) {
@@ -85,7 +94,6 @@ pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), B
         let diverging: Vec<_> = diverging.collect();
         if !diverging.is_empty() {
             investigate(shared, bench, number, &case, diverging).await?;
-            announce_restarts(shared, bench);
         }
     }
     Ok(())
@@ -151,6 +159,7 @@ async fn investigate(
         }
     };
     let verdicts = bench.judge(&asked, &mut stop.clone()).await?;
+    announce_restarts(shared, bench);
     let mut answers: Vec<(Check, Divergence)> = Vec::new();
     for (check, verdict) in asked.checks.into_iter().zip(verdicts) {
         if let Verdict::Divergence(divergence) = verdict {
@@ -167,11 +176,15 @@ async fn investigate(
             shared.emit(Event::Repeated { shape });
             continue;
         }
-        if shared.stop.load(Ordering::Relaxed) {
+        // Unshrunk, they would be many and large, and one tells as much as all: but one it must be.
+        let late = shared.no_time_to_shrink() && shared.found.load(Ordering::Relaxed);
+        let postponed = late && divergence.class != Class::ReferenceConflict;
+        if postponed || shared.stop.load(Ordering::Relaxed) {
             continue;
         }
         shared.known().insert(first_shape.clone(), first_shape.clone());
         pursue(shared, bench, number, single, divergence, first_shape).await?;
+        announce_restarts(shared, bench);
     }
     Ok(())
 }
@@ -185,8 +198,6 @@ async fn pursue(
     divergence: Divergence,
     first_shape: String,
 ) -> Result<(), BenchError> {
-    /// What is found in the last second may be shrunk beyond the deadline for so long.
-    const GRACE: Duration = Duration::from_secs(10);
     let seconds_to_first = shared.started.elapsed().as_secs_f64();
     let mut budget = shared.shrink;
     if let Some(deadline) = shared.deadline {
@@ -218,6 +229,7 @@ async fn pursue(
         shared.emit(Event::Repeated { shape });
         return Ok(());
     }
+    shared.found.store(true, Ordering::Relaxed);
     shared.emit(Event::Found(Box::new(Finding {
         shape,
         sql: bench.sql(&shrunk.case),
