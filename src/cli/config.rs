@@ -69,7 +69,7 @@ pub fn with_file(args: FuzzArgs) -> Result<FuzzArgs, ConfigError> {
 fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
     // The parser's message quotes the line, which may hold a token.
     let table: toml::Table = toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(0, |span| text[..span.start].lines().count().max(1));
+        let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
         invalid(path, format!("line {line}: {}", error.message()))
     })?;
     let known = keys();
