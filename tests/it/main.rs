@@ -1,4 +1,11 @@
-//! Tests through the public interface, with real engines.
+//! Tests through the public interface and the built binary, with real and simulated engines.
 
+mod bad_input;
+mod campaign;
+mod embedded;
 mod engine;
+mod exit;
+mod help;
 mod sample_repro;
+mod secrets;
+mod support;
