@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::filter::check::{Place, resolve};
 use crate::filter::{self, Expr};
 use crate::schema::{Field, Schema};
 use crate::value::{Key, Row};
@@ -46,6 +47,18 @@ pub enum Check {
     Query(Expr),
     /// How many rows match, by `count(*)`.
     Count(Expr),
+    /// A page of the rows that match: as many of them as there should be, each once. Which ones,
+    /// Milvus does not promise.
+    Page {
+        /// What the rows match.
+        filter: Expr,
+        /// Rows on the page, at most; at least 1.
+        limit: u32,
+        /// Rows before the page.
+        offset: u32,
+    },
+    /// A comparison of a column with a literal of another type, which must be refused.
+    Refused(Expr),
 }
 
 impl Check {
@@ -53,7 +66,10 @@ impl Check {
     pub fn filter(&self) -> Option<&Expr> {
         match self {
             Check::Entities => None,
-            Check::Query(filter) | Check::Count(filter) => Some(filter),
+            Check::Query(filter)
+            | Check::Count(filter)
+            | Check::Page { filter, .. }
+            | Check::Refused(filter) => Some(filter),
         }
     }
 
@@ -62,6 +78,49 @@ impl Check {
         match self {
             Check::Entities | Check::Query(_) => Check::Query(filter),
             Check::Count(_) => Check::Count(filter),
+            Check::Page { limit, offset, .. } => {
+                Check::Page { filter, limit: *limit, offset: *offset }
+            }
+            Check::Refused(_) => Check::Refused(filter),
+        }
+    }
+}
+
+impl Check {
+    fn validate(&self, schema: &Schema) -> Result<(), CaseError> {
+        let invalid = |reason: String| Err(CaseError::Invalid(reason));
+        match self {
+            Check::Entities => return Ok(()),
+            Check::Page { limit: 0, .. } => return invalid("a page needs a limit".to_owned()),
+            // A plain comparison: what else is wrong with a filter need not be refused.
+            Check::Refused(filter) => {
+                let literal_of_another_type = match filter {
+                    Expr::Binary { op, left, right } if op.is_comparison() => {
+                        match (&**left, &**right) {
+                            (Expr::Field(path), Expr::Literal(_)) => {
+                                matches!(resolve(schema, path), Ok(Place::Column(..)))
+                                    && filter::check(schema, filter).is_err()
+                            }
+                            _ => false,
+                        }
+                    }
+                    _ => false,
+                };
+                return if literal_of_another_type {
+                    Ok(())
+                } else {
+                    invalid(format!(
+                        "`{filter}` is no comparison of a column with a literal of another type"
+                    ))
+                };
+            }
+            _ => {}
+        }
+        match self.filter() {
+            Some(filter) => {
+                filter::check(schema, filter).map_err(|error| CaseError::Invalid(error.to_string()))
+            }
+            None => Ok(()),
         }
     }
 }
@@ -87,9 +146,8 @@ impl Case {
     /// inserted while it exists.
     pub fn validate(&self) -> Result<(), CaseError> {
         self.schema.validate().map_err(|error| CaseError::Invalid(error.to_string()))?;
-        for filter in self.checks.iter().filter_map(Check::filter) {
-            filter::check(&self.schema, filter)
-                .map_err(|error| CaseError::Invalid(error.to_string()))?;
+        for check in &self.checks {
+            check.validate(&self.schema)?;
         }
         let mut alive = std::collections::BTreeSet::new();
         for operation in &self.operations {
@@ -138,6 +196,12 @@ impl Case {
             Check::Entities => FileCheck::Entities,
             Check::Query(filter) => FileCheck::Query(filter.to_string()),
             Check::Count(filter) => FileCheck::Count(filter.to_string()),
+            Check::Page { filter, limit, offset } => FileCheck::Page(FilePage {
+                filter: filter.to_string(),
+                limit: *limit,
+                offset: *offset,
+            }),
+            Check::Refused(filter) => FileCheck::Refused(filter.to_string()),
         };
         let file = CaseFile {
             format: FORMAT.to_owned(),
@@ -209,6 +273,10 @@ impl Case {
                 FileCheck::Entities => Check::Entities,
                 FileCheck::Query(text) => Check::Query(parse(text)?),
                 FileCheck::Count(text) => Check::Count(parse(text)?),
+                FileCheck::Page(FilePage { filter, limit, offset }) => {
+                    Check::Page { filter: parse(filter)?, limit, offset }
+                }
+                FileCheck::Refused(text) => Check::Refused(parse(text)?),
             });
         }
         let case = Case { schema, operations, checks };
@@ -275,6 +343,16 @@ enum FileCheck {
     Entities,
     Query(String),
     Count(String),
+    Page(FilePage),
+    Refused(String),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FilePage {
+    filter: String,
+    limit: u32,
+    offset: u32,
 }
 
 fn key_to_json(key: &Key) -> Json {

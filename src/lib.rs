@@ -1,4 +1,48 @@
 //! Property-based differential testing of Milvus.
+//!
+//! Random schemas, data and filters go to a Milvus engine and to a reference database; a
+//! three-valued evaluator says what the documentation says. Where the references agree and Milvus
+//! does not, twice, there is a divergence. It is shrunk to a minimal case and reported with a
+//! script that reproduces it.
+//!
+//! ```text
+//! generate ──▶ Case ──▶ apply ──▶ Observation × sides ──▶ compare ──▶ Verdict ──▶ shrink ──▶ triage ──▶ report
+//!               ▲                                                        │
+//!               └──────────────────────── replay ◀───────────────────────┘
+//! ```
+//!
+//! Nothing flows back except through a [`Case`](case::Case). The rooms, ground floor first; each
+//! imports only from floors below it:
+//!
+//! | floor | rooms |
+//! |---|---|
+//! | 0 | [`value`], [`schema`]: Milvus's data model |
+//! | 1 | [`filter`]: the filter language, its types and its three-valued meaning |
+//! | 2 | [`backend`]: reference databases; [`milvus`]: the system under test; [`engine`]: getting one to run |
+//! | 3 | [`case`]: the unit of everything; [`verdict`]: the words of judgement |
+//! | 4 | [`generate`]: random cases; [`compare`], [`apply`], `oracle`: from a case to verdicts |
+//! | 5 | [`shrink`], [`triage`], [`finding`]: make it minimal; is it known; what a report needs |
+//! | 6 | [`campaign`]: many cases under a budget, as a stream of events |
+//! | 7 | [`report`]: terminal, summary file, folders of findings |
+//! | 8 | [`cli`]: one file a subcommand |
+//!
+//! A campaign on a simulated engine that loses a row of every answer:
+//!
+//! ```
+//! use milvus_difftest::campaign::{Campaign, Stop, Target};
+//! use milvus_difftest::engine::simulated::{Fault, SimulatedOptions};
+//! use milvus_difftest::verdict::Class;
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let faults = vec![Fault::DropLastMatch];
+//! let target = Target::Simulated(SimulatedOptions { faults, ..Default::default() });
+//! let campaign = Campaign { cases: Some(2), seed: 1, ..Campaign::new(target) };
+//! let summary = campaign.run(&Stop::default(), &mut |_event, _summary| ()).await?;
+//! assert_eq!(summary.findings[0].divergence.class, Class::MissingRows);
+//! # Ok(())
+//! # }
+//! ```
 #![deny(missing_docs)]
 
 pub mod apply;

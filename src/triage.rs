@@ -44,6 +44,13 @@ pub fn shape(case: &Case, divergence: &Divergence) -> String {
         Some(Check::Count(filter)) => {
             format!("{class}: count {}", filter_shape(&case.schema, filter))
         }
+        Some(Check::Page { filter, .. }) => {
+            format!("{class}: page of {}", filter_shape(&case.schema, filter))
+        }
+        // The column and the literal say it all.
+        Some(Check::Refused(filter)) => {
+            format!("{class}: {}", filter_shape(&case.schema, filter).replace("!=", "cmp"))
+        }
         Some(Check::Entities) | None => format!("{class}: entities{}", values(case, divergence)),
     }
 }

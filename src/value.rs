@@ -92,12 +92,12 @@ impl Value {
             Value::Null => Json::Null,
             Value::Bool(b) => Json::Bool(*b),
             Value::Int(i) => Json::from(*i),
-            Value::Float(f) => Json::from(f64::from(*f)),
+            Value::Float(x) => Json::from(plain_float(*x)),
             Value::Double(d) => Json::from(*d),
             Value::Text(s) => Json::String(s.clone()),
             Value::Json(j) => j.clone(),
             Value::Array(items) => items.iter().map(Value::to_json).collect(),
-            Value::Vector(items) => items.iter().map(|f| f64::from(*f)).collect(),
+            Value::Vector(items) => items.iter().map(|x| plain_float(*x)).collect(),
         }
     }
 
@@ -170,6 +170,17 @@ fn scalar_from_json(scalar: Scalar, json: &Json) -> Option<Value> {
 
 fn float_from_json(json: &Json) -> Option<f32> {
     json.as_f64().map(|d| d as f32).filter(|f| f.is_finite())
+}
+
+/// The double that a person would write for a FLOAT: 0.1, not 0.10000000149011612. Rounded to 32
+/// bits it is the same.
+fn plain_float(x: f32) -> f64 {
+    let exact = f64::from(x);
+    match x.to_string().parse::<f64>() {
+        // The shortest form of the greatest FLOAT is a double beyond it.
+        Ok(plain) if plain as f32 == x && plain.abs() <= f64::from(f32::MAX) => plain,
+        _ => exact,
+    }
 }
 
 fn same_json(a: &Json, b: &Json) -> bool {

@@ -49,7 +49,7 @@ pub enum Class {
     ExtraRows,
     /// A value came back other than it was written.
     WrongValue,
-    /// `count(*)` is off.
+    /// `count(*)`, or the number of rows on a page, is off.
     WrongCount,
     /// A valid filter or write was refused.
     WronglyRejected,
@@ -91,6 +91,8 @@ pub enum Expected {
     Count(u64),
     /// The write is accepted.
     Accepted,
+    /// The filter is refused.
+    Refused,
 }
 
 /// What the target did.
@@ -105,6 +107,8 @@ pub enum Actual {
     },
     /// It counted so many.
     Count(u64),
+    /// It answered with these rows what it should have refused.
+    Rows(Vec<Key>),
     /// It answered with an error.
     Error(String),
 }
@@ -113,8 +117,9 @@ impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Expected::Rows(keys) => write_keys(f, keys),
-            Expected::Count(count) => write!(f, "count(*) = {count}"),
+            Expected::Count(count) => write!(f, "{count} rows"),
             Expected::Accepted => f.write_str("accepted"),
+            Expected::Refused => f.write_str("refused"),
         }
     }
 }
@@ -126,7 +131,8 @@ impl fmt::Display for Actual {
                 write_keys(f, keys)?;
                 write!(f, " ({diff})")
             }
-            Actual::Count(count) => write!(f, "count(*) = {count}"),
+            Actual::Count(count) => write!(f, "{count} rows"),
+            Actual::Rows(keys) => write_keys(f, keys),
             Actual::Error(error) => f.write_str(error),
         }
     }

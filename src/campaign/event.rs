@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::finding::Finding;
-use crate::verdict::{Doubt, Verdict};
+use crate::verdict::{Class, Doubt, Verdict};
 
 /// Something that happened in a campaign.
 #[derive(Debug, Clone)]
@@ -31,8 +31,8 @@ pub enum Event {
         /// Whether its filter selects some of the rows and not all; `None` for checks without a
         /// filter or without an answer.
         selective: Option<bool>,
-        /// Whether the target refused to answer it.
-        refused: bool,
+        /// The class, for divergences.
+        class: Option<Class>,
     },
     /// All checks of a case were judged.
     CaseDone {
@@ -48,6 +48,9 @@ pub enum Event {
         /// The finding's shape.
         shape: String,
     },
+    /// A divergence of a new shape for which there was no time left. It is in the same campaign
+    /// with more time.
+    Unexplored,
     /// A divergence went away while it was looked into; it is not reported.
     Unstable {
         /// What it was.

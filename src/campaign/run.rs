@@ -57,7 +57,8 @@ pub struct Campaign {
     pub jobs: usize,
     /// So many cases, at most.
     pub cases: Option<u64>,
-    /// So long, at most. What is being shrunk at the end may take ten seconds more.
+    /// So long, at most. What is being shrunk at the end may take ten seconds more; shapes that
+    /// are new then are counted as unexplored.
     pub time: Option<Duration>,
     /// What shrinking one finding may cost.
     pub shrink: Budget,
@@ -96,6 +97,20 @@ impl Stop {
 }
 
 impl Campaign {
+    /// A campaign with one worker and the budgets that the command line has by default, without
+    /// an end: set [`cases`](Self::cases) or [`time`](Self::time).
+    pub fn new(target: Target) -> Campaign {
+        Campaign {
+            target,
+            seed: 0,
+            jobs: 1,
+            cases: None,
+            time: None,
+            shrink: Budget::default(),
+            deadlines: WorkbenchOptions::default(),
+        }
+    }
+
     /// Runs to the end of the budget, or until `stop` is asked. `sink` sees every event as it
     /// happens.
     pub async fn run(
@@ -137,7 +152,6 @@ impl Campaign {
             started,
             next: AtomicU64::new(0),
             stop: AtomicBool::new(false),
-            found: AtomicBool::new(false),
             known: Mutex::new(HashMap::new()),
             events,
         });

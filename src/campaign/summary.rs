@@ -28,6 +28,8 @@ pub struct Summary {
     pub verdicts: Tally,
     /// Checks that the target refused to answer, among the divergences.
     pub refused: u64,
+    /// Checks on which the references disagreed, among the divergences.
+    pub conflicts: u64,
     /// Filters whose answer is known.
     pub filters: u64,
     /// Those of them that select some rows and not all.
@@ -38,6 +40,8 @@ pub struct Summary {
     pub unrepeatable: u64,
     /// Distinct findings.
     pub findings: Vec<Finding>,
+    /// Divergences of new shapes for which there was no time left.
+    pub unexplored: u64,
     /// How often the engine was restarted.
     pub restarts: u64,
     /// How long it took.
@@ -62,14 +66,15 @@ impl Summary {
                 self.dialect.clone_from(dialect);
                 self.jobs = *jobs;
             }
-            Event::Checked { kind, doubt, selective, refused } => {
+            Event::Checked { kind, doubt, selective, class } => {
                 match kind {
                     Kind::Pass => self.verdicts.pass += 1,
                     Kind::Divergence => self.verdicts.divergence += 1,
                     Kind::Inconclusive => self.verdicts.inconclusive += 1,
                     Kind::Unsupported => self.verdicts.unsupported += 1,
                 }
-                self.refused += u64::from(*refused);
+                self.refused += u64::from(*class == Some(Class::WronglyRejected));
+                self.conflicts += u64::from(*class == Some(Class::ReferenceConflict));
                 self.filters += u64::from(selective.is_some());
                 self.selective += u64::from(*selective == Some(true));
                 match doubt {
@@ -90,6 +95,7 @@ impl Summary {
                     finding.count += 1;
                 }
             }
+            Event::Unexplored => self.unexplored += 1,
             Event::Unstable { .. } => self.unrepeatable += 1,
             Event::Restarted { .. } => self.restarts += 1,
             Event::Finished { elapsed, interrupted, error } => {
@@ -120,11 +126,6 @@ impl Summary {
     /// Whether so little was proven that a green result would mean nothing.
     pub fn is_vacuous(&self) -> bool {
         self.verdicts.total() == 0 || self.unproven_share() > MOST_UNPROVEN
-    }
-
-    /// Whether the references disagreed anywhere.
-    pub fn has_conflict(&self) -> bool {
-        self.findings.iter().any(|f| f.divergence.class == Class::ReferenceConflict)
     }
 }
 

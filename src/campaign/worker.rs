@@ -18,10 +18,7 @@ use crate::generate;
 use crate::milvus::Dialect;
 use crate::shrink::{Budget, shrink};
 use crate::triage::shape;
-use crate::verdict::{Class, Divergence, Expected, Verdict};
-
-/// What is found in the last second may be shrunk beyond the deadline for so long.
-const GRACE: Duration = Duration::from_secs(10);
+use crate::verdict::{Divergence, Expected, Verdict};
 
 /// What the workers of a campaign share.
 pub(super) struct Shared {
@@ -33,15 +30,22 @@ pub(super) struct Shared {
     pub started: Instant,
     pub next: AtomicU64,
     pub stop: AtomicBool,
-    /// Whether any finding was reported.
-    pub found: AtomicBool,
     /// From the shape of a divergence as it was first seen to that of its finding, which is empty
     /// while it is being shrunk.
     pub known: Mutex<HashMap<String, String>>,
     pub events: UnboundedSender<Event>,
 }
 
+/// What was found in time may be begun to be shrunk for so long beyond the deadline, and ended
+/// within as much again.
+const GRACE: Duration = Duration::from_secs(5);
+
 impl Shared {
+    fn patience_is_over(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+            || self.deadline.is_some_and(|deadline| Instant::now() >= deadline + GRACE)
+    }
+
     fn next_case(&self) -> Option<u64> {
         if self.is_over() {
             return None;
@@ -53,10 +57,6 @@ impl Shared {
     fn is_over(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
             || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-    }
-
-    fn no_time_to_shrink(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline + GRACE)
     }
 
     fn emit(&self, event: Event) {
@@ -111,7 +111,7 @@ fn checked(check: &Check, verdict: &Verdict, rows: usize) -> Event {
         Verdict::Divergence(divergence) => match &divergence.expected {
             Expected::Rows(keys) => Some(keys.len()),
             Expected::Count(count) => usize::try_from(*count).ok(),
-            Expected::Accepted => None,
+            Expected::Accepted | Expected::Refused => None,
         },
         _ => None,
     };
@@ -121,8 +121,14 @@ fn checked(check: &Check, verdict: &Verdict, rows: usize) -> Event {
             Verdict::Inconclusive(doubt) => Some(doubt.clone()),
             _ => None,
         },
-        selective: matched.filter(|_| check.filter().is_some()).map(|m| 0 < m && m < rows),
-        refused: matches!(verdict, Verdict::Divergence(d) if d.class == Class::WronglyRejected),
+        selective: match check {
+            Check::Entities | Check::Refused(_) => None,
+            _ => matched.map(|matched| 0 < matched && matched < rows),
+        },
+        class: match verdict {
+            Verdict::Divergence(divergence) => Some(divergence.class),
+            _ => None,
+        },
     }
 }
 
@@ -143,7 +149,7 @@ async fn investigate(
         }
     };
     for (check, _) in &diverging {
-        if let Some(filter) = check.filter() {
+        if let (Some(filter), false) = (check.filter(), matches!(check, Check::Refused(_))) {
             let mut predicates = Vec::new();
             sub_predicates(filter, &mut predicates);
             predicates.into_iter().for_each(|part| add(Check::Query(part.clone())));
@@ -176,10 +182,8 @@ async fn investigate(
             shared.emit(Event::Repeated { shape });
             continue;
         }
-        // Unshrunk, they would be many and large, and one tells as much as all: but one it must be.
-        let late = shared.no_time_to_shrink() && shared.found.load(Ordering::Relaxed);
-        let postponed = late && divergence.class != Class::ReferenceConflict;
-        if postponed || shared.stop.load(Ordering::Relaxed) {
+        if shared.patience_is_over() {
+            shared.emit(Event::Unexplored);
             continue;
         }
         shared.known().insert(first_shape.clone(), first_shape.clone());
@@ -201,7 +205,7 @@ async fn pursue(
     let seconds_to_first = shared.started.elapsed().as_secs_f64();
     let mut budget = shared.shrink;
     if let Some(deadline) = shared.deadline {
-        let left = (deadline + GRACE).saturating_duration_since(Instant::now());
+        let left = (deadline + 2 * GRACE).saturating_duration_since(Instant::now());
         budget.time = budget.time.min(left);
     }
     let mut probe = SameClass { bench, class: divergence.class };
@@ -229,7 +233,6 @@ async fn pursue(
         shared.emit(Event::Repeated { shape });
         return Ok(());
     }
-    shared.found.store(true, Ordering::Relaxed);
     shared.emit(Event::Found(Box::new(Finding {
         shape,
         sql: bench.sql(&shrunk.case),

@@ -31,10 +31,10 @@ Milvus was accused of anything when it had no fault.";
 )]
 pub struct Cli {
     /// Say more on stderr; twice for still more. RUST_LOG overrides this
-    #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 100)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Output")]
     pub verbose: u8,
     /// Say nothing but errors and the result
-    #[arg(short, long, global = true, display_order = 100, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Output")]
     pub quiet: bool,
     #[command(subcommand)]
     pub command: Command,
@@ -122,15 +122,18 @@ pub struct SelftestArgs {
     #[arg(long, value_name = "NAME")]
     pub fault: Vec<Fault>,
     /// Try at most so many cases for each fault
-    #[arg(long, value_name = "N", default_value_t = 40)]
+    #[arg(long, value_name = "N", default_value_t = 60)]
     pub cases: u64,
     /// The same seed gives the same cases
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 }
 
-/// "90s", "5m": for clap and for the configuration file.
+/// "90s", "5m", or seconds: for clap and for the configuration file.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
     humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write a time as 90s, 5m or 1h30m"))
+        .map_err(|_| format!("'{text}' is no time; write it as 90s, 5m or 1h30m"))
 }

@@ -79,13 +79,22 @@ fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
                 strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b))
             });
             let hint = close
-                .filter(|close| strsim::jaro_winkler(key, close) > 0.7)
+                .filter(|close| strsim::jaro_winkler(key, close) > 0.85)
                 .map(|close| format!("; did you mean '{close}'?"));
             let hint = hint.unwrap_or_else(|| format!("; known are {}", known.join(", ")));
             return Err(invalid(path, format!("unknown key '{key}'{hint}")));
         }
     }
-    table.try_into().map_err(|error: toml::de::Error| invalid(path, error.message().to_owned()))
+    // One by one first, to name the key that is wrong: the parser's own message has its value.
+    for (key, value) in &table {
+        let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
+        if let Err(error) = alone.try_into::<File>() {
+            let number = error.message().ends_with("u64") || error.message().ends_with("usize");
+            let expected = if number { "a whole number, 0 or more" } else { "a string" };
+            return Err(invalid(path, format!("'{key}' must be {expected}")));
+        }
+    }
+    table.try_into().map_err(|_: toml::de::Error| invalid(path, "it is no table".to_owned()))
 }
 
 /// Every long option of `fuzz` but `--config` itself.
@@ -117,7 +126,7 @@ mod tests {
     fn wrong_types_and_syntax_do_not_show_values() {
         assert!(!message("token = 'hunter2").contains("hunter2"));
         assert!(!message("seed = 'hunter2'").contains("hunter2"));
-        assert!(message("seed = 'x'").contains("invalid type"));
+        assert!(message("seed = 'x'").contains("'seed' must be a whole number"));
     }
 
     #[test]

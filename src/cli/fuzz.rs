@@ -9,11 +9,10 @@ use super::config::with_file;
 use super::exit::Exit;
 use super::setup::{on_signal, or_signal, target};
 use super::start::Failure;
-use crate::campaign::{Campaign, Event, Stop, Summary, WorkbenchOptions};
+use crate::campaign::{Campaign, Event, Stop, Summary};
 use crate::finding::Finding;
 use crate::report;
 use crate::report::terminal::Terminal;
-use crate::shrink::Budget;
 
 pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
     let args = with_file(args).map_err(Failure::usage)?;
@@ -32,22 +31,22 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
         (time, _) => time,
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut deadlines = WorkbenchOptions::default();
-    if let Some(timeout) = args.target.query_timeout {
-        deadlines.query_deadline = timeout;
-    }
-    let campaign = Campaign {
-        target,
+    let mut campaign = Campaign {
         seed,
         jobs: args.jobs.unwrap_or(cores.min(4)),
         cases: args.cases,
         time,
-        shrink: Budget {
-            evaluations: args.shrink_evaluations.unwrap_or(1500),
-            time: args.shrink_time.unwrap_or(Duration::from_secs(20)),
-        },
-        deadlines,
+        ..Campaign::new(target)
     };
+    if let Some(timeout) = args.target.query_timeout {
+        campaign.deadlines.query_deadline = timeout;
+    }
+    if let Some(evaluations) = args.shrink_evaluations {
+        campaign.shrink.evaluations = evaluations;
+    }
+    if let Some(time) = args.shrink_time {
+        campaign.shrink.time = time;
+    }
     let stop = Stop::default();
     on_signal(stop.clone());
     let mut terminal = Terminal::new(time, args.cases, quiet);
@@ -87,26 +86,29 @@ fn verdict(summary: &Summary) -> Result<Exit, Failure> {
             "{error}. The campaign ended early; what it found until then is above."
         )));
     }
-    if summary.has_conflict() {
+    if summary.conflicts > 0 {
         return Err(Failure::new(
             Exit::Conflict,
             "the references disagree with each other. This is a defect of milvus-difftest, not of \
              Milvus: please report the finding above.",
         ));
     }
-    if !summary.findings.is_empty() {
+    // Also when there was no time to shrink any of them.
+    if !summary.findings.is_empty() || summary.unexplored > 0 {
         return Ok(Exit::Findings);
     }
     if summary.is_vacuous() {
-        let total = summary.verdicts.total();
-        let share = 100.0 * summary.unproven_share();
-        return Err(Failure::new(
-            Exit::Vacuous,
-            format!(
-                "this run proves nothing: of {total} checks {share:.0} % were rejected, \
-                 unsupported or inconclusive. Give it more time, or look at the reasons with -v."
+        let message = match summary.verdicts.total() {
+            0 => {
+                "this run proves nothing: no check was made. Give it more time or cases.".to_owned()
+            }
+            total => format!(
+                "this run proves nothing: of {total} checks {:.0} % were rejected, unsupported or \
+                 inconclusive, for the reasons above.",
+                100.0 * summary.unproven_share()
             ),
-        ));
+        };
+        return Err(Failure::new(Exit::Vacuous, message));
     }
     Ok(Exit::Clean)
 }
@@ -143,4 +145,59 @@ fn check_writable(out: &Path, summary: Option<&Path>) -> Result<(), Failure> {
         return Err(Failure::usage(format!("--summary {path} is not a file that can be written")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::Case;
+    use crate::schema::Schema;
+    use crate::verdict::{Actual, Class, Divergence, Expected};
+
+    fn finding(class: Class) -> Finding {
+        let schema = Schema { fields: Vec::new(), dynamic: false };
+        Finding {
+            shape: String::new(),
+            case: Case { schema, operations: Vec::new(), checks: Vec::new() },
+            divergence: Divergence {
+                class,
+                expected: Expected::Accepted,
+                actual: Actual::Error(String::new()),
+            },
+            sql: None,
+            engine: String::new(),
+            backend: String::new(),
+            count: 1,
+            minimal: true,
+            evaluations: 0,
+            seconds_to_first: 0.0,
+            seed: 0,
+            number: 0,
+        }
+    }
+
+    fn exit(summary: &Summary) -> Exit {
+        verdict(summary).unwrap_or_else(|failure| failure.exit())
+    }
+
+    #[test]
+    fn every_outcome_has_its_exit_code() {
+        let mut summary = Summary::default();
+        assert_eq!(exit(&summary), Exit::Vacuous);
+        summary.verdicts.pass = 10;
+        assert_eq!(exit(&summary), Exit::Clean);
+        summary.verdicts.inconclusive = 11;
+        assert_eq!(exit(&summary), Exit::Vacuous);
+        summary.unexplored = 1;
+        assert_eq!(exit(&summary), Exit::Findings);
+        summary.unexplored = 0;
+        summary.findings = vec![finding(Class::MissingRows)];
+        assert_eq!(exit(&summary), Exit::Findings);
+        summary.conflicts = 1;
+        assert_eq!(exit(&summary), Exit::Conflict);
+        summary.error = Some("the engine is gone".to_owned());
+        assert_eq!(exit(&summary), Exit::Environment);
+        summary.interrupted = true;
+        assert_eq!(exit(&summary), Exit::Interrupted);
+    }
 }

@@ -77,6 +77,11 @@ impl Failure {
         Failure { exit, message: message.to_string() }
     }
 
+    #[cfg(test)]
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
     pub fn usage(message: impl ToString) -> Failure {
         Failure::new(Exit::Usage, message)
     }

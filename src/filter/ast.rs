@@ -161,6 +161,31 @@ impl BinaryOp {
         matches!(self, BinaryOp::And | BinaryOp::Or)
     }
 
+    /// The comparison with its sides exchanged: `5 < a` is `a > 5`. `None` if this is none.
+    pub fn mirrored(self) -> Option<BinaryOp> {
+        match self {
+            BinaryOp::Eq | BinaryOp::Ne => Some(self),
+            BinaryOp::Lt => Some(BinaryOp::Gt),
+            BinaryOp::Le => Some(BinaryOp::Ge),
+            BinaryOp::Gt => Some(BinaryOp::Lt),
+            BinaryOp::Ge => Some(BinaryOp::Le),
+            _ => None,
+        }
+    }
+
+    /// The comparison that is true where this one is false. `None` if this is none.
+    pub fn opposite(self) -> Option<BinaryOp> {
+        match self {
+            BinaryOp::Eq => Some(BinaryOp::Ne),
+            BinaryOp::Ne => Some(BinaryOp::Eq),
+            BinaryOp::Lt => Some(BinaryOp::Ge),
+            BinaryOp::Le => Some(BinaryOp::Gt),
+            BinaryOp::Gt => Some(BinaryOp::Le),
+            BinaryOp::Ge => Some(BinaryOp::Lt),
+            _ => None,
+        }
+    }
+
     /// Whether an ordering satisfies this comparison; `None` if this is not a comparison.
     pub fn holds(self, ordering: std::cmp::Ordering) -> Option<bool> {
         match self {

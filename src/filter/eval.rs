@@ -121,7 +121,9 @@ impl<'a> Evaluator<'a> {
             }
             Expr::Binary { op, left, right } => match (&**left, &**right) {
                 (operand, Expr::Literal(literal)) => self.compare(*op, operand, literal),
-                (Expr::Literal(literal), operand) => self.compare(mirror(*op), operand, literal),
+                (Expr::Literal(literal), operand) => {
+                    self.compare(op.mirrored().unwrap_or(*op), operand, literal)
+                }
                 (left, right) => self.compare_columns(*op, left, right),
             },
             Expr::In { operand, list, negated } => {
@@ -512,16 +514,6 @@ fn as_f64(literal: &Literal) -> Result<f64, Undefined> {
         Literal::Int(i) => Ok(*i as f64),
         Literal::Float(x) => Ok(*x),
         _ => Err(Undefined::NotFinite),
-    }
-}
-
-fn mirror(op: BinaryOp) -> BinaryOp {
-    match op {
-        BinaryOp::Lt => BinaryOp::Gt,
-        BinaryOp::Le => BinaryOp::Ge,
-        BinaryOp::Gt => BinaryOp::Lt,
-        BinaryOp::Ge => BinaryOp::Le,
-        other => other,
     }
 }
 

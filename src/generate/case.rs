@@ -5,6 +5,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sha2::{Digest, Sha256};
 
+use super::filter::mistyped;
 use super::{filters, rows, schemas};
 use crate::case::{Case, Check, Operation};
 use crate::milvus::Dialect;
@@ -30,10 +31,13 @@ pub fn cases(dialect: &Dialect) -> BoxedStrategy<Case> {
             let case = Case { schema, operations, checks: vec![Check::Entities] };
             let rows: Vec<Row> = case.rows().into_values().collect();
             let filters = filters(&case.schema, &rows, &dialect);
-            let check = (filters, 0u8..8).prop_map(|(filter, kind)| match kind {
-                0 => Check::Count(filter),
-                _ => Check::Query(filter),
-            });
+            let page = (filters.clone(), 1u32..20, 0u32..20);
+            let check = prop_oneof![
+                24 => filters.clone().prop_map(Check::Query),
+                3 => filters.prop_map(Check::Count),
+                2 => page.prop_map(|(filter, limit, offset)| Check::Page { filter, limit, offset }),
+                1 => mistyped(&case.schema).prop_map(Check::Refused),
+            ];
             proptest::collection::vec(check, FILTERS).prop_map(move |checks| {
                 let mut case = case.clone();
                 case.checks.extend(checks);

@@ -29,6 +29,26 @@ pub fn filters(schema: &Schema, rows: &[Row], dialect: &Dialect) -> BoxedStrateg
     .boxed()
 }
 
+/// Comparisons of a column with a literal of another type, which every engine must refuse: numbers,
+/// strings and booleans never mix on declared columns.
+pub(super) fn mistyped(schema: &Schema) -> BoxedStrategy<Expr> {
+    let mut all = Vec::new();
+    for field in &schema.fields {
+        let DataType::Scalar(scalar) = field.data_type else { continue };
+        let others = match scalar {
+            Scalar::VarChar => vec![Literal::Int(1), Literal::Bool(true)],
+            Scalar::Bool => vec![Literal::Int(1), Literal::Text("true".to_owned())],
+            _ => vec![Literal::Text("1".to_owned()), Literal::Bool(true)],
+        };
+        all.extend(others.into_iter().map(|other| (field.name.clone(), other)));
+    }
+    (select(all), operators(Scalar::Bool))
+        .prop_map(|((field, literal), op)| {
+            Expr::binary(Expr::field(field), op, Expr::Literal(literal))
+        })
+        .boxed()
+}
+
 struct Terms<'a> {
     schema: &'a Schema,
     rows: &'a [Row],
@@ -206,10 +226,14 @@ impl Terms<'_> {
     }
 
     fn like(&self, operand: Expr, texts: &[String]) -> BoxedStrategy<Expr> {
-        let mut all = texts.to_vec();
-        all.extend(boundary::TEXTS.map(str::to_owned));
+        let boundaries = select(boundary::TEXTS.map(str::to_owned).to_vec());
+        let text = if texts.is_empty() {
+            boundaries.boxed()
+        } else {
+            prop_oneof![select(texts.to_vec()), boundaries].boxed()
+        };
         let infix = self.dialect.like_infix;
-        (select(all), 0usize..4, 0usize..4, 0u8..6)
+        (text, 0usize..4, 0usize..4, 0u8..8)
             .prop_map(move |(text, from, length, form)| {
                 let part: String = text.chars().skip(from).take(length).collect();
                 let part = if infix { escape(&part) } else { part.replace(['%', '_', '\\'], "") };
@@ -218,7 +242,7 @@ impl Terms<'_> {
                     0 | 1 => format!("{part}%"),
                     2 => format!("%{part}"),
                     3 => format!("%{part}%"),
-                    4 => escape(&text),
+                    4 | 5 => escape(&text),
                     // One character of the text replaced by the wildcard for one.
                     _ => {
                         let one = |(i, c): (usize, char)| {
@@ -320,11 +344,15 @@ fn comparison(
     scalar: Scalar,
     literals: BoxedStrategy<Literal>,
 ) -> BoxedStrategy<Expr> {
-    (operators(scalar), operators(Scalar::Bool), literals)
-        .prop_map(move |(op, equality, literal)| {
+    (operators(scalar), operators(Scalar::Bool), literals, 0u8..8)
+        .prop_map(move |(op, equality, literal, side)| {
             // A place in JSON may be compared with a boolean, which has no order.
             let op = if matches!(literal, Literal::Bool(_)) { equality } else { op };
-            Expr::binary(operand.clone(), op, Expr::Literal(literal))
+            match (side, &operand) {
+                // Every dialect reads `5 < a` as well.
+                (0, Expr::Field(_)) => Expr::binary(Expr::Literal(literal), op, operand.clone()),
+                _ => Expr::binary(operand.clone(), op, Expr::Literal(literal)),
+            }
         })
         .boxed()
 }

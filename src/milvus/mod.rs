@@ -11,4 +11,4 @@ mod write;
 pub use connection::{ConnectOptions, Milvus};
 pub use dialect::Dialect;
 pub use error::MilvusError;
-pub use query::Consistency;
+pub use query::{Consistency, QueryOptions};

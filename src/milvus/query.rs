@@ -21,6 +21,17 @@ pub enum Consistency {
     Eventually,
 }
 
+/// How a query is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct QueryOptions {
+    /// How fresh the answer must be.
+    pub consistency: Consistency,
+    /// How long it may take.
+    pub deadline: Duration,
+    /// So many rows at most, after so many others.
+    pub page: Option<(u32, u32)>,
+}
+
 impl Milvus {
     /// The rows that match, with every field of the schema.
     pub async fn query(
@@ -28,14 +39,13 @@ impl Milvus {
         collection: &str,
         schema: &Schema,
         filter: &str,
-        consistency: Consistency,
-        deadline: Duration,
+        options: QueryOptions,
     ) -> Result<Vec<Row>, MilvusError> {
         let mut output: Vec<String> = schema.fields.iter().map(|f| f.name.clone()).collect();
         if schema.dynamic {
             output.push(META.to_owned());
         }
-        let results = self.raw_query(collection, filter, output, consistency, deadline).await?;
+        let results = self.raw_query(collection, filter, output, options).await?;
         decode::rows(schema, &results.fields_data)
             .map_err(|reason| MilvusError::Malformed { operation: "query", reason })
     }
@@ -45,11 +55,10 @@ impl Milvus {
         &self,
         collection: &str,
         filter: &str,
-        consistency: Consistency,
-        deadline: Duration,
+        options: QueryOptions,
     ) -> Result<u64, MilvusError> {
         let output = vec!["count(*)".to_owned()];
-        let results = self.raw_query(collection, filter, output, consistency, deadline).await?;
+        let results = self.raw_query(collection, filter, output, options).await?;
         decode::count(&results.fields_data)
             .map_err(|reason| MilvusError::Malformed { operation: "count", reason })
     }
@@ -59,21 +68,24 @@ impl Milvus {
         collection: &str,
         filter: &str,
         output_fields: Vec<String>,
-        consistency: Consistency,
-        deadline: Duration,
+        options: QueryOptions,
     ) -> Result<QueryResults, MilvusError> {
         const OPERATION: &str = "query";
-        let (level, guarantee_timestamp) = match consistency {
+        let (level, guarantee_timestamp) = match options.consistency {
             // What the SDK's Strong comes to: the server's clock must have passed this moment.
             // The lower 18 bits of a timestamp are a counter, the rest milliseconds.
             Consistency::Strong => (ConsistencyLevel::Strong, now_in_milliseconds() << 18),
             Consistency::Eventually => (ConsistencyLevel::Eventually, 1),
         };
-        // Servers refuse a filter that is always true unless there is a limit.
-        let query_params = if filter.is_empty() && output_fields != ["count(*)"] {
-            vec![KeyValuePair { key: "limit".to_owned(), value: MAX_ROWS.to_string() }]
-        } else {
-            Vec::new()
+        let parameter =
+            |key: &str, value: u32| KeyValuePair { key: key.to_owned(), value: value.to_string() };
+        let query_params = match options.page {
+            Some((limit, offset)) => vec![parameter("limit", limit), parameter("offset", offset)],
+            // Servers refuse a filter that is always true unless there is a limit.
+            None if filter.is_empty() && output_fields != ["count(*)"] => {
+                vec![parameter("limit", MAX_ROWS)]
+            }
+            None => Vec::new(),
         };
         let request = QueryRequest {
             collection_name: collection.to_owned(),
@@ -85,9 +97,9 @@ impl Milvus {
             ..QueryRequest::default()
         };
         let mut raw = self.raw.clone();
-        let response = tokio::time::timeout(deadline, raw.query(request)).await;
+        let response = tokio::time::timeout(options.deadline, raw.query(request)).await;
         let response = response
-            .map_err(|_| MilvusError::Deadline { operation: OPERATION, after: deadline })?
+            .map_err(|_| MilvusError::Deadline { operation: OPERATION, after: options.deadline })?
             .map_err(|status| MilvusError::from_status(OPERATION, &status))?
             .into_inner();
         check_status(OPERATION, response.status.as_ref())?;

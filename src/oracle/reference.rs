@@ -6,13 +6,12 @@
 //! differently when asked again.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::apply::{Applied, ApplyError, Conflict};
 use crate::case::Check;
 use crate::compare::Diff;
 use crate::filter::{Expr, Semantics, Truth, evaluate};
-use crate::milvus::{Consistency, MilvusError};
+use crate::milvus::{Consistency, MilvusError, QueryOptions};
 use crate::value::{Key, Row};
 use crate::verdict::{Actual, Class, Divergence, Doubt, Expected, Verdict};
 
@@ -20,26 +19,20 @@ pub(crate) async fn judge(
     applied: &mut Applied<'_, '_>,
     check: &Check,
 ) -> Result<Verdict, ApplyError> {
-    let keys = match check.filter() {
-        None => applied.rows.keys().cloned().collect(),
-        Some(filter) => match matching(applied, filter) {
-            Ok(keys) => keys,
-            Err(reason) => return Ok(Verdict::Inconclusive(Doubt::Undefined(reason))),
-        },
-    };
-    if let Some(filter) = check.filter() {
-        let mut answer = applied.sides.backend.query(&applied.table, filter).await?;
-        answer.sort();
-        if answer != keys {
-            let backend = applied.sides.backend.name();
-            let text = format!(
-                "on `{filter}` the model finds {}, {backend} {}",
-                Expected::Rows(keys),
-                Expected::Rows(answer)
-            );
-            return Err(ApplyError::Conflict(Conflict { check: Some(check.clone()), text }));
+    let keys = match check {
+        Check::Entities => applied.rows.keys().cloned().collect(),
+        Check::Refused(_) => Vec::new(),
+        Check::Query(filter) | Check::Count(filter) | Check::Page { filter, .. } => {
+            match matching(applied, filter) {
+                Ok(keys) => {
+                    let backend = applied.sides.backend.query(&applied.table, filter).await?;
+                    agree(applied, check, filter, &keys, backend)?;
+                    keys
+                }
+                Err(reason) => return Ok(Verdict::Inconclusive(Doubt::Undefined(reason))),
+            }
         }
-    }
+    };
     let Some(first) = ask(applied, check, &keys, Consistency::Eventually).await? else {
         return Ok(Verdict::Pass { matched: keys.len() });
     };
@@ -71,6 +64,27 @@ fn matching(applied: &Applied<'_, '_>, filter: &Expr) -> Result<Vec<Key>, String
     Ok(keys)
 }
 
+/// Milvus is not to be blamed while the references disagree.
+fn agree(
+    applied: &Applied<'_, '_>,
+    check: &Check,
+    filter: &Expr,
+    model: &[Key],
+    mut backend: Vec<Key>,
+) -> Result<(), ApplyError> {
+    backend.sort();
+    if backend == model {
+        return Ok(());
+    }
+    let text = format!(
+        "on `{filter}` the model finds {}, {} {}",
+        Expected::Rows(model.to_vec()),
+        applied.sides.backend.name(),
+        Expected::Rows(backend)
+    );
+    Err(ApplyError::Conflict(Conflict { check: Some(check.clone()), text }))
+}
+
 /// Asks the target; `None` if it answers as expected.
 async fn ask(
     applied: &mut Applied<'_, '_>,
@@ -80,49 +94,73 @@ async fn ask(
 ) -> Result<Option<Divergence>, ApplyError> {
     let Applied { sides, table, rows, .. } = applied;
     let filter = check.filter().map(Expr::to_string).unwrap_or_default();
-    // Entities come first in a case: the barrier after which all writes are visible.
-    let consistency = match check {
-        Check::Entities => Consistency::Strong,
-        _ => consistency,
+    let options = QueryOptions {
+        // Entities come first in a case: the barrier after which all writes are visible.
+        consistency: match check {
+            Check::Entities => Consistency::Strong,
+            _ => consistency,
+        },
+        deadline: sides.query_deadline,
+        page: match check {
+            Check::Page { limit, offset, .. } => Some((*limit, *offset)),
+            _ => None,
+        },
     };
-    let deadline: Duration = sides.query_deadline;
     if let Check::Count(_) = check {
         let expected = keys.len() as u64;
-        return match sides.milvus.count(&table.name, &filter, consistency, deadline).await {
-            Ok(actual) if actual == expected => Ok(None),
-            Ok(actual) => Ok(Some(Divergence {
-                class: Class::WrongCount,
-                expected: Expected::Count(expected),
-                actual: Actual::Count(actual),
-            })),
+        return match sides.milvus.count(&table.name, &filter, options).await {
+            Ok(actual) => Ok(wrong_count(expected, actual)),
             Err(error) => failure(error, Expected::Count(expected)).map(Some),
         };
     }
-    let answer =
-        sides.milvus.query(&table.name, &table.schema, &filter, consistency, deadline).await;
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) => return failure(error, Expected::Rows(keys.to_vec())).map(Some),
+    let answer = sides.milvus.query(&table.name, &table.schema, &filter, options).await;
+    let answer = match (check, answer) {
+        (Check::Refused(_), Err(MilvusError::Rejected { .. })) => return Ok(None),
+        (Check::Refused(_), Err(error)) => return failure(error, Expected::Refused).map(Some),
+        (_, Err(error)) => return failure(error, Expected::Rows(keys.to_vec())).map(Some),
+        (_, Ok(answer)) => answer,
     };
+    let answered: Vec<Key> = answer.iter().filter_map(|row| row.key(&table.schema)).collect();
+    if let Check::Refused(_) = check {
+        return Ok(Some(Divergence {
+            class: Class::WronglyAccepted,
+            expected: Expected::Refused,
+            actual: Actual::Rows(answered),
+        }));
+    }
     let expected: BTreeMap<Key, &Row> =
         keys.iter().filter_map(|key| Some((key.clone(), rows.get(key)?))).collect();
-    let diff = Diff::rows(&table.schema, &expected, &answer);
-    if diff.is_empty() {
-        return Ok(None);
+    let mut diff = Diff::rows(&table.schema, &expected, &answer);
+    if let Check::Page { limit, offset, .. } = check {
+        // Which of the rows are on the page is not promised, only how many.
+        diff.missing.clear();
+        if diff.is_empty() {
+            let left = (keys.len() as u64).saturating_sub(u64::from(*offset));
+            return Ok(wrong_count(left.min(u64::from(*limit)), answer.len() as u64));
+        }
     }
     let class = if !diff.missing.is_empty() {
         Class::MissingRows
     } else if !diff.extra.is_empty() || diff.keyless > 0 {
         Class::ExtraRows
-    } else {
+    } else if !diff.changed.is_empty() {
         Class::WrongValue
+    } else {
+        return Ok(None);
     };
-    let answered = answer.iter().filter_map(|row| row.key(&table.schema)).collect();
     Ok(Some(Divergence {
         class,
         expected: Expected::Rows(keys.to_vec()),
         actual: Actual::Differs { keys: answered, diff },
     }))
+}
+
+fn wrong_count(expected: u64, actual: u64) -> Option<Divergence> {
+    (expected != actual).then(|| Divergence {
+        class: Class::WrongCount,
+        expected: Expected::Count(expected),
+        actual: Actual::Count(actual),
+    })
 }
 
 fn failure(error: MilvusError, expected: Expected) -> Result<Divergence, ApplyError> {

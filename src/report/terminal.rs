@@ -52,8 +52,7 @@ impl Terminal {
                 ));
             }
             Event::Found(finding) => {
-                let seconds = finding.seconds_to_first;
-                self.line(&format!("found after {seconds:.1} s: {}", title(finding)));
+                self.line(&format!("found {}", title(finding)));
             }
             Event::Unstable { what } => self.line(&format!("did not repeat: {what}")),
             Event::Restarted { reason } => {
@@ -91,7 +90,7 @@ impl Terminal {
         };
         format!(
             "{} s, {left} | {} cases, {rate:.0} checks/s | {} pass, {} diverge, {} inconclusive | \
-             {} findings",
+             findings: {}",
             elapsed.as_secs(),
             summary.cases,
             verdicts.pass,
@@ -144,6 +143,14 @@ pub fn table(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
     }
     if summary.unrepeatable > 0 {
         let _ = writeln!(text, "  {} wrong answers were not given again", summary.unrepeatable);
+    }
+    if summary.unexplored > 0 {
+        let more = if summary.interrupted { "" } else { "; --time gives more" };
+        let _ = writeln!(
+            text,
+            "  {} more divergences could not be looked into in time{more}",
+            summary.unexplored
+        );
     }
     if summary.findings.is_empty() {
         let _ = writeln!(text, "no findings");

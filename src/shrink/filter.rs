@@ -1,7 +1,7 @@
 //! Smaller filters: a part in place of the whole, a list without an element, a plainer constant.
 
 use super::value;
-use crate::filter::{BinaryOp, Expr, FieldPath, Literal};
+use crate::filter::{Expr, FieldPath, Literal};
 
 /// One-step reductions of a filter. They need not be well-typed.
 pub(super) fn filters(expr: &Expr) -> Vec<Expr> {
@@ -17,6 +17,10 @@ pub(super) fn filters(expr: &Expr) -> Vec<Expr> {
             all.extend(filters(inner).into_iter().map(|inner| Expr::Not(Box::new(inner))));
         }
         Expr::Binary { op, left, right } => {
+            // Plainer with the constant on the right.
+            if let (Expr::Literal(_), Some(mirrored)) = (&**left, op.mirrored()) {
+                all.push(Expr::binary((**right).clone(), mirrored, (**left).clone()));
+            }
             // Of `a + 1 == 2`, `a` is a part that may stand for `a + 1`.
             all.push((**left).clone());
             all.push((**right).clone());
@@ -94,15 +98,7 @@ fn negation(inner: &Expr) -> Option<Expr> {
         Expr::In { operand, list, negated } => Some(Expr::In { operand, list, negated: !negated }),
         Expr::IsNull { operand, negated } => Some(Expr::IsNull { operand, negated: !negated }),
         Expr::Binary { op, left, right } => {
-            let op = match op {
-                BinaryOp::Eq => BinaryOp::Ne,
-                BinaryOp::Ne => BinaryOp::Eq,
-                BinaryOp::Lt => BinaryOp::Ge,
-                BinaryOp::Le => BinaryOp::Gt,
-                BinaryOp::Gt => BinaryOp::Le,
-                BinaryOp::Ge => BinaryOp::Lt,
-                _ => return None,
-            };
+            let op = op.opposite()?;
             Some(Expr::Binary { op, left, right })
         }
         _ => None,

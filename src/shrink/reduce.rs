@@ -29,6 +29,12 @@ pub struct Budget {
     pub time: Duration,
 }
 
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget { evaluations: 1500, time: Duration::from_secs(20) }
+    }
+}
+
 /// A shrunk case.
 #[derive(Debug, Clone)]
 pub struct Shrunk {
@@ -118,6 +124,14 @@ fn smaller_filters(case: &Case) -> Vec<Case> {
         if let Some(filter) = check.filter() {
             // Where every row shows it, no filter is needed.
             replace(Check::Entities);
+            if let Check::Page { filter, limit, offset } = check {
+                for limit in [1, limit / 2] {
+                    replace(Check::Page { filter: filter.clone(), limit, offset: *offset });
+                }
+                for offset in [0, 1, offset / 2] {
+                    replace(Check::Page { filter: filter.clone(), limit: *limit, offset });
+                }
+            }
             filter::filters(filter).into_iter().for_each(|f| replace(check.with_filter(f)));
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Number, Value as Json};
 
-use crate::case::{Case, Operation};
+use crate::case::{Case, Check, Operation};
 use crate::filter::{Expr, FieldPath, Literal, Step};
 use crate::value::{Key, Row, Value};
 
@@ -30,7 +30,9 @@ pub fn size(case: &Case) -> Size {
         rows: 0,
         fields: case.schema.fields.len() + usize::from(case.schema.dynamic),
         operations: case.operations.len(),
-        complexity: nullable + filters.into_iter().map(expr).sum::<u64>(),
+        complexity: nullable
+            + filters.into_iter().map(expr).sum::<u64>()
+            + case.checks.iter().map(page).sum::<u64>(),
     };
     for operation in &case.operations {
         match operation {
@@ -45,6 +47,13 @@ pub fn size(case: &Case) -> Size {
         }
     }
     size
+}
+
+fn page(check: &Check) -> u64 {
+    match check {
+        Check::Page { limit, offset, .. } => u64::from(*limit) + u64::from(*offset),
+        _ => 0,
+    }
 }
 
 fn row(row: &Row) -> u64 {
@@ -135,7 +144,10 @@ fn constants(expr: &Expr) -> u64 {
         Expr::Literal(l) => literal(l),
         Expr::Field(_) | Expr::Exists(_) | Expr::IsNull { .. } => 0,
         Expr::Not(inner) => constants(inner),
-        Expr::Binary { left, right, .. } => constants(left) + constants(right),
+        Expr::Binary { left, right, .. } => {
+            let turned = u64::from(matches!(**left, Expr::Literal(_)));
+            turned + constants(left) + constants(right)
+        }
         Expr::In { operand, list, .. } => {
             constants(operand) + list.iter().map(literal).sum::<u64>()
         }

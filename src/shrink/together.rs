@@ -77,10 +77,10 @@ fn in_filter(expr: &mut Expr, old: &Literal, new: &Literal) {
             argument.iter_mut().for_each(|literal| in_literal(literal, old, new));
         }
         Expr::Like { operand, pattern } => {
-            if let (Literal::Text(old), Literal::Text(new)) = (old, new) {
-                if pattern == old {
-                    pattern.clone_from(new);
-                }
+            if let (Literal::Text(old), Literal::Text(new)) = (old, new)
+                && pattern == old
+            {
+                pattern.clone_from(new);
             }
             in_filter(operand, old, new);
         }
@@ -117,17 +117,17 @@ fn in_value(value: &mut Value, old: &Literal, new: &Literal) {
     match (value, old, new) {
         (Value::Int(i), Literal::Int(old), Literal::Int(new)) if i == old => *i = *new,
         (Value::Float(x), old, new) => {
-            if let (Some(old), Some(new)) = (number(old), number(new)) {
-                if *x == old as f32 {
-                    *x = new as f32;
-                }
+            if let (Some(old), Some(new)) = (number(old), number(new))
+                && *x == old as f32
+            {
+                *x = new as f32;
             }
         }
         (Value::Double(x), old, new) => {
-            if let (Some(old), Some(new)) = (number(old), number(new)) {
-                if *x == old {
-                    *x = new;
-                }
+            if let (Some(old), Some(new)) = (number(old), number(new))
+                && *x == old
+            {
+                *x = new;
             }
         }
         (Value::Text(s), Literal::Text(old), Literal::Text(new)) if s == old => s.clone_from(new),
@@ -144,10 +144,10 @@ fn in_json(json: &mut Json, old: &Literal, new: &Literal) {
         Json::Array(items) => items.iter_mut().for_each(|item| in_json(item, old, new)),
         Json::Object(members) => members.values_mut().for_each(|json| in_json(json, old, new)),
         json => {
-            if scalar(old).is_some_and(|old| *json == old) {
-                if let Some(new) = scalar(new) {
-                    *json = new;
-                }
+            if let (Some(old), Some(new)) = (scalar(old), scalar(new))
+                && *json == old
+            {
+                *json = new;
             }
         }
     }

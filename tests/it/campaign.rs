@@ -72,6 +72,7 @@ fn the_summary_has_its_keys_and_figures_that_add_up() {
         "unproven_share",
         "verdicts",
         "unrepeatable",
+        "unexplored",
         "undefined",
         "restarts",
         "interrupted",

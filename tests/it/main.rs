@@ -2,10 +2,12 @@
 
 mod bad_input;
 mod campaign;
+mod conflict;
 mod embedded;
 mod engine;
 mod exit;
 mod help;
+mod properties;
 mod sample_repro;
 mod secrets;
 mod support;

@@ -16,7 +16,7 @@ const CASE: &str = r##"{
   "format": "milvus-difftest/case",
   "version": 1,
   "schema": {"fields":[{"name":"id","type":"INT64","primary":true},{"name":"float_0","type":"FLOAT","nullable":true},{"name":"json_0","type":"JSON"},{"name":"texts_0","type":"ARRAY<VARCHAR>"},{"name":"vector","type":"FLOAT_VECTOR(2)"}],"dynamic":true},
-  "operations": [{"insert":[{"id":1,"json_0":{},"texts_0":[],"vector":[0.0,0.0]},{"id":2,"json_0":{},"texts_0":[],"vector":[0.0,0.0]}]},"flush",{"upsert":[{"float_0":0.10000000149011612,"id":1,"json_0":{"k":null,"b":true,"n":[1,2.5,18446744073709551615]},"texts_0":["\"#","it's \"\\\" \n","日本 \u200b\ud83d\ude00"],"vector":[0.10000000149011612,-0.0],"$meta":{"x":null,"y":{"z":false}}}]},{"delete":[2]}],
+  "operations": [{"insert":[{"id":1,"json_0":{},"texts_0":[],"vector":[0.0,0.0]},{"id":2,"json_0":{},"texts_0":[],"vector":[0.0,0.0]}]},"flush",{"upsert":[{"float_0":0.1,"id":1,"json_0":{"k":null,"b":true,"n":[1,2.5,18446744073709551615]},"texts_0":["\"#","it's \"\\\" \n","日本 \u200b\ud83d\ude00"],"vector":[0.1,-0.0],"$meta":{"x":null,"y":{"z":false}}}]},{"delete":[2]}],
   "checks": [{"query":"id > 0"}]
 }"##;
 

@@ -84,7 +84,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
         .inspect_err(|_| drop(fs::remove_file(&part)))
 }
 
-/// `missing-rows-float-eq-float-1a2b3c4d`: readable in a listing, and one for each shape.
+/// `missing-rows-float-cmp-number-1a2b3c4d`: readable in a listing, and one for each shape.
 fn folder_name(finding: &Finding) -> String {
     const READABLE: usize = 48;
     let class = finding.divergence.class.to_string();

@@ -3,9 +3,10 @@
 use super::literal;
 use super::title::title;
 use crate::case::{Case, Check, Operation};
+use crate::filter::{Expr, Semantics, Truth, evaluate};
 use crate::finding::Finding;
 use crate::schema::{DataType, Field, Scalar, Schema};
-use crate::value::{Key, META};
+use crate::value::{Key, META, Row};
 use crate::verdict::{Actual, Class, Divergence, Expected};
 
 const USAGE: &str = "\
@@ -97,6 +98,13 @@ const COUNT: &str = r#"
     return actual != EXPECTED
 "#;
 
+const PAGE: &str = r#"
+    actual = [row[KEY] for row in query(client, name)]
+    print("expected:", SIZE, "different rows of", MATCHING)
+    print("actual:  ", actual)
+    return len(actual) != SIZE or len(set(actual)) != SIZE or not set(actual) <= set(MATCHING)
+"#;
+
 const REFUSED: &str = r#"
     print("expected: no error")
     try:
@@ -156,22 +164,25 @@ enum Probe {
     Values,
     /// Another `count(*)`.
     Count,
+    /// A page with another number of rows, or with rows that do not match.
+    Page,
     /// What `body` looks for; it runs the writes too, if they are what goes wrong.
     Steps { body: &'static str, writes: bool },
 }
 
-fn probe(divergence: &Divergence) -> Probe {
+fn probe(check: Option<&Check>, divergence: &Divergence) -> Probe {
     let writes = matches!(divergence.expected, Expected::Accepted);
     match (divergence.class, &divergence.actual) {
         (Class::Crash, _) => Probe::Steps { body: CRASH, writes },
         (Class::Hang, _) => Probe::Steps { body: HANG, writes },
         (Class::WronglyAccepted, _) => Probe::Steps { body: ACCEPTED, writes },
         (_, Actual::Error(_)) => Probe::Steps { body: REFUSED, writes },
+        _ if matches!(check, Some(Check::Page { .. })) => Probe::Page,
         (Class::WrongValue, _) => Probe::Values,
         _ => match divergence.expected {
             Expected::Count(_) => Probe::Count,
             Expected::Rows(_) => Probe::Keys,
-            Expected::Accepted => Probe::Steps { body: REFUSED, writes },
+            Expected::Accepted | Expected::Refused => Probe::Steps { body: REFUSED, writes },
         },
     }
 }
@@ -179,8 +190,8 @@ fn probe(divergence: &Divergence) -> Probe {
 /// The script.
 pub(super) fn script(finding: &Finding) -> String {
     let Finding { case, divergence, .. } = finding;
-    let probe = probe(divergence);
     let check = case.checks.first();
+    let probe = probe(check, divergence);
     let title = title(finding);
     let mut modules = vec!["contextlib", "logging", "os", "sys", "tempfile", "uuid"];
     modules.extend(matches!(probe, Probe::Values).then_some("struct"));
@@ -203,6 +214,7 @@ pub(super) fn script(finding: &Finding) -> String {
         Probe::Keys => KEYS.to_owned(),
         Probe::Values => VALUES.to_owned(),
         Probe::Count => COUNT.to_owned(),
+        Probe::Page => PAGE.to_owned(),
         Probe::Steps { body, writes: true } => body.replace("@STEPS@", "write(client, name)"),
         Probe::Steps { body, .. } => body.replace("@STEPS@", "query(client, name)"),
     };
@@ -243,8 +255,25 @@ fn expected(probe: &Probe, case: &Case, divergence: &Divergence) -> String {
             format!("KEY = {key}\nEXPECTED = [\n{rows}]\nBITS = {{{bits}}}  # as struct has them\n")
         }
         (Probe::Count, Expected::Count(count)) => format!("EXPECTED = {count}\n"),
+        (Probe::Page, _) => {
+            let Some(Check::Page { filter, limit, offset }) = case.checks.first() else {
+                return String::new();
+            };
+            let matching = matching(case, filter);
+            let size = matching.len().saturating_sub(*offset as usize).min(*limit as usize);
+            let keys = literal::list(matching.iter().map(literal::key));
+            format!("KEY = {key}\nMATCHING = {keys}\nSIZE = {size}\n")
+        }
         _ => String::new(),
     }
+}
+
+/// The keys of the rows on which a filter is true.
+fn matching(case: &Case, filter: &Expr) -> Vec<Key> {
+    let semantics = Semantics::canonical();
+    let truth = |row: &Row| evaluate(filter, &case.schema, row, &semantics);
+    let rows = case.rows().into_iter().filter(|(_, row)| truth(row) == Ok(Truth::True));
+    rows.map(|(key, _)| key).collect()
 }
 
 fn bits(data_type: DataType) -> Option<char> {
@@ -331,7 +360,7 @@ fn query_function(probe: &Probe, schema: &Schema, check: Option<&Check>) -> Stri
     let mut fields = vec![schema.primary().name.clone()];
     match (probe, check) {
         (Probe::Count, _) | (_, Some(Check::Count(_))) => fields = vec!["count(*)".to_owned()],
-        (Probe::Keys, _) => {}
+        (Probe::Keys | Probe::Page, _) => {}
         _ => {
             fields = schema.fields.iter().map(|field| field.name.clone()).collect();
             fields.extend(schema.dynamic.then(|| META.to_owned()));
@@ -339,7 +368,11 @@ fn query_function(probe: &Probe, schema: &Schema, check: Option<&Check>) -> Stri
     }
     let fields = literal::list(fields.iter().map(|field| literal::string(field)));
     // Servers refuse a query for all rows unless there is a limit.
-    let limit = if filter.is_none() { "limit=16384, " } else { "" };
+    let limit = match check {
+        Some(Check::Page { limit, offset, .. }) => format!("limit={limit}, offset={offset}, "),
+        _ if filter.is_none() => "limit=16384, ".to_owned(),
+        _ => String::new(),
+    };
     let filter = literal::string(&filter.unwrap_or_default());
     format!(
         "\n\ndef query(client, name):\n    return client.query(\n        name,\n        \

@@ -23,7 +23,7 @@ pub(super) fn readme(finding: &Finding) -> String {
         expected(finding),
         actual(finding),
         why(finding),
-        reproduce(),
+        reproduce(&finding.engine),
         details(finding),
     ];
     sections.join("\n")
@@ -42,7 +42,7 @@ fn summary(finding: &Finding) -> String {
         Class::Crash => "ends on what its documentation allows",
         Class::Hang => "does not answer what its documentation allows",
         Class::SelfInconsistent => "answers the same question in two ways",
-        _ => "answers differently from its documentation",
+        _ => "answers otherwise than the rules below say",
     };
     format!(
         "{engine} {symptom}. Two independent references agree on the expected answer: {backend}, \
@@ -85,6 +85,15 @@ fn steps(finding: &Finding) -> String {
                 block("", &filter.to_string())
             ));
         }
+        Some(Check::Page { filter, limit, offset }) => {
+            text.push_str(&format!(
+                "\nQuery, with `limit={limit}` and `offset={offset}`:\n\n{}",
+                block("", &filter.to_string())
+            ));
+        }
+        Some(Check::Refused(filter)) => {
+            text.push_str(&format!("\nQuery:\n\n{}", block("", &filter.to_string())));
+        }
         Some(Check::Entities) => text.push_str("\nRead all rows back.\n"),
         None => {}
     }
@@ -118,9 +127,9 @@ fn rows(schema: &Schema, rows: &[Row]) -> String {
 
 fn expected(finding: &Finding) -> String {
     let answer = match &finding.divergence.expected {
-        _ if finding.divergence.class == Class::WronglyAccepted => "an error".to_owned(),
+        Expected::Refused => "an error: the types do not fit".to_owned(),
         Expected::Rows(keys) => keys_in_words(keys),
-        Expected::Count(count) => format!("`count(*)` is {count}"),
+        Expected::Count(count) => counted(finding, *count),
         Expected::Accepted => "the write is accepted".to_owned(),
     };
     format!("## Expected\n\n{answer}\n")
@@ -128,7 +137,8 @@ fn expected(finding: &Finding) -> String {
 
 fn actual(finding: &Finding) -> String {
     let answer = match &finding.divergence.actual {
-        Actual::Count(count) => format!("`count(*)` is {count}\n"),
+        Actual::Count(count) => counted(finding, *count) + "\n",
+        Actual::Rows(keys) => keys_in_words(keys) + "\n",
         Actual::Error(error) => block("text", error),
         Actual::Differs { keys, diff } => {
             let mut text = keys_in_words(keys) + "\n";
@@ -154,6 +164,14 @@ fn actual(finding: &Finding) -> String {
         }
     };
     format!("## Actual\n\n{answer}")
+}
+
+fn counted(finding: &Finding, count: u64) -> String {
+    match finding.case.checks.first() {
+        Some(Check::Page { .. }) if count == 1 => "1 row".to_owned(),
+        Some(Check::Page { .. }) => format!("{count} rows"),
+        _ => format!("`count(*)` is {count}"),
+    }
 }
 
 fn keys_in_words(keys: &[Key]) -> String {
@@ -194,15 +212,22 @@ fn why(finding: &Finding) -> String {
     text
 }
 
-fn reproduce() -> String {
-    let commands = "pip install pymilvus milvus-lite\n\
-                    python repro.py                          # in an embedded Milvus Lite\n\
-                    python repro.py http://localhost:19530   # in a server\n";
+fn reproduce(engine: &str) -> String {
+    // The version that was tested: a newer one may have mended it.
+    let lite = match engine.strip_prefix("milvus_lite-") {
+        Some(version) => format!("milvus-lite=={version}"),
+        None => "milvus-lite".to_owned(),
+    };
+    let commands = format!(
+        "pip install pymilvus {lite}\n\
+         python repro.py                          # in an embedded Milvus Lite\n\
+         python repro.py http://localhost:19530   # in a server\n"
+    );
     format!(
         "## Reproduce\n\n{}\nThe exit status is 0 if the bug is present, 1 if it is not. With \
-         [milvus-difftest](https://crates.io/crates/milvus-difftest), references included:\n\n{}\n\
+         milvus-difftest, references included:\n\n{}\n\
          or put `repro.rs` among the tests of a crate.\n",
-        block("sh", commands),
+        block("sh", &commands),
         block("sh", "milvus-difftest replay case.json"),
     )
 }

@@ -22,7 +22,7 @@ const BASIC: &str = "[Basic Operators](https://milvus.io/docs/basic-operators.md
 const NULLABLE: &str = "[Nullable & Default](https://milvus.io/docs/nullable-and-default.md)";
 const JSON: &str = "[JSON Operators](https://milvus.io/docs/json-operators.md)";
 const ARRAY: &str = "[ARRAY Operators](https://milvus.io/docs/array-operators.md)";
-const SERVER: &str = "the filter evaluation of the Milvus server";
+const SERVER: &str = "the Milvus server since 2.6; the documentation leaves it open";
 
 /// Every rule, in the order in which a reader needs them.
 const RULES: &[Rule] = &[
@@ -144,7 +144,7 @@ const RULES: &[Rule] = &[
         },
         sentence: "`exists` is false on a missing key, on null, and on an empty `{}` or `[]`. \
                    `is null` on a JSON key is its opposite.",
-        source: JSON,
+        source: SERVER,
     },
     Rule {
         name: "JSON contains",

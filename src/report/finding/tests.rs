@@ -185,7 +185,7 @@ fn a_finding_seen_again_replaces_its_files() {
 fn a_folder_that_cannot_be_made_is_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let error = write(file.path(), &missing_rows()).unwrap_err().to_string();
-    assert!(error.contains("missing-rows-float-eq-float-"), "{error}");
+    assert!(error.contains("missing-rows-float-cmp-number-"), "{error}");
 }
 
 #[test]
@@ -209,11 +209,19 @@ fn every_class_has_a_title_and_a_script() {
             (Expected::Rows(vec![Key::Int(1)]), error()),
             (Expected::Count(1), Actual::Count(2)),
             (Expected::Accepted, error()),
+            (Expected::Refused, Actual::Rows(vec![Key::Int(1)])),
         ] {
             let mut finding = missing_rows();
             let checks = match expected {
                 Expected::Rows(_) => vec![Check::Query(parse("float_0 == 0.1").unwrap())],
-                Expected::Count(_) => vec![Check::Count(parse("float_0 == 0.1").unwrap())],
+                Expected::Count(_) => {
+                    let filter = parse("float_0 == 0.1").unwrap();
+                    match class {
+                        Class::WrongCount => vec![Check::Page { filter, limit: 1, offset: 0 }],
+                        _ => vec![Check::Count(filter)],
+                    }
+                }
+                Expected::Refused => vec![Check::Refused(parse("float_0 == true").unwrap())],
                 Expected::Accepted => Vec::new(),
             };
             finding.case.checks = checks;

@@ -1,0 +1,110 @@
+//! References that disagree are never blamed on Milvus.
+
+use futures::future::FutureExt;
+use milvus_difftest::apply::{ApplyError, Sides, apply};
+use milvus_difftest::backend::{Answer, Backend, BackendError, DuckDb, Table};
+use milvus_difftest::case::Case;
+use milvus_difftest::engine::simulated::{Fault, SimulatedMilvus, SimulatedOptions};
+use milvus_difftest::filter::Expr;
+use milvus_difftest::milvus::{ConnectOptions, Milvus};
+use milvus_difftest::value::{Key, Row};
+use std::time::Duration;
+
+/// A database that forgets the last match of every query, or a row of every scan.
+struct Liar {
+    database: DuckDb,
+    in_queries: bool,
+}
+
+impl Backend for Liar {
+    fn name(&self) -> String {
+        "a liar".to_owned()
+    }
+
+    fn create_table<'a>(&'a mut self, table: &'a Table) -> Answer<'a, ()> {
+        self.database.create_table(table)
+    }
+
+    fn upsert<'a>(&'a mut self, table: &'a Table, rows: &'a [Row]) -> Answer<'a, ()> {
+        self.database.upsert(table, rows)
+    }
+
+    fn delete<'a>(&'a mut self, table: &'a Table, keys: &'a [Key]) -> Answer<'a, ()> {
+        self.database.delete(table, keys)
+    }
+
+    fn query<'a>(&'a mut self, table: &'a Table, filter: &'a Expr) -> Answer<'a, Vec<Key>> {
+        let forget = usize::from(self.in_queries);
+        async move {
+            let mut keys = self.database.query(table, filter).await?;
+            keys.truncate(keys.len().saturating_sub(forget));
+            Ok(keys)
+        }
+        .boxed()
+    }
+
+    fn scan<'a>(&'a mut self, table: &'a Table) -> Answer<'a, Vec<Row>> {
+        let forget = usize::from(!self.in_queries);
+        async move {
+            let mut rows = self.database.scan(table).await?;
+            rows.truncate(rows.len().saturating_sub(forget));
+            Ok(rows)
+        }
+        .boxed()
+    }
+
+    fn explain(&self, table: &Table, filter: &Expr) -> Result<String, BackendError> {
+        self.database.explain(table, filter)
+    }
+
+    fn drop_table<'a>(&'a mut self, table: &'a Table) -> Answer<'a, ()> {
+        self.database.drop_table(table)
+    }
+}
+
+const CASE: &str = r#"{
+    "format": "milvus-difftest/case", "version": 1,
+    "schema": {"fields": [
+        {"name": "id", "type": "INT64", "primary": true},
+        {"name": "vec", "type": "FLOAT_VECTOR(2)"}
+    ]},
+    "operations": [{"insert": [{"id": 1, "vec": [0, 0]}, {"id": 2, "vec": [0, 0]}]}],
+    "checks": [{"query": "id > 0"}]
+}"#;
+
+async fn judge(in_queries: bool, faults: Vec<Fault>) -> Option<String> {
+    let (case, _) = Case::from_json(CASE).unwrap();
+    let engine = SimulatedMilvus::start(SimulatedOptions { faults, ..Default::default() }).unwrap();
+    let deadline = Duration::from_secs(10);
+    let options = ConnectOptions { uri: engine.uri(), token: None, deadline };
+    let milvus = Milvus::connect(&options).await.unwrap();
+    let mut liar = Liar { database: DuckDb::in_memory().unwrap(), in_queries };
+    let mut sides = Sides { milvus: &milvus, backend: &mut liar, query_deadline: deadline };
+    let result = async {
+        let mut applied = apply(&case, "conflict", &mut sides).await?;
+        applied.judge(&case.checks[0]).await
+    };
+    match result.await {
+        Err(ApplyError::Conflict(conflict)) => Some(conflict.to_string()),
+        Err(error) => panic!("{error}"),
+        Ok(verdict) => panic!("{verdict:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_conflict_on_a_query_is_no_divergence() {
+    let text = judge(true, Vec::new()).await.unwrap();
+    assert_eq!(text, "on `id > 0` the model finds rows 1, 2, a liar row 1");
+}
+
+#[tokio::test]
+async fn a_conflict_comes_before_a_divergence_of_the_target() {
+    // The target agrees with the liar: two against one, and still nobody is blamed.
+    assert!(judge(true, vec![Fault::DropLastMatch]).await.is_some());
+}
+
+#[tokio::test]
+async fn a_conflict_on_stored_rows_is_found_before_the_target_is_asked() {
+    let text = judge(false, Vec::new()).await.unwrap();
+    assert_eq!(text, "a liar does not hold what was written: missing: 2");
+}

@@ -1,0 +1,150 @@
+//! Properties of the pieces, on random input and without any Milvus: what is printed parses back,
+//! the model and DuckDB agree, shrinking only makes smaller, case files lose nothing.
+
+use std::time::{Duration, Instant};
+
+use milvus_difftest::backend::{Backend, DuckDb, Table};
+use milvus_difftest::case::{Case, Check};
+use milvus_difftest::filter::{Semantics, Truth, evaluate, parse};
+use milvus_difftest::generate::case;
+use milvus_difftest::milvus::Dialect;
+use milvus_difftest::shrink::{Budget, Probe, candidates, shrink, size};
+use milvus_difftest::value::Key;
+
+fn cases(seed: u64, count: u64) -> impl Iterator<Item = Case> {
+    let dialect = Dialect::everything();
+    (0..count).map(move |number| case(seed, number, &dialect))
+}
+
+#[test]
+fn what_is_printed_parses_back() {
+    let mut filters = 0;
+    for case in cases(1, 60) {
+        for filter in case.checks.iter().filter_map(Check::filter) {
+            let text = filter.to_string();
+            assert_eq!(parse(&text).as_ref(), Ok(filter), "{text}");
+            filters += 1;
+        }
+    }
+    assert!(filters > 3000, "{filters}");
+}
+
+#[test]
+fn generated_cases_are_valid_and_survive_their_files() {
+    for case in cases(2, 60) {
+        case.validate().unwrap();
+        let (read, _) = Case::from_json(&case.to_json(None)).unwrap();
+        assert_eq!(read, case);
+    }
+}
+
+/// Zero false alarms begin here: two independent implementations of the same semantics.
+#[tokio::test]
+async fn the_model_and_duckdb_agree_on_20_000_filters() {
+    const FILTERS: usize = 20_000;
+    let semantics = Semantics::canonical();
+    let mut backend = DuckDb::in_memory().unwrap();
+    let (mut compared, mut undefined, mut selective) = (0, 0, 0);
+    let mut all = cases(3, u64::MAX);
+    while compared < FILTERS {
+        let case = all.next().unwrap();
+        let rows = case.rows();
+        let table = Table::new(format!("t{compared}"), case.schema.clone());
+        backend.create_table(&table).await.unwrap();
+        let written: Vec<_> = rows.values().cloned().collect();
+        backend.upsert(&table, &written).await.unwrap();
+        for check in &case.checks {
+            if matches!(check, Check::Refused(_)) {
+                continue;
+            }
+            let Some(filter) = check.filter() else { continue };
+            let truths: Result<Vec<(&Key, Truth)>, _> = rows
+                .iter()
+                .map(|(key, row)| Ok((key, evaluate(filter, &case.schema, row, &semantics)?)))
+                .collect::<Result<_, milvus_difftest::filter::Undefined>>();
+            let Ok(truths) = truths else {
+                undefined += 1;
+                continue;
+            };
+            let matching = truths.iter().filter(|(_, truth)| *truth == Truth::True);
+            let expected: Vec<Key> = matching.map(|(key, _)| (*key).clone()).collect();
+            let answer = backend.query(&table, filter).await.unwrap();
+            assert_eq!(answer, expected, "{filter}\n{}", case.to_json(None));
+            compared += 1;
+            selective += usize::from(!expected.is_empty() && expected.len() < rows.len());
+        }
+        backend.drop_table(&table).await.unwrap();
+    }
+    // The agreement says something only if the filters do.
+    assert!(selective * 3 > compared, "{selective} of {compared} filters are selective");
+    assert!(undefined * 20 < compared, "{undefined} of {compared} filters are undefined");
+}
+
+#[test]
+fn every_reduction_is_smaller_and_valid() {
+    for case in cases(4, 4) {
+        let before = size(&case);
+        for check in case.checks.iter().take(3) {
+            let single = Case { checks: vec![check.clone()], ..case.clone() };
+            for smaller in candidates(&single) {
+                assert!(size(&smaller) < size(&single));
+                smaller.validate().unwrap();
+            }
+        }
+        assert_eq!(size(&case), before);
+    }
+}
+
+/// Diverges as long as the case has a property; counts what it is asked.
+struct Property<F> {
+    holds: F,
+    largest: usize,
+}
+
+impl<F: FnMut(&Case) -> bool + Send> Probe for Property<F> {
+    type Error = std::convert::Infallible;
+
+    async fn first_diverging(
+        &mut self,
+        cases: &[Case],
+        _until: Instant,
+    ) -> Result<(Option<usize>, usize), Self::Error> {
+        self.largest = self.largest.max(cases.len());
+        let found = cases.iter().position(&mut self.holds);
+        Ok((found, found.map_or(cases.len(), |index| index + 1)))
+    }
+}
+
+#[tokio::test]
+async fn shrinking_keeps_the_property_and_ends_in_a_fixpoint() {
+    let budget = Budget { evaluations: 20_000, time: Duration::from_secs(60) };
+    let mut shrunk_ones = 0;
+    for case in cases(5, 40) {
+        // Stands for a defect: a row that matches is lost when a null is about.
+        let matches = |case: &Case| {
+            let Some(filter) = case.checks.first().and_then(Check::filter) else { return false };
+            case.rows().values().any(|row| {
+                let truth = evaluate(filter, &case.schema, row, &Semantics::canonical());
+                truth == Ok(Truth::Unknown)
+            })
+        };
+        for check in case.checks.iter().filter(|check| matches!(check, Check::Query(_))).take(4) {
+            let single = Case { checks: vec![check.clone()], ..case.clone() };
+            if !matches(&single) {
+                continue;
+            }
+            let before = size(&single);
+            let mut probe = Property { holds: |case: &Case| matches(case), largest: 0 };
+            let shrunk = shrink(single, budget, &mut probe).await.unwrap();
+            assert!(shrunk.minimal);
+            assert!(matches(&shrunk.case));
+            assert!(size(&shrunk.case) <= before);
+            assert!(!candidates(&shrunk.case).iter().any(matches), "a step was left");
+            // One null in one field under one comparison is all it takes.
+            assert_eq!(size(&shrunk.case).rows, 1, "{}", shrunk.case.to_json(None));
+            assert!(size(&shrunk.case).nodes <= 4, "{}", shrunk.case.to_json(None));
+            shrunk_ones += 1;
+        }
+    }
+    assert!(shrunk_ones > 10, "{shrunk_ones}");
+}
