@@ -29,7 +29,7 @@ fn two_on_wrong_options_before_anything_is_started() {
     let file = file.to_str().expect("a path in UTF-8");
     for (args, complaint) in [
         (&["fuzz", "--tiem", "5s"][..], "--time"),
-        (&["fuzz", "--time", "soon"], "write a time as 90s, 5m or 1h30m"),
+        (&["fuzz", "--time", "soon"], "write it as 90s, 5m or 1h30m"),
         (&["fuzz", "--cases", "many"], "--cases"),
         (&["fuzz", "--jobs", "0"], "--jobs must be at least 1"),
         (&["fuzz", "--out", file], "is not a folder"),
@@ -55,7 +55,7 @@ fn two_on_a_wrong_configuration() {
         ("color = true", "unknown key 'color'; known are time, cases"),
         ("seed = 'one'", "'seed' must be a whole number"),
         ("time = 5", "'time' must be a string"),
-        ("time = 'soon'", "write a time as 90s, 5m or 1h30m"),
+        ("time = 'soon'", "write it as 90s, 5m or 1h30m"),
         ("cases = -1", "'cases' must be a whole number, 0 or more"),
         ("jobs = 0", "--jobs must be at least 1"),
         ("seed = 1\nseed = 2", "line 2"),
