@@ -95,7 +95,6 @@ pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), B
         let diverging: Vec<_> = diverging.collect();
         if !diverging.is_empty() {
             investigate(shared, bench, number, &case, diverging).await?;
-            announce_restarts(shared, bench);
         }
     }
     Ok(())
@@ -167,6 +166,7 @@ async fn investigate(
         }
     };
     let verdicts = bench.judge(&asked, &mut stop.clone()).await?;
+    announce_restarts(shared, bench);
     let mut answers: Vec<(Check, Divergence)> = Vec::new();
     for (check, verdict) in asked.checks.into_iter().zip(verdicts) {
         if let Verdict::Divergence(divergence) = verdict {
@@ -189,6 +189,7 @@ async fn investigate(
         }
         shared.known().insert(first_shape.clone(), first_shape.clone());
         pursue(shared, bench, number, single, divergence, first_shape).await?;
+        announce_restarts(shared, bench);
     }
     Ok(())
 }

@@ -8,6 +8,16 @@ use clap::{Args, Parser, Subcommand};
 use super::exit;
 use crate::engine::simulated::Fault;
 
+/// The options of `fuzz` and `replay` are read from here too.
+const ENVIRONMENT: &str = "\
+Every option that takes a value can also be set in the environment, --query-timeout by
+MILVUS_DIFFTEST_QUERY_TIMEOUT and so on. The command line wins.";
+
+/// What the exit codes mean where there is nothing to find but faults of its own.
+const SELFTEST: &str = "\
+Ends with exit code 0 if every fault was found, and with 1 if one was not or if the simulated
+Milvus was accused of anything when it had no fault.";
+
 /// Property-based differential testing of Milvus.
 #[derive(Debug, Parser)]
 #[command(
@@ -20,7 +30,7 @@ use crate::engine::simulated::Fault;
     max_term_width = 100
 )]
 pub struct Cli {
-    /// Say more; twice for everything. RUST_LOG overrides this
+    /// Say more on stderr; twice for still more. RUST_LOG overrides this
     #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = "Output")]
     pub verbose: u8,
     /// Say nothing but errors and the result
@@ -32,14 +42,14 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Look for divergences until the time or the cases are used up
-    #[command(after_help = exit::HELP)]
+    /// Look for wrong answers until the time or the cases are used up
+    #[command(after_help = format!("{ENVIRONMENT}\n\n{}", exit::HELP))]
     Fuzz(Box<FuzzArgs>),
-    /// Run saved cases again: STILL FAILING or FIXED, a line each
-    #[command(after_help = exit::HELP)]
+    /// Run saved cases again and say of each: STILL FAILING, FIXED or INCONCLUSIVE
+    #[command(after_help = format!("{ENVIRONMENT}\n\n{}", exit::HELP))]
     Replay(ReplayArgs),
-    /// Prove that the harness can fail: inject faults and find each of them
-    #[command(after_help = exit::HELP)]
+    /// Prove that the tool can fail: inject faults into a simulated Milvus and find each of them
+    #[command(after_help = format!("{SELFTEST}\n\n{}", exit::HELP))]
     Selftest(SelftestArgs),
 }
 
@@ -47,58 +57,59 @@ pub enum Command {
 #[derive(Debug, Clone, Default, Args)]
 pub struct TargetArgs {
     /// An existing Milvus, for instance http://localhost:19530 [default: an embedded Milvus Lite]
-    #[arg(long, value_name = "URI", env = "MILVUS_DIFFTEST_TARGET")]
+    #[arg(long, value_name = "URI", env = "MILVUS_DIFFTEST_TARGET", hide_env = true)]
     pub target: Option<String>,
-    /// Its credentials, user:password or an API key. Better set by the environment
-    #[arg(long, value_name = "TOKEN", env = "MILVUS_DIFFTEST_TOKEN", hide_env_values = true)]
+    /// Its credentials, user:password or an API key. Safer in MILVUS_DIFFTEST_TOKEN
+    #[arg(long, value_name = "TOKEN", env = "MILVUS_DIFFTEST_TOKEN", hide_env = true)]
     pub token: Option<String>,
     /// Where embedded engines are installed [default: the user's cache folder]
-    #[arg(long, value_name = "DIR", env = "MILVUS_DIFFTEST_CACHE")]
+    #[arg(long, value_name = "DIR", env = "MILVUS_DIFFTEST_CACHE", hide_env = true)]
     pub cache: Option<PathBuf>,
     /// The Python that runs the embedded engine, 3.10 or later [default: python3]
-    #[arg(long, value_name = "FILE", env = "MILVUS_DIFFTEST_PYTHON")]
+    #[arg(long, value_name = "FILE", env = "MILVUS_DIFFTEST_PYTHON", hide_env = true)]
     pub python: Option<PathBuf>,
     /// A query beyond this counts as hung [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = duration, env = "MILVUS_DIFFTEST_QUERY_TIMEOUT")]
+    #[arg(long, value_name = "TIME", value_parser = duration, env = "MILVUS_DIFFTEST_QUERY_TIMEOUT", hide_env = true)]
     pub query_timeout: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct FuzzArgs {
-    /// How long [default: 60s, unless --cases is given]
-    #[arg(long, value_name = "TIME", value_parser = duration, env = "MILVUS_DIFFTEST_TIME")]
+    /// Stop after this time [default: 60s, unless --cases is given]
+    #[arg(long, value_name = "TIME", value_parser = duration, env = "MILVUS_DIFFTEST_TIME", hide_env = true)]
     pub time: Option<Duration>,
-    /// How many cases, at most: collections with about 60 filters each
-    #[arg(long, value_name = "N", env = "MILVUS_DIFFTEST_CASES")]
+    /// Stop after so many cases; a case is a collection with about 60 filters
+    #[arg(long, value_name = "N", env = "MILVUS_DIFFTEST_CASES", hide_env = true)]
     pub cases: Option<u64>,
-    /// Every case follows from it [default: random, and printed]
-    #[arg(long, value_name = "N", env = "MILVUS_DIFFTEST_SEED")]
+    /// The same seed gives the same cases [default: random; it is printed]
+    #[arg(long, value_name = "N", env = "MILVUS_DIFFTEST_SEED", hide_env = true)]
     pub seed: Option<u64>,
     /// Workers, each with an engine of its own [default: the number of cores, at most 4]
-    #[arg(long, value_name = "N", env = "MILVUS_DIFFTEST_JOBS")]
+    #[arg(long, value_name = "N", env = "MILVUS_DIFFTEST_JOBS", hide_env = true)]
     pub jobs: Option<usize>,
     #[command(flatten)]
     pub target: TargetArgs,
-    /// Where findings go, a folder each [default: runs/SEED]
-    #[arg(long, value_name = "DIR", env = "MILVUS_DIFFTEST_OUT")]
+    /// Write each finding to a folder in this one [default: runs/SEED]
+    #[arg(long, value_name = "DIR", env = "MILVUS_DIFFTEST_OUT", hide_env = true)]
     pub out: Option<PathBuf>,
-    /// Write the figures of the run as JSON
-    #[arg(long, value_name = "FILE", env = "MILVUS_DIFFTEST_SUMMARY")]
+    /// Write the figures of the run to this file, as JSON
+    #[arg(long, value_name = "FILE", env = "MILVUS_DIFFTEST_SUMMARY", hide_env = true)]
     pub summary: Option<PathBuf>,
-    /// Cases judged to shrink one finding, at most [default: 1500]
-    #[arg(long, value_name = "N", env = "MILVUS_DIFFTEST_SHRINK_EVALUATIONS")]
+    /// Try at most so many smaller cases to shrink one finding [default: 1500]
+    #[arg(long, value_name = "N", env = "MILVUS_DIFFTEST_SHRINK_EVALUATIONS", hide_env = true)]
     pub shrink_evaluations: Option<usize>,
-    /// Time to shrink one finding, at most [default: 20s]
-    #[arg(long, value_name = "TIME", value_parser = duration, env = "MILVUS_DIFFTEST_SHRINK_TIME")]
+    /// Shrink one finding for at most this time [default: 20s]
+    #[arg(long, value_name = "TIME", value_parser = duration, env = "MILVUS_DIFFTEST_SHRINK_TIME", hide_env = true)]
     pub shrink_time: Option<Duration>,
-    /// Options from a TOML file, by their long names; the command line and the environment win
-    #[arg(long, value_name = "FILE", env = "MILVUS_DIFFTEST_CONFIG")]
+    /// Read options from a TOML file, as `seed = 7` or `time = "5m"`; the command line and the
+    /// environment win
+    #[arg(long, value_name = "FILE", env = "MILVUS_DIFFTEST_CONFIG", hide_env = true)]
     pub config: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct ReplayArgs {
-    /// Case files, or folders with case files in them
+    /// Case files, or folders that are searched for files named case.json
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -107,13 +118,13 @@ pub struct ReplayArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct SelftestArgs {
-    /// Only this fault; may be given more than once
+    /// Inject only this fault; may be given more than once. A wrong name shows them all
     #[arg(long, value_name = "NAME")]
     pub fault: Vec<Fault>,
-    /// Cases tried for each fault, at most
+    /// Try at most so many cases for each fault
     #[arg(long, value_name = "N", default_value_t = 60)]
     pub cases: u64,
-    /// Every case follows from it
+    /// The same seed gives the same cases
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 }

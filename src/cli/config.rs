@@ -69,7 +69,7 @@ pub fn with_file(args: FuzzArgs) -> Result<FuzzArgs, ConfigError> {
 fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
     // The parser's message quotes the line, which may hold a token.
     let table: toml::Table = toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(0, |span| text[..span.start].lines().count().max(1));
+        let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
         invalid(path, format!("line {line}: {}", error.message()))
     })?;
     let known = keys();
@@ -89,9 +89,9 @@ fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
     for (key, value) in &table {
         let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
         if let Err(error) = alone.try_into::<File>() {
-            let expected = error.message().rsplit_once("expected ").map_or("another", |(_, e)| e);
-            let found = value.type_str();
-            return Err(invalid(path, format!("'{key}' is {expected}, not a {found}")));
+            let number = error.message().ends_with("u64") || error.message().ends_with("usize");
+            let expected = if number { "a whole number, 0 or more" } else { "a string" };
+            return Err(invalid(path, format!("'{key}' must be {expected}")));
         }
     }
     table.try_into().map_err(|_: toml::de::Error| invalid(path, "it is no table".to_owned()))
@@ -126,7 +126,7 @@ mod tests {
     fn wrong_types_and_syntax_do_not_show_values() {
         assert!(!message("token = 'hunter2").contains("hunter2"));
         assert!(!message("seed = 'hunter2'").contains("hunter2"));
-        assert!(message("seed = 'x'").contains("'seed' is u64, not a string"));
+        assert!(message("seed = 'x'").contains("'seed' must be a whole number"));
     }
 
     #[test]

@@ -17,7 +17,8 @@ pub async fn run(args: ReplayArgs, quiet: bool) -> Result<Exit, Failure> {
         collect(path, &mut files)?;
     }
     if files.is_empty() {
-        return Err(Failure::usage("there is no case.json in these folders"));
+        let paths: Vec<_> = args.paths.iter().map(|path| path.display().to_string()).collect();
+        return Err(Failure::usage(format!("there is no case.json in {}", paths.join(", "))));
     }
     // All of them are read before any engine is started.
     let mut cases = Vec::new();

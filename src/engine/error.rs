@@ -69,7 +69,7 @@ pub enum EngineError {
     /// An external engine does not answer.
     #[error(
         "no Milvus answers at {uri} within {}: {reason}; check that it runs, that the address and \
-         port are right and that the token is valid", humantime::format_duration(*.waited)
+         port are right", humantime::format_duration(*.waited)
     )]
     Unreachable {
         /// The address, without credentials.
@@ -77,6 +77,15 @@ pub enum EngineError {
         /// How long it was given.
         waited: Duration,
         /// What the last attempt met.
+        reason: String,
+    },
+
+    /// An external engine refuses the credentials, or their absence.
+    #[error("the Milvus at {uri} refuses the credentials: {reason}; check the token")]
+    Denied {
+        /// The address, without credentials.
+        uri: String,
+        /// The server's words.
         reason: String,
     },
 

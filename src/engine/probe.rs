@@ -8,19 +8,33 @@ use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Uri;
 
 use super::secret::{Secret, redact};
+use crate::milvus::MilvusError;
 
 /// One attempt's share of the time: a server that accepts connections before it is ready (a
 /// container's port proxy does) may swallow the first.
 const ATTEMPT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Waits until the server at `uri` answers a call; else says what the last attempt met.
+/// Why a server cannot be used.
+#[derive(Debug)]
+pub(super) enum Unusable {
+    /// It refuses the credentials; waiting would not help.
+    Denied(String),
+    /// It has not answered in time; what the last attempt met.
+    Silent(String),
+}
+
+/// Waits until the server at `uri` answers a call.
 pub(super) async fn until_it_answers(
     uri: &str,
     token: Option<&Secret>,
     patience: Duration,
-) -> Result<(), String> {
-    let address: Uri = uri.parse().map_err(|error| format!("it is no address ({error})"))?;
+) -> Result<(), Unusable> {
+    let address: Uri =
+        uri.parse().map_err(|error| Unusable::Silent(format!("it is no address ({error})")))?;
+    if !matches!(address.scheme_str(), Some("http" | "https")) {
+        return Err(Unusable::Silent("it begins neither with http:// nor with https://".into()));
+    }
     let deadline = Instant::now() + patience;
     loop {
         let left = deadline.saturating_duration_since(Instant::now()).min(ATTEMPT);
@@ -36,14 +50,19 @@ pub(super) async fn until_it_answers(
         // Connecting makes a call, the handshake, and repeats it while nobody listens.
         let refusal = match timeout(left, ClientV2::new(&config)).await {
             Ok(Ok(_)) => return Ok(()),
-            Ok(Err(error)) => Some(redact(&error.to_string())),
+            Ok(Err(error)) => match MilvusError::from_sdk("connect", left, error) {
+                MilvusError::Denied { reason, .. } => {
+                    return Err(Unusable::Denied(redact(&reason)));
+                }
+                error => Some(redact(&error.to_string())),
+            },
             Err(_) => None,
         };
         if Instant::now() + PAUSE >= deadline {
-            return Err(match listens(&address).await {
+            return Err(Unusable::Silent(match listens(&address).await {
                 Ok(()) => refusal.unwrap_or_else(|| "it accepts connections but is silent".into()),
                 Err(reason) => reason,
-            });
+            }));
         }
         sleep(PAUSE).await;
     }
@@ -75,9 +94,11 @@ mod tests {
         for (uri, reason) in
             [("http://127.0.0.1:1", "connecting to port 1 failed"), ("http://", "it is no address")]
         {
-            let met = until_it_answers(uri, None, Duration::from_millis(300))
-                .await
-                .expect_err("nothing there");
+            let Err(Unusable::Silent(met)) =
+                until_it_answers(uri, None, Duration::from_millis(300)).await
+            else {
+                panic!("nothing is there");
+            };
             assert!(met.contains(reason), "{met}");
         }
     }
@@ -86,9 +107,11 @@ mod tests {
     async fn a_silent_server_is_told_from_a_missing_one() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let uri = format!("http://{}", listener.local_addr().expect("its address"));
-        let met = until_it_answers(&uri, None, Duration::from_millis(300))
-            .await
-            .expect_err("it never answers");
+        let Err(Unusable::Silent(met)) =
+            until_it_answers(&uri, None, Duration::from_millis(300)).await
+        else {
+            panic!("it never answers");
+        };
         assert!(!met.contains("failed"), "{met}");
     }
 }

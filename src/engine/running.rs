@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::embedded::Process;
 use super::error::EngineError;
 use super::install::Installation;
-use super::probe;
+use super::probe::{self, Unusable};
 use super::secret::{Secret, split_credentials};
 use super::simulated::{SimulatedMilvus, SimulatedOptions};
 
@@ -140,13 +140,13 @@ fn start_simulated(options: &SimulatedOptions) -> Result<SimulatedMilvus, Engine
 
 impl External {
     async fn reach(&self) -> Result<(), EngineError> {
-        probe::until_it_answers(&self.uri, self.token.as_ref(), self.patience).await.map_err(
-            |reason| EngineError::Unreachable {
-                uri: self.uri.clone(),
-                waited: self.patience,
-                reason,
-            },
-        )
+        let answer = probe::until_it_answers(&self.uri, self.token.as_ref(), self.patience).await;
+        answer.map_err(|unusable| match unusable {
+            Unusable::Denied(reason) => EngineError::Denied { uri: self.uri.clone(), reason },
+            Unusable::Silent(reason) => {
+                EngineError::Unreachable { uri: self.uri.clone(), waited: self.patience, reason }
+            }
+        })
     }
 }
 

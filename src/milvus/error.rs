@@ -88,7 +88,7 @@ impl MilvusError {
         }
     }
 
-    pub(super) fn from_sdk(
+    pub(crate) fn from_sdk(
         operation: &'static str,
         after: Duration,
         error: milvus::v2::prelude::Error,

@@ -1,6 +1,13 @@
-//! Tests through the public interface, with real engines.
+//! Tests through the public interface and the built binary, with real and simulated engines.
 
+mod bad_input;
+mod campaign;
 mod conflict;
+mod embedded;
 mod engine;
+mod exit;
+mod help;
 mod properties;
 mod sample_repro;
+mod secrets;
+mod support;

@@ -1,0 +1,253 @@
+//! Campaigns against a simulated engine: what they keep, what they say of it, that they can be
+//! repeated, and where their options come from.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use milvus::v2::ClientV2;
+use milvus::v2::prelude::{ConnectConfig, ListCollectionsRequest};
+use milvus_difftest::engine::simulated::Fault;
+use serde_json::Value as Json;
+
+use crate::support::{Sandbox, entries, run, simulated};
+
+fn keys(json: &Json) -> BTreeSet<&str> {
+    json.as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+#[test]
+fn a_finding_is_kept_and_replayed_until_it_is_fixed() {
+    let (wrong, right) = (simulated(&[Fault::LessThanIncludesEqual]), simulated(&[]));
+    let sandbox = Sandbox::new();
+    let first = run(sandbox.fuzz(&wrong.uri(), &["--cases", "4"])).expect(1);
+    let findings = sandbox.findings();
+    assert!(!findings.is_empty());
+    for folder in &findings {
+        for name in ["README.md", "case.json", "repro.py", "repro.rs"] {
+            let text = fs::read_to_string(folder.join(name)).expect("a file of a finding");
+            assert!(!text.is_empty(), "{name}");
+        }
+        let name = folder.file_name().expect("a folder has a name").to_string_lossy();
+        assert!(first.stdout.contains(&*name), "{}", first.stdout);
+    }
+
+    for (engine, code, says) in [(&wrong, 1, "STILL FAILING  "), (&right, 0, "FIXED          ")] {
+        let again = run(sandbox.command(&["replay", "out", "--target", &engine.uri()]));
+        let again = again.expect(code);
+        assert_eq!(again.stdout.lines().count(), findings.len(), "{}", again.stdout);
+        for (line, folder) in again.stdout.lines().zip(&findings) {
+            let case = folder.join("case.json");
+            let case = case.strip_prefix(sandbox.path("")).expect("it is in the sandbox");
+            assert!(line.starts_with(&format!("{says}{}", case.display())), "{line}");
+        }
+    }
+
+    let folder = findings[0].to_str().expect("a path in UTF-8");
+    let file = format!("{folder}/case.json");
+    for path in [folder, &file] {
+        run(sandbox.command(&["replay", path, "--target", &wrong.uri()])).expect(1);
+    }
+}
+
+#[test]
+fn the_summary_has_its_keys_and_figures_that_add_up() {
+    let (sandbox, engine) = (Sandbox::new(), simulated(&[Fault::LessThanIncludesEqual]));
+    run(sandbox.fuzz(&engine.uri(), &["--cases", "4"])).expect(1);
+    let summary = sandbox.summary();
+    let expected = [
+        "format",
+        "version",
+        "seed",
+        "engine",
+        "backend",
+        "dialect",
+        "jobs",
+        "seconds",
+        "cases",
+        "cases_digest",
+        "checks",
+        "checks_per_second",
+        "selective_share",
+        "unproven_share",
+        "verdicts",
+        "unrepeatable",
+        "unexplored",
+        "undefined",
+        "restarts",
+        "interrupted",
+        "error",
+        "findings",
+    ];
+    assert_eq!(keys(&summary), BTreeSet::from(expected));
+    assert_eq!(summary["format"], "milvus-difftest/summary");
+    assert_eq!(summary["version"], 1);
+    assert_eq!(summary["engine"], "v2.6.0-simulated");
+    assert!(summary["backend"].as_str().is_some_and(|name| name.contains("DuckDB")));
+    for (key, value) in [("seed", 1), ("jobs", 1), ("cases", 4), ("restarts", 0)] {
+        assert_eq!(summary[key], value, "{key}");
+    }
+    assert_eq!(summary["interrupted"], false);
+    assert_eq!(summary["error"], Json::Null);
+    for share in ["selective_share", "unproven_share"] {
+        let share = summary[share].as_f64().expect("a number");
+        assert!((0.0..=1.0).contains(&share));
+    }
+    let verdicts = &summary["verdicts"];
+    let kinds = ["pass", "divergence", "inconclusive", "unsupported"];
+    assert_eq!(keys(verdicts), BTreeSet::from(kinds));
+    let total: u64 = kinds.iter().map(|kind| verdicts[kind].as_u64().expect("a count")).sum();
+    assert_eq!(summary["checks"], total);
+    assert!(total >= 100, "{total} checks");
+
+    let findings = summary["findings"].as_array().expect("a list");
+    assert_eq!(findings.len(), sandbox.findings().len());
+    for finding in findings {
+        let expected = [
+            "class",
+            "shape",
+            "filter",
+            "ast_nodes",
+            "rows",
+            "fields",
+            "count",
+            "minimal",
+            "shrink_evaluations",
+            "seconds_to_first",
+            "path",
+        ];
+        assert_eq!(keys(finding), BTreeSet::from(expected));
+        assert!(finding["filter"].as_str().is_some_and(|filter| filter.contains('<')));
+        assert!(finding["ast_nodes"].as_u64().is_some_and(|nodes| (1..=9).contains(&nodes)));
+        assert!(finding["rows"].as_u64().is_some_and(|rows| (1..=5).contains(&rows)));
+        assert!(finding["count"].as_u64().is_some_and(|count| count >= 1));
+        let path = sandbox.path(finding["path"].as_str().expect("a path"));
+        assert!(path.join("case.json").exists());
+    }
+}
+
+#[test]
+fn one_seed_gives_the_same_cases_whatever_the_number_of_workers() {
+    let engine = simulated(&[]);
+    let digest = |seed: &str, jobs: &str| {
+        let sandbox = Sandbox::new();
+        let args = ["fuzz", "--cases", "6", "--summary", "summary.json", "--target"];
+        let mut command = sandbox.command(&args);
+        command.args([&engine.uri(), "--seed", seed, "--jobs", jobs]);
+        run(command).expect(0);
+        sandbox.summary()["cases_digest"].clone()
+    };
+    let first = digest("7", "1");
+    assert_eq!(first, digest("7", "1"));
+    assert_eq!(first, digest("7", "2"));
+    assert_ne!(first, digest("8", "2"));
+}
+
+#[test]
+fn findings_of_an_earlier_run_are_kept() {
+    let (sandbox, engine) = (Sandbox::new(), simulated(&[Fault::DropLastMatch]));
+    let one = ["--cases", "2"];
+    run(sandbox.fuzz(&engine.uri(), &one)).expect(1);
+    let earlier = sandbox.findings();
+    let other = simulated(&[Fault::CountOffByOne]);
+    run(sandbox.fuzz(&other.uri(), &one)).expect(1);
+    let all = sandbox.findings();
+    assert!(all.len() > earlier.len() && earlier.iter().all(|folder| all.contains(folder)));
+}
+
+#[test]
+fn without_out_findings_go_to_a_folder_named_by_the_seed() {
+    let (sandbox, engine) = (Sandbox::new(), simulated(&[Fault::DropLastMatch]));
+    let args = ["fuzz", "--cases", "2", "--seed", "5", "--target", &engine.uri()];
+    let run = run(sandbox.command(&args)).expect(1);
+    assert!(run.stdout.contains("in folders of runs/5") || run.stdout.contains("1 finding"));
+    assert!(!entries(&sandbox.path("runs/5")).is_empty());
+}
+
+#[test]
+fn quiet_says_nothing_but_the_result() {
+    let (sandbox, engine) = (Sandbox::new(), simulated(&[Fault::DropLastMatch]));
+    let run = run(sandbox.fuzz(&engine.uri(), &["--cases", "2", "--quiet"])).expect(1);
+    assert_eq!(run.stderr, "");
+    assert!(run.stdout.contains("MissingRows"), "{}", run.stdout);
+}
+
+#[tokio::test]
+async fn nothing_is_left_on_an_engine_that_others_use() {
+    let (sandbox, engine) = (Sandbox::new(), simulated(&[Fault::DropLastMatch]));
+    let uri = engine.uri();
+    tokio::task::spawn_blocking(move || {
+        run(sandbox.fuzz(&uri, &["--cases", "3"])).expect(1);
+        run(sandbox.command(&["replay", "out", "--target", &uri])).expect(1);
+    })
+    .await
+    .expect("no panic");
+    let config = ConnectConfig::new().uri(engine.uri());
+    let client = ClientV2::new(&config).await.expect("the engine answers");
+    let request = ListCollectionsRequest::builder().build().expect("it needs nothing");
+    let left = client.list_collections(request).await.expect("a list");
+    assert_eq!(left.collection_names(), Vec::<String>::new());
+}
+
+/// What a run says of where its options came from.
+fn outcome(sandbox: &Sandbox, command: Command) -> (Json, Json, Json) {
+    run(command).expect(0);
+    let summary = sandbox.summary();
+    (summary["seed"].clone(), summary["cases"].clone(), summary["cases_digest"].clone())
+}
+
+#[test]
+fn options_mean_the_same_wherever_they_are_given() {
+    let (sandbox, engine) = (Sandbox::new(), simulated(&[]));
+    let uri = engine.uri();
+    let values = [
+        ("seed", "3"),
+        ("cases", "2"),
+        ("jobs", "2"),
+        ("time", "10m"),
+        ("target", uri.as_str()),
+        ("token", "root:Milvus"),
+        ("cache", "cache"),
+        ("python", "python3"),
+        ("query-timeout", "9s"),
+        ("out", "out"),
+        ("summary", "summary.json"),
+        ("shrink-evaluations", "100"),
+        ("shrink-time", "5s"),
+    ];
+
+    let mut options = sandbox.command(&["fuzz"]);
+    let mut environment = sandbox.command(&["fuzz"]);
+    let mut file = String::new();
+    for (name, value) in values {
+        options.arg(format!("--{name}={value}"));
+        let variable = name.to_uppercase().replace('-', "_");
+        environment.env(format!("MILVUS_DIFFTEST_{variable}"), value);
+        let quote = if value.parse::<u64>().is_ok() { "" } else { "'" };
+        file += &format!("{name} = {quote}{value}{quote}\n");
+    }
+    sandbox.write("difftest.toml", &file);
+    let expected = outcome(&sandbox, options);
+    assert_eq!((&expected.0, &expected.1), (&Json::from(3), &Json::from(2)));
+    assert_eq!(outcome(&sandbox, environment), expected);
+    let configured = sandbox.command(&["fuzz", "--config", "difftest.toml"]);
+    assert_eq!(outcome(&sandbox, configured), expected);
+}
+
+#[test]
+fn the_command_line_wins_over_the_environment_and_that_over_the_file() {
+    let (sandbox, engine) = (Sandbox::new(), simulated(&[]));
+    let file = format!("seed = 3\ncases = 2\njobs = 1\ntarget = '{}'\n", engine.uri());
+    sandbox.write("difftest.toml", &file);
+    let config = ["fuzz", "--config", "difftest.toml", "--summary", "summary.json"];
+
+    let mut command = sandbox.command(&config);
+    command.env("MILVUS_DIFFTEST_SEED", "4");
+    let (seed, cases, _) = outcome(&sandbox, command);
+    assert_eq!((seed, cases), (4.into(), 2.into()));
+
+    let mut command = sandbox.command(&config);
+    command.env("MILVUS_DIFFTEST_SEED", "4").args(["--seed", "5", "--cases", "1"]);
+    let (seed, cases, _) = outcome(&sandbox, command);
+    assert_eq!((seed, cases), (5.into(), 1.into()));
+}
