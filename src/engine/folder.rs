@@ -11,11 +11,33 @@ const PREFIX: &str = "milvus-difftest-engine-";
 /// A folder is born unlocked: the watchdog locks it a moment later. So young ones are left alone.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// Makes an empty data folder, readable by this user alone.
-pub(super) fn create() -> Result<PathBuf, EngineError> {
+/// Linux's file system in memory.
+const MEMORY: &str = "/dev/shm";
+
+/// Containers often have 64 MB there, which some engines would fill.
+const ENOUGH: u64 = 1 << 30;
+
+/// Where data folders go: in memory where there is room, for Milvus Lite waits for the disk at
+/// every collection that it creates or drops (measured: 60 ms for both, against 6 ms in memory).
+/// Whoever sets TMPDIR knows better.
+fn parent() -> PathBuf {
+    let room = || {
+        let space = rustix::fs::statvfs(MEMORY).ok()?;
+        (space.f_bavail.saturating_mul(space.f_frsize) >= ENOUGH).then_some(())?;
+        // Writable, too: it need not be this user's.
+        tempfile::tempfile_in(MEMORY).ok()
+    };
+    if std::env::var_os("TMPDIR").is_none() && room().is_some() {
+        return PathBuf::from(MEMORY);
+    }
     let parent = std::env::temp_dir();
     // The engine runs with another current folder.
-    let parent = std::path::absolute(&parent).unwrap_or(parent);
+    std::path::absolute(&parent).unwrap_or(parent)
+}
+
+/// Makes an empty data folder, readable by this user alone.
+pub(super) fn create() -> Result<PathBuf, EngineError> {
+    let parent = parent();
     tempfile::Builder::new()
         .prefix(PREFIX)
         .tempdir_in(&parent)
@@ -27,10 +49,9 @@ pub(super) fn create() -> Result<PathBuf, EngineError> {
 /// Deletes the data folders that no watchdog holds, left behind when a watchdog was killed too or
 /// the machine went down.
 pub(super) fn sweep() {
-    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else {
-        return;
-    };
-    for entry in entries.flatten() {
+    let parents = [PathBuf::from(MEMORY), std::env::temp_dir()];
+    let entries = parents.iter().filter_map(|parent| fs::read_dir(parent).ok());
+    for entry in entries.flatten().flatten() {
         let ours = entry.file_name().to_string_lossy().starts_with(PREFIX)
             && entry.file_type().is_ok_and(|kind| kind.is_dir());
         if ours && is_abandoned(&entry.path()) {
