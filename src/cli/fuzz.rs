@@ -8,7 +8,7 @@ use super::args::FuzzArgs;
 use super::config::with_file;
 use super::exit::Exit;
 use super::setup::{on_signal, or_signal, target};
-use super::start::Failure;
+use super::start::{Failure, say};
 use crate::campaign::{Campaign, Event, Stop, Summary};
 use crate::finding::Finding;
 use crate::report;
@@ -63,7 +63,7 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
     let summary = outcome.map_err(Failure::environment)?;
     // The counts have grown since the findings were first written.
     summary.findings.iter().filter(|finding| finding.count > 1).for_each(|f| folders.write(f));
-    print!("{}", report::terminal::table(&summary, &folders.paths));
+    say(report::terminal::table(&summary, &folders.paths).trim_end());
     if let Some(path) = &args.summary {
         let text = report::summary::to_json(&summary, &folders.paths);
         std::fs::write(path, text).map_err(|error| {

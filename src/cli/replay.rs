@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::args::ReplayArgs;
 use super::exit::Exit;
 use super::setup::{or_signal, target};
-use super::start::Failure;
+use super::start::{Failure, say};
 use crate::campaign::{Workbench, WorkbenchOptions};
 use crate::case::{Case, Check};
 use crate::verdict::{Class, Verdict};
@@ -64,15 +64,15 @@ async fn replay(
         if let Some(divergence) = divergences.next() {
             failing = true;
             conflict |= divergence.class == Class::ReferenceConflict;
-            println!(
+            say(format_args!(
                 "STILL FAILING  {file}  {}: expected {}, got {}",
                 divergence.class, divergence.expected, divergence.actual
-            );
+            ));
         } else if let Some(reason) = unproven {
             open = true;
-            println!("INCONCLUSIVE   {file}  {reason}");
+            say(format_args!("INCONCLUSIVE   {file}  {reason}"));
         } else {
-            println!("FIXED          {file}");
+            say(format_args!("FIXED          {file}"));
         }
     }
     bench.stop().await;

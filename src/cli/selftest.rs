@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use futures::stream::{self, StreamExt};
+
 use super::args::SelftestArgs;
 use super::exit::Exit;
 use super::setup::or_signal;
-use super::start::Failure;
+use super::start::{Failure, say};
 use crate::campaign::{Campaign, Event, Kind, Stop, Summary, Target};
 use crate::engine::simulated::{Fault, SimulatedOptions};
 
@@ -20,23 +22,26 @@ async fn selftest(args: &SelftestArgs) -> Result<Exit, Failure> {
     let begun = Instant::now();
     // An engine without faults first: what is "found" on it would be a false alarm.
     let healthy = hunt(args, None).await?.summary;
-    println!(
+    say(format_args!(
         "without a fault: {} checks, {} divergences, {} inconclusive, {:.0} % of filters selective",
         healthy.verdicts.total(),
         healthy.verdicts.divergence,
         healthy.verdicts.inconclusive,
         100.0 * healthy.selective_share(),
-    );
+    ));
     let faults = if args.fault.is_empty() { Fault::ALL.to_vec() } else { args.fault.clone() };
     // A line as soon as it is known: the whole takes minutes.
     let line = |cells: [&str; 6]| {
         let [fault, found, checks, rows, fields, nodes] = cells;
-        println!("{fault:28} {found:16} {checks:>12} {rows:>5} {fields:>7} {nodes:>13}");
+        say(format_args!("{fault:28} {found:16} {checks:>12} {rows:>5} {fields:>7} {nodes:>13}"));
     };
     line(["fault", "found as", "checks until", "rows", "fields", "filter nodes"]);
     let mut killed = 0;
-    for fault in &faults {
-        let hunt = hunt(args, Some(*fault)).await?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let hunts = faults.iter().map(|fault| async move { (fault, hunt(args, Some(*fault)).await) });
+    let mut hunts = std::pin::pin!(stream::iter(hunts).buffered(cores));
+    while let Some((fault, hunt)) = hunts.next().await {
+        let hunt = hunt?;
         let checks = hunt.checks_until.unwrap_or(hunt.summary.verdicts.total()).to_string();
         let found = match hunt.summary.findings.first() {
             Some(finding) => {
@@ -60,7 +65,10 @@ async fn selftest(args: &SelftestArgs) -> Result<Exit, Failure> {
     }
     let elapsed = Duration::from_secs(begun.elapsed().as_secs());
     let (all, elapsed) = (faults.len(), humantime::format_duration(elapsed));
-    println!("kill rate: {killed} of {all} faults ({} %) in {elapsed}", 100 * killed / all.max(1));
+    say(format_args!(
+        "kill rate: {killed} of {all} faults ({} %) in {elapsed}",
+        100 * killed / all.max(1)
+    ));
     if healthy.verdicts.divergence > 0 {
         return Err(Failure::new(Exit::Findings, "false alarms on an engine without faults"));
     }

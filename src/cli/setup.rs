@@ -6,6 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::TargetArgs;
 use super::exit::Exit;
+use super::start::note;
 use crate::campaign::{Stop, Target};
 use crate::engine::{EmbeddedOptions, EngineError, InstallStep, Secret, install};
 
@@ -35,7 +36,7 @@ pub async fn target(args: &TargetArgs, quiet: bool) -> Result<Target, EngineErro
             bar.set_position(*number as u64);
         }
         if bar.is_hidden() && !quiet {
-            eprintln!("{step}");
+            note(&step);
         }
         bar.set_message(step.to_string());
     };
@@ -51,7 +52,7 @@ pub fn on_signal(stop: Stop) {
     tokio::spawn(async move {
         signalled().await;
         stop.stop();
-        eprintln!("stopping; once more to stop at once");
+        note("stopping; once more to stop at once");
         signalled().await;
         std::process::exit(Exit::Interrupted as i32);
     });

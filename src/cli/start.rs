@@ -1,5 +1,6 @@
 //! From the arguments to an exit code.
 
+use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -62,7 +63,17 @@ pub fn main() -> ExitCode {
 }
 
 fn report(message: &str) {
-    let _ = writeln!(std::io::stderr(), "error: {message}");
+    note(format_args!("error: {message}"));
+}
+
+/// A line of the result, on stdout. Whoever closes the pipe has read enough.
+pub fn say(text: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// A line beside the result, on stderr.
+pub fn note(text: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// What ends a command early: a paragraph for the user and an exit code.

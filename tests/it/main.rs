@@ -10,4 +10,5 @@ mod help;
 mod properties;
 mod sample_repro;
 mod secrets;
+mod selftest;
 mod support;
