@@ -19,8 +19,8 @@
 //! | 0 | [`value`], [`schema`]: Milvus's data model |
 //! | 1 | [`filter`]: the filter language, its types and its three-valued meaning |
 //! | 2 | [`backend`]: reference databases; [`milvus`]: the system under test; [`engine`]: getting one to run |
-//! | 3 | [`case`]: the unit of everything; [`verdict`]: the words of judgement |
-//! | 4 | [`generate`]: random cases; [`compare`], [`apply`], `oracle`: from a case to verdicts |
+//! | 3 | [`case`]: the unit of everything; [`compare`]: rows against rows; [`verdict`]: the words of judgement |
+//! | 4 | [`generate`]: random cases; [`apply`], `oracle`: from a case to verdicts |
 //! | 5 | [`shrink`], [`triage`], [`finding`]: make it minimal; is it known; what a report needs |
 //! | 6 | [`campaign`]: many cases under a budget, as a stream of events |
 //! | 7 | [`report`]: terminal, summary file, folders of findings |

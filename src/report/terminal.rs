@@ -90,14 +90,15 @@ impl Terminal {
             (None, None) => String::new(),
         };
         format!(
-            "{} s, {left} | {} cases, {rate:.0} checks/s | {} pass, {} diverge, {} inconclusive | \
-             findings: {}",
+            // What matters first: narrow terminals cut off the end.
+            "{} s, {left} | findings: {} | {} cases, {rate:.0} checks/s | {} pass, {} diverge, \
+             {} inconclusive",
             elapsed.as_secs(),
+            summary.findings.len(),
             summary.cases,
             verdicts.pass,
             verdicts.divergence,
             verdicts.inconclusive,
-            summary.findings.len(),
         )
     }
 
