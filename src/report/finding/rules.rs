@@ -21,8 +21,7 @@ pub(super) struct Rule {
 const BASIC: &str = "[Basic Operators](https://milvus.io/docs/basic-operators.md)";
 const NULLABLE: &str = "[Nullable & Default](https://milvus.io/docs/nullable-and-default.md)";
 const JSON: &str = "[JSON Operators](https://milvus.io/docs/json-operators.md)";
-const ARRAY: &str = "[ARRAY Operators](https://milvus.io/docs/array-operators.md)";
-const SERVER: &str = "the Milvus server since 2.6; the documentation leaves it open";
+const SERVER: &str = "the filter evaluation of the Milvus server; the documentation leaves it open";
 
 /// Every rule, in the order in which a reader needs them.
 const RULES: &[Rule] = &[
@@ -164,7 +163,7 @@ const RULES: &[Rule] = &[
             })
         },
         sentence: "An index beyond the end of an array makes the comparison false, `!=` included.",
-        source: ARRAY,
+        source: SERVER,
     },
     Rule {
         name: "Integer division",
