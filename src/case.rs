@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::filter::check::{Place, resolve};
-use crate::filter::{self, Expr};
+use crate::filter::{self, Expr, Filter};
 use crate::schema::{Field, Schema};
 use crate::value::{Key, Row};
 
@@ -44,26 +44,31 @@ pub enum Check {
     /// Every row, and every field of it.
     Entities,
     /// Which rows match, and every field of them.
-    Query(Expr),
+    Query(Filter),
     /// How many rows match, by `count(*)`.
-    Count(Expr),
+    Count(Filter),
     /// A page of the rows that match: as many of them as there should be, each once. Which ones,
     /// Milvus does not promise.
     Page {
         /// What the rows match.
-        filter: Expr,
+        filter: Filter,
         /// Rows on the page, at most; at least 1.
         limit: u32,
         /// Rows before the page.
         offset: u32,
     },
     /// A comparison of a column with a literal of another type, which must be refused.
-    Refused(Expr),
+    Refused(Filter),
 }
 
 impl Check {
     /// The filter that is asked about; none for all entities.
     pub fn filter(&self) -> Option<&Expr> {
+        self.spelled().map(|filter| &filter.expr)
+    }
+
+    /// The filter and how it is written.
+    pub fn spelled(&self) -> Option<&Filter> {
         match self {
             Check::Entities => None,
             Check::Query(filter)
@@ -73,8 +78,14 @@ impl Check {
         }
     }
 
+    /// The same question about another filter, written in the same way.
+    pub fn with_filter(&self, expr: Expr) -> Check {
+        let spelling = self.spelled().map(|filter| filter.spelling).unwrap_or_default();
+        self.with_spelled(Filter { expr, spelling })
+    }
+
     /// The same question about another filter.
-    pub fn with_filter(&self, filter: Expr) -> Check {
+    pub fn with_spelled(&self, filter: Filter) -> Check {
         match self {
             Check::Entities | Check::Query(_) => Check::Query(filter),
             Check::Count(_) => Check::Count(filter),
@@ -94,12 +105,12 @@ impl Check {
             Check::Page { limit: 0, .. } => return invalid("a page needs a limit".to_owned()),
             // A plain comparison: what else is wrong with a filter need not be refused.
             Check::Refused(filter) => {
-                let literal_of_another_type = match filter {
+                let literal_of_another_type = match &filter.expr {
                     Expr::Binary { op, left, right } if op.is_comparison() => {
                         match (&**left, &**right) {
                             (Expr::Field(path), Expr::Literal(_)) => {
                                 matches!(resolve(schema, path), Ok(Place::Column(..)))
-                                    && filter::check(schema, filter).is_err()
+                                    && filter::check(schema, &filter.expr).is_err()
                             }
                             _ => false,
                         }
@@ -250,7 +261,7 @@ impl Case {
                 .map_err(|error| CaseError::Invalid(error.to_string()))
         };
         let parse = |text: String| {
-            filter::parse(&text).map_err(|error| CaseError::Invalid(format!("{error} in `{text}`")))
+            Filter::parse(&text).map_err(|error| CaseError::Invalid(format!("{error} in `{text}`")))
         };
         let mut operations = Vec::new();
         for operation in file.operations {

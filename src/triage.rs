@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use crate::case::{Case, Check};
 use crate::filter::check::{Place, resolve};
-use crate::filter::{BinaryOp, Expr, FieldPath, Function, Literal};
+use crate::filter::{BinaryOp, Expr, FieldPath, Literal};
 use crate::schema::{DataType, Schema};
 use crate::verdict::{Actual, Class, Divergence};
 
@@ -39,17 +39,21 @@ pub fn shape(case: &Case, divergence: &Divergence) -> String {
     let class = divergence.class;
     match case.checks.first() {
         Some(Check::Query(filter)) => {
-            format!("{class}: {}{}", filter_shape(&case.schema, filter), values(case, divergence))
+            format!(
+                "{class}: {}{}",
+                filter_shape(&case.schema, &filter.expr),
+                values(case, divergence)
+            )
         }
         Some(Check::Count(filter)) => {
-            format!("{class}: count {}", filter_shape(&case.schema, filter))
+            format!("{class}: count {}", filter_shape(&case.schema, &filter.expr))
         }
         Some(Check::Page { filter, .. }) => {
-            format!("{class}: page of {}", filter_shape(&case.schema, filter))
+            format!("{class}: page of {}", filter_shape(&case.schema, &filter.expr))
         }
         // The column and the literal say it all.
         Some(Check::Refused(filter)) => {
-            format!("{class}: {}", filter_shape(&case.schema, filter).replace("!=", "cmp"))
+            format!("{class}: {}", filter_shape(&case.schema, &filter.expr).replace("!=", "cmp"))
         }
         Some(Check::Entities) | None => format!("{class}: entities{}", values(case, divergence)),
     }
@@ -125,13 +129,27 @@ fn write_expr(shape: &mut String, schema: &Schema, expr: &Expr) {
         Expr::Exists(path) => {
             let _ = write!(shape, "exists {}", place(schema, path));
         }
-        Expr::Call { function, operand, argument } => {
-            let name = match function {
-                Function::ArrayLength => "array_length",
-                _ => "contains",
+        Expr::Call { function, operand, arguments } => {
+            let name = match function.quantifier() {
+                Some(_) => "contains",
+                None => function.name(),
             };
-            let argument = argument.as_ref().map(|a| format!(", {}", kind(a))).unwrap_or_default();
-            let _ = write!(shape, "{name}({}{argument})", place(schema, operand));
+            let arguments: String = arguments.iter().map(|a| format!(", {}", kind(a))).collect();
+            let _ = write!(shape, "{name}({}{arguments})", place(schema, operand));
+        }
+        Expr::Unary { op, operand } => {
+            shape.push_str(op.symbol());
+            nested(shape, operand);
+        }
+        Expr::Range { operand, low, high, descending } => {
+            let symbol = if *descending { '>' } else { '<' };
+            let (low, high) = (kind(&low.value), kind(&high.value));
+            let _ = write!(shape, "{low} {symbol} {} {symbol} {high}", place(schema, operand));
+        }
+        Expr::Elements { elements, predicate, .. } => {
+            let _ = write!(shape, "{}(", elements.name());
+            write_expr(shape, schema, predicate);
+            shape.push(')');
         }
     }
 }
@@ -166,6 +184,9 @@ fn kind(literal: &Literal) -> String {
         Literal::Int(i) if i.unsigned_abs() > 1 << 53 => "large number".to_owned(),
         Literal::Int(_) | Literal::Float(_) => "number".to_owned(),
         Literal::Text(_) => "text".to_owned(),
+        Literal::Timestamp(_) => "time".to_owned(),
+        Literal::Interval(_) => "interval".to_owned(),
+        Literal::Template(_) => "template".to_owned(),
         // A list is as its elements.
         Literal::List(items) => {
             let mut kinds: Vec<String> = items.iter().map(kind).collect();

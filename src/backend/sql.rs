@@ -6,8 +6,8 @@
 //! numbers, whose conversions differ between databases and are therefore all explicit.
 
 use crate::backend::BackendError;
-use crate::filter::ast::Quantifier;
 use crate::filter::check::{Place, resolve};
+use crate::filter::operator::Quantifier;
 use crate::filter::{BinaryOp, Expr, FieldPath, Function, Literal, Step, check};
 use crate::schema::{Field, Scalar, Schema};
 use crate::value::META;
@@ -206,11 +206,15 @@ impl Lowering<'_> {
                 }
                 _ => Err(unknown(expr)),
             },
-            Expr::Call { function, operand, argument } => {
-                let argument = argument.as_ref().ok_or_else(|| unknown(expr))?;
+            Expr::Call { function, operand, arguments } => {
+                let [argument] = arguments.as_slice() else { return Err(unknown(expr)) };
                 self.contains(expr, *function, operand, argument)
             }
-            Expr::Literal(_) | Expr::Field(_) => Err(unknown(expr)),
+            Expr::Literal(_)
+            | Expr::Field(_)
+            | Expr::Unary { .. }
+            | Expr::Range { .. }
+            | Expr::Elements { .. } => Err(unknown(expr)),
         }
     }
 

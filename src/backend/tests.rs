@@ -341,7 +341,7 @@ async fn what_no_type_fits_is_an_error() {
     let length = Expr::Call {
         function: Function::ArrayLength,
         operand: FieldPath::new("ai"),
-        argument: None,
+        arguments: Vec::new(),
     };
     let filter = Expr::binary(length, BinaryOp::Lt, Expr::Literal(Literal::Int(i64::MIN)));
     assert_eq!(backend.query(&table, &filter).await.unwrap(), []);

@@ -153,7 +153,7 @@ async fn investigate(
         if let (Some(filter), false) = (check.filter(), matches!(check, Check::Refused(_))) {
             let mut predicates = Vec::new();
             sub_predicates(filter, &mut predicates);
-            predicates.into_iter().for_each(|part| add(Check::Query(part.clone())));
+            predicates.into_iter().for_each(|part| add(Check::Query(part.clone().into())));
         }
         add(check.clone());
     }
@@ -272,7 +272,7 @@ fn smallest_part(check: &Check, answers: &[(Check, Divergence)]) -> Option<(Chec
     answers
         .iter()
         .find(|(part, _)| match part {
-            Check::Query(filter) => predicates.contains(&filter),
+            Check::Query(filter) => predicates.contains(&&filter.expr),
             part => part == check,
         })
         .cloned()

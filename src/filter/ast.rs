@@ -1,5 +1,7 @@
 //! The syntax tree of a filter. One tree prints as Milvus text and lowers to SQL.
 
+use super::operator::{BinaryOp, Elements, Function, UnaryOp};
+
 /// A filter expression, or a part of one.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expr {
@@ -9,6 +11,13 @@ pub enum Expr {
     Field(FieldPath),
     /// `not (…)`.
     Not(Box<Expr>),
+    /// `-operand` or `~operand`. A minus before a number is part of the [`Literal`].
+    Unary {
+        /// The operator.
+        op: UnaryOp,
+        /// What it is applied to.
+        operand: Box<Expr>,
+    },
     /// `left op right`.
     Binary {
         /// The operator.
@@ -18,11 +27,22 @@ pub enum Expr {
         /// The right operand.
         right: Box<Expr>,
     },
+    /// A chained range: `low < operand <= high`, or `high >= operand > low`.
+    Range {
+        /// What lies between the bounds.
+        operand: FieldPath,
+        /// The lower bound.
+        low: Bound,
+        /// The upper bound.
+        high: Bound,
+        /// Written from the upper bound down.
+        descending: bool,
+    },
     /// `operand in [list]` or `operand not in [list]`.
     In {
         /// What is looked for.
         operand: Box<Expr>,
-        /// The constants looked in.
+        /// The constants looked in; a single [`Literal::Template`] stands for the whole list.
         list: Vec<Literal>,
         /// `not in`.
         negated: bool,
@@ -43,15 +63,33 @@ pub enum Expr {
     },
     /// `exists path`.
     Exists(FieldPath),
-    /// `function(arguments)`.
+    /// `function(operand, arguments)`.
     Call {
         /// The function.
         function: Function,
-        /// Its first argument, an ARRAY column or a place in JSON.
+        /// Its first argument: a column or a place in JSON.
         operand: FieldPath,
-        /// Its second argument, where it takes one.
-        argument: Option<Literal>,
+        /// Its other arguments.
+        arguments: Vec<Literal>,
     },
+    /// `match_any(field, predicate)` and its like, on an array of structs.
+    Elements {
+        /// How many elements must satisfy the predicate.
+        elements: Elements,
+        /// The array of structs.
+        field: String,
+        /// What is asked of an element, whose members are named `$[member]`.
+        predicate: Box<Expr>,
+    },
+}
+
+/// One end of a [`Expr::Range`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bound {
+    /// The constant.
+    pub value: Literal,
+    /// Whether the constant itself is within.
+    pub inclusive: bool,
 }
 
 /// A constant.
@@ -65,16 +103,34 @@ pub enum Literal {
     Float(f64),
     /// A string.
     Text(String),
-    /// A list of scalars.
+    /// A list of constants.
     List(Vec<Literal>),
+    /// `ISO "2026-01-31T00:00:00Z"`: microseconds since the epoch, in UTC.
+    Timestamp(i64),
+    /// `INTERVAL "P1DT2H"`, only beside a TIMESTAMPTZ column.
+    Interval(Interval),
+    /// `{name}`: a constant that is sent beside the filter.
+    Template(String),
+}
+
+/// A span of time. Months and days have no fixed length, so that the parts are kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Interval {
+    /// Months, 12 for a year.
+    pub months: i32,
+    /// Days, 7 for a week.
+    pub days: i32,
+    /// Microseconds.
+    pub micros: i64,
 }
 
 /// A column or dynamic key, and the steps into it.
 ///
-/// `j["a"][0]` is the root `j` with the steps `a` and `0`; `$meta["x"]` has the root `$meta`.
+/// `j["a"][0]` is the root `j` with the steps `a` and `0`; `$meta["x"]` has the root `$meta`, and
+/// a member of a struct the root `$[member]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FieldPath {
-    /// The column, the dynamic key, or `$meta`.
+    /// The column, the dynamic key, `$meta` or `$[member]`.
     pub root: String,
     /// From the root inwards.
     pub steps: Vec<Step>,
@@ -85,6 +141,11 @@ impl FieldPath {
     pub fn new(root: impl Into<String>) -> FieldPath {
         FieldPath { root: root.into(), steps: Vec::new() }
     }
+
+    /// A member of the struct that an [`Expr::Elements`] looks at.
+    pub fn member(name: &str) -> FieldPath {
+        FieldPath::new(format!("$[{name}]"))
+    }
 }
 
 /// One step of a path.
@@ -94,176 +155,6 @@ pub enum Step {
     Key(String),
     /// `[3]`: an element of an array, from 0.
     Index(u32),
-}
-
-/// A binary operator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum BinaryOp {
-    /// `or`
-    Or,
-    /// `and`
-    And,
-    /// `==`
-    Eq,
-    /// `!=`
-    Ne,
-    /// `<`
-    Lt,
-    /// `<=`
-    Le,
-    /// `>`
-    Gt,
-    /// `>=`
-    Ge,
-    /// `+`
-    Add,
-    /// `-`
-    Sub,
-    /// `*`
-    Mul,
-    /// `/`
-    Div,
-    /// `%`
-    Mod,
-}
-
-impl BinaryOp {
-    /// The six comparisons.
-    pub const COMPARISONS: [BinaryOp; 6] =
-        [BinaryOp::Eq, BinaryOp::Ne, BinaryOp::Lt, BinaryOp::Le, BinaryOp::Gt, BinaryOp::Ge];
-
-    /// The spelling in a filter.
-    pub fn symbol(self) -> &'static str {
-        match self {
-            BinaryOp::Or => "or",
-            BinaryOp::And => "and",
-            BinaryOp::Eq => "==",
-            BinaryOp::Ne => "!=",
-            BinaryOp::Lt => "<",
-            BinaryOp::Le => "<=",
-            BinaryOp::Gt => ">",
-            BinaryOp::Ge => ">=",
-            BinaryOp::Add => "+",
-            BinaryOp::Sub => "-",
-            BinaryOp::Mul => "*",
-            BinaryOp::Div => "/",
-            BinaryOp::Mod => "%",
-        }
-    }
-
-    /// Whether this is one of the six comparisons.
-    pub fn is_comparison(self) -> bool {
-        BinaryOp::COMPARISONS.contains(&self)
-    }
-
-    /// Whether this is `and` or `or`.
-    pub fn is_logical(self) -> bool {
-        matches!(self, BinaryOp::And | BinaryOp::Or)
-    }
-
-    /// The comparison with its sides exchanged: `5 < a` is `a > 5`. `None` if this is none.
-    pub fn mirrored(self) -> Option<BinaryOp> {
-        match self {
-            BinaryOp::Eq | BinaryOp::Ne => Some(self),
-            BinaryOp::Lt => Some(BinaryOp::Gt),
-            BinaryOp::Le => Some(BinaryOp::Ge),
-            BinaryOp::Gt => Some(BinaryOp::Lt),
-            BinaryOp::Ge => Some(BinaryOp::Le),
-            _ => None,
-        }
-    }
-
-    /// The comparison that is true where this one is false. `None` if this is none.
-    pub fn opposite(self) -> Option<BinaryOp> {
-        match self {
-            BinaryOp::Eq => Some(BinaryOp::Ne),
-            BinaryOp::Ne => Some(BinaryOp::Eq),
-            BinaryOp::Lt => Some(BinaryOp::Ge),
-            BinaryOp::Le => Some(BinaryOp::Gt),
-            BinaryOp::Gt => Some(BinaryOp::Le),
-            BinaryOp::Ge => Some(BinaryOp::Lt),
-            _ => None,
-        }
-    }
-
-    /// Whether an ordering satisfies this comparison; `None` if this is not a comparison.
-    pub fn holds(self, ordering: std::cmp::Ordering) -> Option<bool> {
-        match self {
-            BinaryOp::Eq => Some(ordering.is_eq()),
-            BinaryOp::Ne => Some(ordering.is_ne()),
-            BinaryOp::Lt => Some(ordering.is_lt()),
-            BinaryOp::Le => Some(ordering.is_le()),
-            BinaryOp::Gt => Some(ordering.is_gt()),
-            BinaryOp::Ge => Some(ordering.is_ge()),
-            _ => None,
-        }
-    }
-}
-
-/// A function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Function {
-    /// `array_length(a)`, an integer.
-    ArrayLength,
-    /// `array_contains(a, x)`
-    ArrayContains,
-    /// `array_contains_all(a, [x, …])`
-    ArrayContainsAll,
-    /// `array_contains_any(a, [x, …])`
-    ArrayContainsAny,
-    /// `json_contains(j["k"], x)`
-    JsonContains,
-    /// `json_contains_all(j["k"], [x, …])`
-    JsonContainsAll,
-    /// `json_contains_any(j["k"], [x, …])`
-    JsonContainsAny,
-}
-
-impl Function {
-    /// Every function.
-    pub const ALL: [Function; 7] = [
-        Function::ArrayLength,
-        Function::ArrayContains,
-        Function::ArrayContainsAll,
-        Function::ArrayContainsAny,
-        Function::JsonContains,
-        Function::JsonContainsAll,
-        Function::JsonContainsAny,
-    ];
-
-    /// The spelling in a filter.
-    pub fn name(self) -> &'static str {
-        match self {
-            Function::ArrayLength => "array_length",
-            Function::ArrayContains => "array_contains",
-            Function::ArrayContainsAll => "array_contains_all",
-            Function::ArrayContainsAny => "array_contains_any",
-            Function::JsonContains => "json_contains",
-            Function::JsonContainsAll => "json_contains_all",
-            Function::JsonContainsAny => "json_contains_any",
-        }
-    }
-
-    /// For the contains family, how the elements must be found; `None` for `array_length`.
-    pub fn quantifier(self) -> Option<Quantifier> {
-        match self {
-            Function::ArrayLength => None,
-            Function::ArrayContains | Function::JsonContains => Some(Quantifier::One),
-            Function::ArrayContainsAll | Function::JsonContainsAll => Some(Quantifier::All),
-            Function::ArrayContainsAny | Function::JsonContainsAny => Some(Quantifier::Any),
-        }
-    }
-}
-
-/// How a member of the contains family reads its second argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quantifier {
-    /// One scalar, which must be an element.
-    One,
-    /// A list, all of which must be elements.
-    All,
-    /// A list, one of which must be an element.
-    Any,
 }
 
 impl Expr {
@@ -284,32 +175,103 @@ impl Expr {
     /// assert_eq!(filter.nodes(), 5);
     /// ```
     pub fn nodes(&self) -> usize {
+        let mut nodes = 0;
+        self.for_each_node(&mut |node| {
+            nodes += match node {
+                // A literal counts as itself, below.
+                Expr::Literal(_) => 0,
+                Expr::Like { .. } | Expr::IsNull { .. } | Expr::Exists(_) => 2,
+                Expr::Call { .. } | Expr::Range { .. } | Expr::Elements { .. } => 2,
+                _ => 1,
+            };
+        });
+        self.for_each_literal(&mut |literal| nodes += literal.nodes());
+        nodes
+    }
+
+    /// The parts that are expressions themselves, from left to right.
+    pub fn children(&self) -> Vec<&Expr> {
         match self {
-            Expr::Literal(literal) => literal.nodes(),
-            Expr::Field(_) => 1,
-            Expr::Not(inner) => 1 + inner.nodes(),
-            Expr::Binary { left, right, .. } => 1 + left.nodes() + right.nodes(),
-            Expr::In { operand, list, .. } => {
-                1 + operand.nodes() + list.iter().map(Literal::nodes).sum::<usize>()
+            Expr::Not(inner) => vec![inner],
+            Expr::Unary { operand, .. } | Expr::In { operand, .. } | Expr::Like { operand, .. } => {
+                vec![operand]
             }
-            Expr::Like { operand, .. } => 2 + operand.nodes(),
-            Expr::IsNull { .. } | Expr::Exists(_) => 2,
-            Expr::Call { argument, .. } => 2 + argument.as_ref().map_or(0, Literal::nodes),
+            Expr::Binary { left, right, .. } => vec![left, right],
+            Expr::Elements { predicate, .. } => vec![predicate],
+            Expr::Literal(_)
+            | Expr::Field(_)
+            | Expr::Range { .. }
+            | Expr::IsNull { .. }
+            | Expr::Exists(_)
+            | Expr::Call { .. } => Vec::new(),
         }
     }
 
-    /// Calls `visit` with every path in the tree, from left to right.
-    pub fn for_each_path<'a>(&'a self, visit: &mut impl FnMut(&'a FieldPath)) {
+    /// The same, to be changed.
+    pub fn children_mut(&mut self) -> Vec<&mut Expr> {
         match self {
-            Expr::Literal(_) => {}
-            Expr::Field(path) | Expr::Exists(path) => visit(path),
-            Expr::IsNull { operand, .. } | Expr::Call { operand, .. } => visit(operand),
-            Expr::Not(inner) => inner.for_each_path(visit),
-            Expr::In { operand, .. } | Expr::Like { operand, .. } => operand.for_each_path(visit),
-            Expr::Binary { left, right, .. } => {
-                left.for_each_path(visit);
-                right.for_each_path(visit);
+            Expr::Not(inner) => vec![inner],
+            Expr::Unary { operand, .. } | Expr::In { operand, .. } | Expr::Like { operand, .. } => {
+                vec![operand]
             }
+            Expr::Binary { left, right, .. } => vec![left, right],
+            Expr::Elements { predicate, .. } => vec![predicate],
+            Expr::Literal(_)
+            | Expr::Field(_)
+            | Expr::Range { .. }
+            | Expr::IsNull { .. }
+            | Expr::Exists(_)
+            | Expr::Call { .. } => Vec::new(),
+        }
+    }
+
+    /// Calls `visit` with every node of the tree, each before its parts.
+    pub fn for_each_node<'a>(&'a self, visit: &mut impl FnMut(&'a Expr)) {
+        visit(self);
+        for child in self.children() {
+            child.for_each_node(visit);
+        }
+    }
+
+    /// Calls `visit` with every path in the tree.
+    pub fn for_each_path<'a>(&'a self, visit: &mut impl FnMut(&'a FieldPath)) {
+        self.for_each_node(&mut |node| match node {
+            Expr::Field(path) | Expr::Exists(path) => visit(path),
+            Expr::IsNull { operand, .. }
+            | Expr::Call { operand, .. }
+            | Expr::Range { operand, .. } => visit(operand),
+            _ => {}
+        });
+    }
+
+    /// Calls `visit` with every constant in the tree, lists as a whole where they are one argument.
+    pub fn for_each_literal<'a>(&'a self, visit: &mut impl FnMut(&'a Literal)) {
+        self.for_each_node(&mut |node| match node {
+            Expr::Literal(literal) => visit(literal),
+            Expr::In { list, .. } => list.iter().for_each(&mut *visit),
+            Expr::Call { arguments, .. } => arguments.iter().for_each(&mut *visit),
+            Expr::Range { low, high, .. } => {
+                visit(&low.value);
+                visit(&high.value);
+            }
+            _ => {}
+        });
+    }
+
+    /// The same, to be changed.
+    pub fn for_each_literal_mut(&mut self, visit: &mut impl FnMut(&mut Literal)) {
+        match self {
+            Expr::Literal(literal) => visit(literal),
+            Expr::In { list, .. } => list.iter_mut().for_each(&mut *visit),
+            Expr::Call { arguments, .. } => arguments.iter_mut().for_each(&mut *visit),
+            Expr::Range { low, high, .. } => {
+                visit(&mut low.value);
+                visit(&mut high.value);
+            }
+            _ => {}
+        }
+        for child in self.children_mut() {
+            child.for_each_literal_mut(visit);
         }
     }
 }
@@ -319,6 +281,14 @@ impl Literal {
         match self {
             Literal::List(items) => items.iter().map(Literal::nodes).sum(),
             _ => 1,
+        }
+    }
+
+    /// The elements of a list; of anything else, itself.
+    pub fn items(&self) -> &[Literal] {
+        match self {
+            Literal::List(items) => items,
+            single => std::slice::from_ref(single),
         }
     }
 }

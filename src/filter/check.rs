@@ -4,9 +4,15 @@
 //! parser: numbers, strings and booleans never mix on declared columns, an integer column takes
 //! integer literals only, a filter is a predicate and not a bare column.
 
-use super::ast::{BinaryOp, Expr, FieldPath, Function, Literal, Quantifier, Step};
+use std::cmp::Ordering;
+
+use serde_json::Number;
+
+use super::ast::{Bound, Expr, FieldPath, Literal, Step};
+use super::fold::constant;
+use super::operator::{BinaryOp, Function, OpClass, Quantifier, UnaryOp};
 use crate::schema::{DataType, Field, Scalar, Schema};
-use crate::value::META;
+use crate::value::{META, compare_numbers};
 
 /// A filter that the schema gives no meaning.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +23,7 @@ pub struct TypeError {
 }
 
 impl TypeError {
-    fn new(part: impl ToString, reason: impl Into<String>) -> TypeError {
+    pub(super) fn new(part: impl ToString, reason: impl Into<String>) -> TypeError {
         TypeError { part: part.to_string(), reason: reason.into() }
     }
 }
@@ -66,15 +72,45 @@ pub fn resolve<'a>(schema: &'a Schema, path: &FieldPath) -> Result<Place<'a>, Ty
     }
 }
 
-/// What a value in a comparison is.
+/// The kind of an operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Bool,
     Int,
     Real,
     Text,
+    Timestamp,
     /// Decided by each row.
     Json,
+}
+
+impl Kind {
+    fn is_number(self) -> bool {
+        matches!(self, Kind::Int | Kind::Real)
+    }
+
+    fn of(literal: &Literal) -> Option<Kind> {
+        match literal {
+            Literal::Bool(_) => Some(Kind::Bool),
+            Literal::Int(_) => Some(Kind::Int),
+            Literal::Float(_) => Some(Kind::Real),
+            Literal::Text(_) => Some(Kind::Text),
+            Literal::Timestamp(_) => Some(Kind::Timestamp),
+            Literal::List(_) | Literal::Interval(_) | Literal::Template(_) => None,
+        }
+    }
+
+    /// Whether an operand of this kind compares with a constant: numbers, strings and booleans
+    /// never mix on declared columns, and an integer takes integers only.
+    fn accepts(self, literal: &Literal) -> bool {
+        match Kind::of(literal) {
+            Some(Kind::Timestamp) => self == Kind::Timestamp,
+            Some(_) if self == Kind::Json => true,
+            Some(Kind::Int) => self.is_number(),
+            Some(kind) => self == kind,
+            None => false,
+        }
+    }
 }
 
 impl From<Scalar> for Kind {
@@ -99,53 +135,62 @@ impl From<Scalar> for Kind {
 /// assert!(check(&schema, &parse("id > 'a'").unwrap()).is_err());
 /// ```
 pub fn check(schema: &Schema, expr: &Expr) -> Result<(), TypeError> {
+    let wrong = |reason: String| Err(TypeError::new(expr, reason));
     match expr {
+        Expr::Literal(Literal::Bool(_)) => Ok(()),
+        Expr::Field(path) => match resolve(schema, path)? {
+            Place::Column(_, Scalar::Bool) => Ok(()),
+            _ => wrong("a filter must be a predicate".to_owned()),
+        },
         Expr::Not(inner) => check(schema, inner),
         Expr::Binary { op, left, right } if op.is_logical() => {
             check(schema, left)?;
             check(schema, right)
         }
-        Expr::Binary { op, left, right } if op.is_comparison() => comparison(schema, left, right)
-            .map_err(|reason| match reason {
-                Mismatch::Types(reason) => TypeError::new(expr, reason),
-                Mismatch::Part(error) => error,
-            }),
+        Expr::Binary { op, left, right } if op.is_comparison() => {
+            comparison(schema, expr, *op, left, right)
+        }
+        Expr::Range { operand, low, high, .. } => {
+            range(schema, operand, low, high).or_else(|reason| match reason {
+                Mismatch::Types(reason) => wrong(reason),
+                Mismatch::Part(error) => Err(error),
+            })
+        }
         Expr::In { operand, list, .. } => {
             let kind = operand_kind(schema, operand)?;
-            for literal in list {
-                if !accepts(kind, literal) {
-                    return Err(TypeError::new(expr, format!("{literal} cannot be in this list")));
-                }
+            if let Some(literal) = list.iter().find(|literal| !kind.accepts(literal)) {
+                return wrong(format!("{literal} cannot be in this list"));
             }
             let first = list.first().map(std::mem::discriminant);
             if kind == Kind::Json && list.iter().any(|l| Some(std::mem::discriminant(l)) != first) {
-                return Err(TypeError::new(expr, "the list mixes types"));
+                return wrong("the list mixes types".to_owned());
             }
             Ok(())
         }
         Expr::Like { operand, pattern } => {
             if !matches!(operand_kind(schema, operand)?, Kind::Text | Kind::Json) {
-                return Err(TypeError::new(expr, "only strings match a pattern"));
+                return wrong("only strings match a pattern".to_owned());
             }
             let backslashes = pattern.chars().rev().take_while(|c| *c == '\\').count();
             if backslashes % 2 == 1 {
-                return Err(TypeError::new(expr, "the pattern ends in a lone escape"));
+                return wrong("the pattern ends in a lone escape".to_owned());
             }
             Ok(())
         }
         Expr::IsNull { operand, .. } => match resolve(schema, operand)? {
-            Place::Element(..) => Err(TypeError::new(expr, "array elements are never null")),
+            Place::Element(..) => wrong("array elements are never null".to_owned()),
             _ => Ok(()),
         },
         Expr::Exists(path) => match resolve(schema, path)? {
             Place::Json(..) => Ok(()),
-            _ => Err(TypeError::new(expr, "only a place in JSON may be missing")),
+            _ => wrong("only a place in JSON may be missing".to_owned()),
         },
-        Expr::Call { function, operand, argument } => {
-            contains(schema, expr, *function, operand, argument.as_ref())
+        Expr::Call { function, operand, arguments } => {
+            call(schema, expr, *function, operand, arguments)
         }
-        Expr::Literal(_) | Expr::Field(_) | Expr::Binary { .. } => {
-            Err(TypeError::new(expr, "a filter must be a predicate"))
+        Expr::Elements { field, .. } => wrong(format!("'{field}' is no array of structs")),
+        Expr::Literal(_) | Expr::Unary { .. } | Expr::Binary { .. } => {
+            wrong("a filter must be a predicate".to_owned())
         }
     }
 }
@@ -161,35 +206,104 @@ impl From<TypeError> for Mismatch {
     }
 }
 
-fn comparison(schema: &Schema, left: &Expr, right: &Expr) -> Result<(), Mismatch> {
-    let types = |reason: &str| Err(Mismatch::Types(reason.to_owned()));
-    match (left, right) {
-        (Expr::Literal(_), Expr::Literal(_)) => types("both sides are constant"),
-        (operand, Expr::Literal(literal)) | (Expr::Literal(literal), operand) => {
-            if accepts(operand_kind(schema, operand)?, literal) {
+fn comparison(
+    schema: &Schema,
+    expr: &Expr,
+    op: BinaryOp,
+    left: &Expr,
+    right: &Expr,
+) -> Result<(), TypeError> {
+    let wrong = |reason: String| Err(TypeError::new(expr, reason));
+    match (constant(left)?, constant(right)?) {
+        (Some(a), Some(b)) => match (Kind::of(&a), Kind::of(&b)) {
+            (Some(a), Some(b)) if a == b || a.is_number() && b.is_number() => Ok(()),
+            _ => wrong("the constants have different types".to_owned()),
+        },
+        (None, Some(Literal::List(items))) | (Some(Literal::List(items)), None) => {
+            let operand = if matches!(left, Expr::Literal(_)) { right } else { left };
+            whole_array(schema, expr, op, operand, &items)
+        }
+        (None, Some(literal)) => fits(schema, expr, left, &literal),
+        (Some(literal), None) => fits(schema, expr, right, &literal),
+        (None, None) => {
+            let (a, b) = (operand_kind(schema, left)?, operand_kind(schema, right)?);
+            let mut columns = true;
+            expr.for_each_path(&mut |path| {
+                columns &= matches!(resolve(schema, path), Ok(Place::Column(..)));
+            });
+            if !columns {
+                wrong("only scalar columns compare with each other".to_owned())
+            } else if a == b || a.is_number() && b.is_number() {
                 Ok(())
             } else {
-                types(&format!("{literal} has another type"))
+                wrong("the columns have different types".to_owned())
             }
         }
-        (Expr::Field(a), Expr::Field(b)) => match (resolve(schema, a)?, resolve(schema, b)?) {
-            (Place::Column(_, a), Place::Column(_, b)) => {
-                let number = |kind| matches!(kind, Kind::Int | Kind::Real);
-                let (a, b) = (Kind::from(a), Kind::from(b));
-                if a == b || number(a) && number(b) {
-                    Ok(())
-                } else {
-                    types("the columns have different types")
-                }
-            }
-            _ => types("only scalar columns compare with each other"),
-        },
-        _ => types("one side must be a constant, or both be columns"),
     }
 }
 
-/// The kind of a non-constant operand: a path, `array_length`, or arithmetic on one column.
+fn fits(schema: &Schema, expr: &Expr, operand: &Expr, literal: &Literal) -> Result<(), TypeError> {
+    let kind = operand_kind(schema, operand)?;
+    let computed = !matches!(operand, Expr::Field(_));
+    let number = matches!(literal, Literal::Int(_) | Literal::Float(_));
+    if kind.accepts(literal) && (kind != Kind::Json || !computed || number) {
+        Ok(())
+    } else {
+        Err(TypeError::new(expr, format!("{literal} has another type")))
+    }
+}
+
+/// `a == [1, 2]`, on ARRAY columns and places in JSON.
+fn whole_array(
+    schema: &Schema,
+    expr: &Expr,
+    op: BinaryOp,
+    operand: &Expr,
+    items: &[Literal],
+) -> Result<(), TypeError> {
+    let wrong = |reason: &str| Err(TypeError::new(expr, reason));
+    if !matches!(op, BinaryOp::Eq | BinaryOp::Ne) {
+        return wrong("arrays have no order");
+    }
+    let Expr::Field(path) = operand else {
+        return wrong("only a column or a place in JSON equals an array");
+    };
+    let kind = match resolve(schema, path)? {
+        Place::Array(_, element) => Kind::from(element),
+        Place::Json(..) => Kind::Json,
+        _ => return wrong("only a column or a place in JSON equals an array"),
+    };
+    match items.iter().all(|item| kind.accepts(item)) {
+        true => Ok(()),
+        false => wrong("an element has another type"),
+    }
+}
+
+fn range(schema: &Schema, operand: &FieldPath, low: &Bound, high: &Bound) -> Result<(), Mismatch> {
+    let types = |reason: &str| Err(Mismatch::Types(reason.to_owned()));
+    let kind = operand_kind(schema, &Expr::Field(operand.clone()))?;
+    if kind == Kind::Bool || !kind.accepts(&low.value) || !kind.accepts(&high.value) {
+        return types("a bound has another type");
+    }
+    let ordering = match (&low.value, &high.value) {
+        (Literal::Text(a), Literal::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
+        (Literal::Timestamp(a), Literal::Timestamp(b)) => Some(a.cmp(b)),
+        (a, b) => match (number(a), number(b)) {
+            (Some(a), Some(b)) => compare_numbers(&a, &b),
+            _ => return types("the bounds have different types"),
+        },
+    };
+    // The server rejects ranges in which nothing can lie.
+    match ordering {
+        Some(Ordering::Less) => Ok(()),
+        Some(Ordering::Equal) if low.inclusive && high.inclusive => Ok(()),
+        _ => types("nothing lies within these bounds"),
+    }
+}
+
+/// The kind of an operand that depends on the row.
 fn operand_kind(schema: &Schema, expr: &Expr) -> Result<Kind, TypeError> {
+    let wrong = |reason: &str| Err(TypeError::new(expr, reason));
     match expr {
         Expr::Field(path) => match resolve(schema, path)? {
             Place::Column(_, scalar) | Place::Element(_, scalar, _) => Ok(scalar.into()),
@@ -198,81 +312,127 @@ fn operand_kind(schema: &Schema, expr: &Expr) -> Result<Kind, TypeError> {
                 Err(TypeError::new(path, "a whole array or document does not compare"))
             }
         },
-        Expr::Call { function: Function::ArrayLength, operand, .. } => {
+        Expr::Call { function: Function::ArrayLength, operand, arguments } => {
             match resolve(schema, operand)? {
-                Place::Array(..) => Ok(Kind::Int),
-                _ => Err(TypeError::new(expr, "array_length takes an ARRAY column")),
+                Place::Array(..) | Place::Json(..) if arguments.is_empty() => Ok(Kind::Int),
+                _ => wrong("array_length takes an ARRAY column or a place in JSON"),
             }
         }
+        Expr::Unary { op, operand } => match (operand_kind(schema, operand)?, op) {
+            (Kind::Int, _) => Ok(Kind::Int),
+            (Kind::Real, UnaryOp::Negate) => Ok(Kind::Real),
+            _ => wrong("this type has no such arithmetic"),
+        },
         Expr::Binary { op, left, right } if !op.is_comparison() && !op.is_logical() => {
-            let (field, literal) = match (&**left, &**right) {
-                (field @ Expr::Field(_), Expr::Literal(literal)) => (field, literal),
-                (Expr::Literal(literal), field @ Expr::Field(_))
-                    if matches!(op, BinaryOp::Add | BinaryOp::Mul) =>
-                {
-                    (field, literal)
-                }
-                _ => return Err(TypeError::new(expr, "arithmetic takes a column and a constant")),
-            };
-            let zero = matches!(literal, Literal::Int(0)) || *literal == Literal::Float(0.0);
-            if zero && matches!(op, BinaryOp::Div | BinaryOp::Mod) {
-                return Err(TypeError::new(expr, "division by zero"));
-            }
-            let Expr::Field(path) = field else {
-                return Err(TypeError::new(expr, "arithmetic takes a column and a constant"));
-            };
-            match (resolve(schema, path)?, op) {
-                (Place::Column(_, scalar), op) => match (Kind::from(scalar), literal) {
-                    (Kind::Int, Literal::Int(_)) => Ok(Kind::Int),
-                    (Kind::Real, Literal::Int(_) | Literal::Float(_)) if *op != BinaryOp::Mod => {
-                        Ok(Kind::Real)
-                    }
-                    _ => Err(TypeError::new(expr, "these types have no such arithmetic")),
-                },
-                _ => Err(TypeError::new(expr, "arithmetic takes a numeric column")),
-            }
+            arithmetic(schema, expr, *op, left, right)
         }
-        _ => Err(TypeError::new(expr, "not a value that compares")),
+        _ => wrong("not a value that compares"),
     }
 }
 
-fn accepts(kind: Kind, literal: &Literal) -> bool {
-    match literal {
-        Literal::Bool(_) => matches!(kind, Kind::Bool | Kind::Json),
-        Literal::Int(_) => matches!(kind, Kind::Int | Kind::Real | Kind::Json),
-        Literal::Float(_) => matches!(kind, Kind::Real | Kind::Json),
-        Literal::Text(_) => matches!(kind, Kind::Text | Kind::Json),
-        Literal::List(_) => false,
+fn arithmetic(
+    schema: &Schema,
+    expr: &Expr,
+    op: BinaryOp,
+    left: &Expr,
+    right: &Expr,
+) -> Result<Kind, TypeError> {
+    let wrong = |reason: &str| Err(TypeError::new(expr, reason));
+    let (a, b) = (constant(left)?, constant(right)?);
+    if let Some(Literal::Interval(_)) = b {
+        return match (operand_kind(schema, left)?, op) {
+            (Kind::Timestamp, BinaryOp::Add | BinaryOp::Sub) => Ok(Kind::Timestamp),
+            _ => wrong("an interval is added to a timestamp, or taken from it"),
+        };
+    }
+    let zero = matches!(b, Some(Literal::Int(0))) || b == Some(Literal::Float(0.0));
+    if zero && matches!(op, BinaryOp::Div | BinaryOp::Mod) {
+        return wrong("division by zero");
+    }
+    if op == BinaryOp::Pow {
+        return wrong("`**` takes constants only");
+    }
+    let kind = |constant: &Option<Literal>, operand: &Expr| match constant {
+        Some(literal) => Ok(Kind::of(literal)),
+        None => operand_kind(schema, operand).map(Some),
+    };
+    let constants = a.is_some() || b.is_some();
+    let (Some(a_kind), Some(b_kind)) = (kind(&a, left)?, kind(&b, right)?) else {
+        return wrong("these types have no such arithmetic");
+    };
+    match (a_kind, b_kind) {
+        (Kind::Int, Kind::Int) => Ok(Kind::Int),
+        _ if op.class() == OpClass::Bitwise || op == BinaryOp::Mod && a_kind != Kind::Json => {
+            wrong("only integers have this operator")
+        }
+        // The server refuses a fraction beside an integer column.
+        (Kind::Int, Kind::Real) if b.is_some() => wrong("an integer takes integers only"),
+        (Kind::Real, Kind::Int) if a.is_some() => wrong("an integer takes integers only"),
+        (a, b) if a.is_number() && b.is_number() => Ok(Kind::Real),
+        (Kind::Json, Kind::Int) if constants => Ok(Kind::Json),
+        (Kind::Json, Kind::Real) if constants && op != BinaryOp::Mod => Ok(Kind::Json),
+        (Kind::Int | Kind::Real, Kind::Json)
+            if constants && matches!(op, BinaryOp::Add | BinaryOp::Mul) =>
+        {
+            Ok(Kind::Json)
+        }
+        _ => wrong("these types have no such arithmetic"),
     }
 }
 
-fn contains(
+fn call(
     schema: &Schema,
     expr: &Expr,
     function: Function,
     operand: &FieldPath,
-    argument: Option<&Literal>,
+    arguments: &[Literal],
 ) -> Result<(), TypeError> {
-    let (Some(quantifier), Some(argument)) = (function.quantifier(), argument) else {
-        return Err(TypeError::new(expr, "a filter must be a predicate"));
+    let wrong = |reason: String| Err(TypeError::new(expr, reason));
+    let place = resolve(schema, operand)?;
+    let Some(quantifier) = function.quantifier() else {
+        return match (function, arguments, place) {
+            (Function::ArrayLength, ..) => wrong("a filter must be a predicate".to_owned()),
+            (Function::TextMatch, [Literal::Text(_)], Place::Column(_, Scalar::VarChar))
+            | (Function::PhraseMatch, [Literal::Text(_)], Place::Column(_, Scalar::VarChar)) => {
+                Ok(())
+            }
+            (
+                Function::TextMatch | Function::PhraseMatch,
+                [Literal::Text(_), Literal::Int(0..=1000)],
+                Place::Column(_, Scalar::VarChar),
+            ) => Ok(()),
+            _ => wrong(format!("not the operands of {}", function.name())),
+        };
     };
     let on_json = matches!(
         function,
         Function::JsonContains | Function::JsonContainsAll | Function::JsonContainsAny
     );
-    let kind = match resolve(schema, operand)? {
+    let kind = match place {
         Place::Array(_, element) if !on_json => element.into(),
         Place::Json(..) if on_json => Kind::Json,
-        _ => return Err(TypeError::new(expr, format!("not an operand of {}", function.name()))),
+        _ => return wrong(format!("not an operand of {}", function.name())),
     };
-    let items = match (argument, quantifier) {
-        (Literal::List(items), Quantifier::All | Quantifier::Any) if !items.is_empty() => items,
-        (Literal::List(_), _) => return Err(TypeError::new(expr, "a list of values is expected")),
-        (item, Quantifier::One) => std::slice::from_ref(item),
-        _ => return Err(TypeError::new(expr, "a list of values is expected")),
+    let items = match (arguments, quantifier) {
+        ([item], Quantifier::One) => std::slice::from_ref(item),
+        ([Literal::List(items)], Quantifier::All | Quantifier::Any) => items.as_slice(),
+        _ => return wrong("a list of values is expected".to_owned()),
     };
-    match items.iter().find(|item| !accepts(kind, item)) {
+    let accepted = |item: &&Literal| match item {
+        Literal::List(nested) => on_json && nested.iter().all(|item| kind.accepts(item)),
+        item => kind.accepts(item),
+    };
+    match items.iter().find(|item| !accepted(item)) {
         None => Ok(()),
-        Some(item) => Err(TypeError::new(expr, format!("{item} cannot be an element"))),
+        Some(item) => wrong(format!("{item} cannot be an element")),
+    }
+}
+
+/// A literal as a JSON number.
+pub(super) fn number(literal: &Literal) -> Option<Number> {
+    match literal {
+        Literal::Int(i) => Some(Number::from(*i)),
+        Literal::Float(x) => Number::from_f64(*x),
+        _ => None,
     }
 }

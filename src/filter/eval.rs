@@ -4,11 +4,14 @@ use std::cmp::Ordering;
 
 use serde_json::{Number, Value as Json};
 
-use super::ast::{BinaryOp, Expr, FieldPath, Function, Literal, Quantifier, Step};
-use super::check::{Place, TypeError, resolve};
-use super::semantics::Semantics;
+use super::ast::{Bound, Expr, FieldPath, Interval, Literal, Step};
+use super::check::{Place, TypeError, number, resolve};
+use super::fold::constant;
+use super::operator::{BinaryOp, Function, Quantifier, UnaryOp};
+use super::semantics::{Semantics, Switch};
+use super::{like, text, time};
 use crate::schema::Schema;
-use crate::value::{Row, Value, compare_numbers};
+use crate::value::{Row, Value, compare_int_double, compare_numbers};
 
 /// A truth value of Kleene's logic. A query returns the rows whose filter is true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,15 +51,24 @@ impl From<bool> for Truth {
 /// A filter whose answer the documentation leaves open, so that nothing can be blamed for it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Undefined {
-    /// 64-bit overflow (milvus#48440).
+    /// 64-bit overflow (milvus#48440), or a time beyond the years that timestamps have.
     #[error("integer arithmetic overflows")]
     Overflow,
     /// A result or a rounded literal that is infinite or not a number.
     #[error("float arithmetic leaves the finite range")]
     NotFinite,
+    /// A division by a column that is zero on this row.
+    #[error("division by a zero in a column")]
+    ZeroInColumn,
     /// `exists` on a container that holds nothing but empty containers.
     #[error("exists on a container of empty containers")]
     HollowContainer,
+    /// Arithmetic on JSON in which one constant is an integer and the other is not.
+    #[error("arithmetic on JSON that mixes integer and float constants")]
+    MixedJson,
+    /// Text that the documentation does not tell how to split into words.
+    #[error("text matching beyond ASCII words, or with slop")]
+    Analyzer,
     /// The filter does not fit the schema.
     #[error(transparent)]
     Type(#[from] TypeError),
@@ -73,14 +85,14 @@ pub enum Undefined {
 /// let schema = Schema { fields: vec![id, n], dynamic: false };
 /// let row = Row::from_json(&schema, &serde_json::json!({"id": 1, "n": null})).unwrap();
 /// let filter = parse("not (n == 5)").unwrap();
-/// let truth = evaluate(&filter, &schema, &row, &Semantics::canonical());
+/// let truth = evaluate(&filter, &schema, &row, Semantics::canonical());
 /// assert_eq!(truth, Ok(Truth::Unknown));
 /// ```
 pub fn evaluate(
     expr: &Expr,
     schema: &Schema,
     row: &Row,
-    semantics: &Semantics,
+    semantics: Semantics,
 ) -> Result<Truth, Undefined> {
     Evaluator { schema, row, semantics }.truth(expr)
 }
@@ -88,7 +100,7 @@ pub fn evaluate(
 struct Evaluator<'a> {
     schema: &'a Schema,
     row: &'a Row,
-    semantics: &'a Semantics,
+    semantics: Semantics,
 }
 
 /// What an operand is on this row.
@@ -102,15 +114,29 @@ enum Operand<'a> {
     Float(f32),
     Double(f64),
     Text(&'a str),
+    Timestamp(i64),
     /// A place in JSON; `None` when it is missing.
     Json(Option<&'a Json>),
+    /// Arithmetic on a place in JSON.
+    JsonNumber {
+        /// `None` when the place holds no number.
+        number: Option<Number>,
+        /// Whether the constant was an integer.
+        integral: bool,
+    },
 }
 
 impl<'a> Evaluator<'a> {
     fn truth(&self, expr: &Expr) -> Result<Truth, Undefined> {
         match expr {
+            Expr::Literal(Literal::Bool(b)) => Ok(Truth::from(*b)),
+            Expr::Field(path) => match self.place(path)? {
+                Operand::Bool(b) => Ok(b.into()),
+                Operand::Null => Ok(Truth::Unknown),
+                _ => Err(self.not_a_predicate(expr)),
+            },
             Expr::Not(inner) => Ok(match self.truth(inner)? {
-                Truth::Unknown if !self.semantics.not_unknown_is_unknown => Truth::True,
+                Truth::Unknown if self.has(Switch::NotUnknownIsTrue) => Truth::True,
                 truth => truth.not(),
             }),
             Expr::Binary { op: BinaryOp::And, left, right } => {
@@ -119,13 +145,12 @@ impl<'a> Evaluator<'a> {
             Expr::Binary { op: BinaryOp::Or, left, right } => {
                 Ok(self.truth(left)?.not().and(self.truth(right)?.not()).not())
             }
-            Expr::Binary { op, left, right } => match (&**left, &**right) {
-                (operand, Expr::Literal(literal)) => self.compare(*op, operand, literal),
-                (Expr::Literal(literal), operand) => {
-                    self.compare(op.mirrored().unwrap_or(*op), operand, literal)
-                }
-                (left, right) => self.compare_columns(*op, left, right),
-            },
+            Expr::Binary { op, left, right } if op.is_comparison() => {
+                self.comparison(expr, *op, left, right)
+            }
+            Expr::Range { operand, low, high, descending } => {
+                self.range(operand, low, high, *descending)
+            }
             Expr::In { operand, list, negated } => {
                 let truth = self.is_in(operand, list)?;
                 Ok(if *negated { truth.not() } else { truth })
@@ -142,18 +167,117 @@ impl<'a> Evaluator<'a> {
                 Ok(Truth::from(null != *negated))
             }
             Expr::Exists(path) => Ok(self.exists(path)?.into()),
-            Expr::Call { function, operand, argument } => {
-                self.contains(*function, operand, argument.as_ref())
+            Expr::Call { function, operand, arguments } => match function {
+                Function::TextMatch | Function::PhraseMatch => match self.place(operand)? {
+                    Operand::Null => Ok(Truth::Unknown),
+                    Operand::Text(value) => text::matches(*function, value, arguments)
+                        .map(Truth::from)
+                        .ok_or(Undefined::Analyzer),
+                    _ => Err(self.not_a_predicate(expr)),
+                },
+                _ => self.contains(expr, *function, operand, arguments),
+            },
+            Expr::Literal(_) | Expr::Unary { .. } | Expr::Binary { .. } | Expr::Elements { .. } => {
+                Err(self.not_a_predicate(expr))
             }
-            Expr::Literal(_) | Expr::Field(_) => Err(self.not_a_predicate(expr)),
         }
+    }
+
+    fn has(&self, switch: Switch) -> bool {
+        self.semantics.has(switch)
     }
 
     fn not_a_predicate(&self, expr: &Expr) -> Undefined {
         match super::check::check(self.schema, expr) {
             Err(error) => error.into(),
-            Ok(()) => Undefined::NotFinite,
+            Ok(()) => TypeError::new(expr, "it has no value on its own").into(),
         }
+    }
+
+    fn comparison(
+        &self,
+        expr: &Expr,
+        op: BinaryOp,
+        left: &Expr,
+        right: &Expr,
+    ) -> Result<Truth, Undefined> {
+        match (constant(left)?, constant(right)?) {
+            (Some(a), Some(b)) => {
+                let ordering = match (number(&a), number(&b)) {
+                    (Some(a), Some(b)) => compare_numbers(&a, &b),
+                    _ => self.order(&literal(&a), &b)?,
+                };
+                ordering
+                    .map(|ordering| Truth::from(op.holds(ordering) == Some(true)))
+                    .ok_or_else(|| self.not_a_predicate(expr))
+            }
+            (None, Some(Literal::List(items))) => self.equals_array(expr, op, left, &items),
+            (Some(Literal::List(items)), None) => self.equals_array(expr, op, right, &items),
+            (None, Some(literal)) => self.compare(op, &self.operand(left)?, &literal),
+            (Some(literal), None) => {
+                let equality = matches!(op, BinaryOp::Eq | BinaryOp::Ne);
+                let op = if equality && self.has(Switch::ReversedEqualityIsNegated) {
+                    op.opposite()
+                } else {
+                    op.mirrored()
+                };
+                let op = op.ok_or_else(|| self.not_a_predicate(expr))?;
+                self.compare(op, &self.operand(right)?, &literal)
+            }
+            (None, None) => self.compare_columns(expr, op, left, right),
+        }
+    }
+
+    fn range(
+        &self,
+        operand: &FieldPath,
+        low: &Bound,
+        high: &Bound,
+        descending: bool,
+    ) -> Result<Truth, Undefined> {
+        let swapped = descending && self.has(Switch::DescendingRangeSwapsBounds);
+        let (from, to) =
+            if swapped { (high.inclusive, low.inclusive) } else { (low.inclusive, high.inclusive) };
+        let operand = self.place(operand)?;
+        let above = if from { BinaryOp::Ge } else { BinaryOp::Gt };
+        let below = if to { BinaryOp::Le } else { BinaryOp::Lt };
+        let above = self.compare(above, &operand, &low.value)?;
+        Ok(above.and(self.compare(below, &operand, &high.value)?))
+    }
+
+    /// `a == [1, 2]`: element by element, in order. What is no array neither equals one nor, unlike
+    /// a scalar of another type, differs from it (server, UnaryExpr on arrays).
+    fn equals_array(
+        &self,
+        expr: &Expr,
+        op: BinaryOp,
+        operand: &Expr,
+        items: &[Literal],
+    ) -> Result<Truth, Undefined> {
+        let Expr::Field(path) = operand else { return Err(self.not_a_predicate(expr)) };
+        let equal = match resolve(self.schema, path)? {
+            Place::Array(field, _) => match self.row.get(&field.name) {
+                Value::Array(values) => {
+                    let mut equal = values.len() == items.len();
+                    for (value, item) in values.iter().zip(items) {
+                        equal &= self.order(&element(value), item)? == Some(Ordering::Equal);
+                    }
+                    equal
+                }
+                _ => return Ok(Truth::Unknown),
+            },
+            _ => match self.place(path)? {
+                Operand::Null => return Ok(Truth::Unknown),
+                Operand::Json(Some(Json::Array(values))) => {
+                    let pairs = values.iter().zip(items);
+                    values.len() == items.len()
+                        && pairs.into_iter().all(|(value, item)| self.json_equals(value, item))
+                }
+                Operand::Json(_) => return Ok(Truth::False),
+                _ => return Err(self.not_a_predicate(expr)),
+            },
+        };
+        Ok(Truth::from(equal == (op == BinaryOp::Eq)))
     }
 
     fn operand(&self, expr: &Expr) -> Result<Operand<'a>, Undefined> {
@@ -163,21 +287,46 @@ impl<'a> Evaluator<'a> {
                 match resolve(self.schema, operand)? {
                     Place::Array(field, _) => Ok(match self.row.get(&field.name) {
                         Value::Array(items) => Operand::Int(items.len() as i64),
+                        _ if self.has(Switch::NullLengthIsZero) => Operand::Int(0),
+                        _ => Operand::Null,
+                    }),
+                    Place::Json(..) => Ok(match self.place(operand)? {
+                        Operand::Json(Some(Json::Array(items))) => Operand::Int(items.len() as i64),
+                        // What is no array has no elements (server, BinaryArithOpEvalRangeExpr).
+                        Operand::Json(_) => Operand::Int(0),
                         _ => Operand::Null,
                     }),
                     _ => Err(self.not_a_predicate(expr)),
                 }
             }
-            Expr::Binary { op, left, right } => match (&**left, &**right) {
-                (operand, Expr::Literal(literal)) => {
-                    self.arithmetic(*op, self.operand(operand)?, literal)
+            Expr::Unary { op, operand } => match (self.operand(operand)?, op) {
+                (Operand::Int(i), UnaryOp::Negate) => {
+                    i.checked_neg().map(Operand::Int).ok_or(Undefined::Overflow)
                 }
-                // Only `+` and `*` take their constant first, and they commute.
-                (Expr::Literal(literal), operand) => {
-                    self.arithmetic(*op, self.operand(operand)?, literal)
-                }
+                (Operand::Int(i), UnaryOp::BitNot) => Ok(Operand::Int(!i)),
+                (Operand::Float(x), UnaryOp::Negate) => Ok(Operand::Float(-x)),
+                (Operand::Double(x), UnaryOp::Negate) => Ok(Operand::Double(-x)),
+                (nothing @ (Operand::Null | Operand::OutOfRange), _) => Ok(nothing),
                 _ => Err(self.not_a_predicate(expr)),
             },
+            Expr::Binary { op, left, right } if !op.is_comparison() && !op.is_logical() => {
+                let (a, b) = match (constant(left)?, constant(right)?) {
+                    (None, Some(Literal::Interval(interval))) => {
+                        return shifted(self.operand(left)?, *op, interval);
+                    }
+                    (None, Some(b)) => {
+                        let a = self.operand(left)?;
+                        let b = self.beside(&a, &b)?;
+                        (a, b)
+                    }
+                    (Some(a), None) => {
+                        let b = self.operand(right)?;
+                        (self.beside(&b, &a)?, b)
+                    }
+                    _ => (self.operand(left)?, self.operand(right)?),
+                };
+                self.arithmetic(expr, *op, a, b)
+            }
             _ => Err(self.not_a_predicate(expr)),
         }
     }
@@ -187,9 +336,7 @@ impl<'a> Evaluator<'a> {
             Place::Column(field, _) => scalar(self.row.get(&field.name)),
             Place::Element(field, _, index) => match self.row.get(&field.name) {
                 Value::Array(items) => match items.get(index as usize) {
-                    // Elements of ARRAY<FLOAT> compare as doubles, unlike FLOAT columns.
-                    Some(Value::Float(x)) => Operand::Double(f64::from(*x)),
-                    Some(item) => scalar(item),
+                    Some(item) => element(item),
                     None => Operand::OutOfRange,
                 },
                 _ => Operand::Null,
@@ -210,84 +357,135 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    fn arithmetic(
+    /// A constant as an operand of arithmetic: beside a FLOAT column it is rounded to 32 bits.
+    fn beside(
         &self,
-        op: BinaryOp,
-        operand: Operand<'a>,
-        literal: &Literal,
-    ) -> Result<Operand<'a>, Undefined> {
-        match operand {
-            Operand::Int(a) => {
-                let Literal::Int(b) = *literal else { return Err(Undefined::NotFinite) };
-                if op == BinaryOp::Div && !self.semantics.int_division_truncates {
-                    return Ok(Operand::Double(a as f64 / b as f64));
-                }
-                let result = match op {
-                    BinaryOp::Add => a.checked_add(b),
-                    BinaryOp::Sub => a.checked_sub(b),
-                    BinaryOp::Mul => a.checked_mul(b),
-                    BinaryOp::Div => a.checked_div(b),
-                    BinaryOp::Mod => a.checked_rem(b),
-                    _ => None,
-                };
-                result.map(Operand::Int).ok_or(Undefined::Overflow)
+        other: &Operand<'_>,
+        constant: &Literal,
+    ) -> Result<Operand<'static>, Undefined> {
+        match (other, constant) {
+            (Operand::Float(_), constant) if !self.has(Switch::FloatComputesAsDouble) => {
+                as_f32(constant).map(Operand::Float)
             }
-            Operand::Float(a) if self.semantics.float_literal_is_rounded => {
-                let b = as_f32(literal)?;
-                let result = match op {
-                    BinaryOp::Add => a + b,
-                    BinaryOp::Sub => a - b,
-                    BinaryOp::Mul => a * b,
-                    BinaryOp::Div => a / b,
-                    _ => f32::NAN,
-                };
-                if result.is_finite() {
-                    Ok(Operand::Float(result))
-                } else {
-                    Err(Undefined::NotFinite)
-                }
+            (Operand::Float(_) | Operand::Double(_), constant) => {
+                as_f64(constant).map(Operand::Double)
             }
-            Operand::Float(_) | Operand::Double(_) => {
-                let a = match operand {
-                    Operand::Float(a) => f64::from(a),
-                    Operand::Double(a) => a,
-                    _ => f64::NAN,
-                };
-                let b = as_f64(literal)?;
-                let result = match op {
-                    BinaryOp::Add => a + b,
-                    BinaryOp::Sub => a - b,
-                    BinaryOp::Mul => a * b,
-                    BinaryOp::Div => a / b,
-                    _ => f64::NAN,
-                };
-                if result.is_finite() {
-                    Ok(Operand::Double(result))
-                } else {
-                    Err(Undefined::NotFinite)
-                }
-            }
-            other => Ok(other),
+            (_, Literal::Int(i)) => Ok(Operand::Int(*i)),
+            (_, constant) => as_f64(constant).map(Operand::Double),
         }
     }
 
-    fn compare(&self, op: BinaryOp, operand: &Expr, literal: &Literal) -> Result<Truth, Undefined> {
-        let operand = self.operand(operand)?;
-        Ok(match (&operand, literal) {
-            (Operand::Null, _) => Truth::Unknown,
-            (Operand::OutOfRange, _) => {
-                if self.semantics.index_out_of_range_is_false {
-                    Truth::False
-                } else {
-                    Truth::Unknown
-                }
+    /// With the usual arithmetic conversions of C++, as the server has them.
+    fn arithmetic(
+        &self,
+        expr: &Expr,
+        op: BinaryOp,
+        left: Operand<'a>,
+        right: Operand<'a>,
+    ) -> Result<Operand<'a>, Undefined> {
+        use Operand::{Double, Float, Int, Json, Null, OutOfRange};
+        let in_doubles = self.has(Switch::FloatComputesAsDouble);
+        match (left, right) {
+            (Null, _) | (_, Null) => Ok(Null),
+            (OutOfRange, _) | (_, OutOfRange) => Ok(OutOfRange),
+            // A constant comes first only where the operator commutes.
+            (Json(json), constant) | (constant, Json(json)) => {
+                self.json_arithmetic(expr, op, json, &constant)
             }
+            (Int(a), Int(b)) => self.int_arithmetic(op, a, b),
+            (Float(a), Float(b)) if !in_doubles => float_arithmetic(op, a, b).map(Float),
+            (Int(a), Float(b)) if !in_doubles => float_arithmetic(op, a as f32, b).map(Float),
+            (Float(a), Int(b)) if !in_doubles => float_arithmetic(op, a, b as f32).map(Float),
+            (a, b) => match (widened(&a), widened(&b)) {
+                (Some(a), Some(b)) => double_arithmetic(op, a, b).map(Double),
+                _ => Err(self.not_a_predicate(expr)),
+            },
+        }
+    }
+
+    fn int_arithmetic(&self, op: BinaryOp, a: i64, b: i64) -> Result<Operand<'a>, Undefined> {
+        if b == 0 && matches!(op, BinaryOp::Div | BinaryOp::Mod) {
+            return Err(Undefined::ZeroInColumn);
+        }
+        if op == BinaryOp::Div && self.has(Switch::IntDivisionIsReal) {
+            return Ok(Operand::Double(a as f64 / b as f64));
+        }
+        if op == BinaryOp::Mod && self.has(Switch::ModuloIsRounded) {
+            return Ok(Operand::Int((a as f64 % b as f64) as i64));
+        }
+        let result = match op {
+            BinaryOp::Add => a.checked_add(b),
+            BinaryOp::Sub => a.checked_sub(b),
+            BinaryOp::Mul => a.checked_mul(b),
+            BinaryOp::Div => a.checked_div(b),
+            BinaryOp::Mod => a.checked_rem(b),
+            BinaryOp::BitAnd => Some(a & b),
+            BinaryOp::BitOr => Some(a | b),
+            BinaryOp::BitXor => Some(a ^ b),
+            _ => None,
+        };
+        result.map(Operand::Int).ok_or(Undefined::Overflow)
+    }
+
+    /// The kind of the constant picks the type: beside an integer, JSON integers stay integers.
+    fn json_arithmetic(
+        &self,
+        expr: &Expr,
+        op: BinaryOp,
+        json: Option<&Json>,
+        constant: &Operand<'_>,
+    ) -> Result<Operand<'a>, Undefined> {
+        let integral = matches!(constant, Operand::Int(_));
+        let Some(Json::Number(number)) = json else {
+            return Ok(Operand::JsonNumber { number: None, integral });
+        };
+        let result = match (number.as_i64(), constant) {
+            (Some(a), Operand::Int(b)) => self.int_arithmetic(op, a, *b)?,
+            (_, constant) => {
+                let (Some(a), Some(b)) = (number.as_f64(), widened(constant)) else {
+                    return Err(self.not_a_predicate(expr));
+                };
+                if op == BinaryOp::Mod {
+                    // A remainder of a fraction: the server leaves it to a cast.
+                    return Err(Undefined::NotFinite);
+                }
+                Operand::Double(double_arithmetic(op, a, b)?)
+            }
+        };
+        let number = match result {
+            Operand::Int(i) => Some(Number::from(i)),
+            Operand::Double(x) => Number::from_f64(x),
+            _ => None,
+        };
+        Ok(Operand::JsonNumber { number, integral })
+    }
+
+    fn compare(
+        &self,
+        op: BinaryOp,
+        operand: &Operand<'_>,
+        literal: &Literal,
+    ) -> Result<Truth, Undefined> {
+        Ok(match (operand, literal) {
+            (Operand::Null, _) => Truth::Unknown,
+            (Operand::OutOfRange, _) => self.out_of_range(),
             (Operand::Json(json), literal) => self.compare_json(op, *json, literal),
+            (Operand::JsonNumber { number, integral }, literal) => {
+                if *integral != matches!(literal, Literal::Int(_)) {
+                    return Err(Undefined::MixedJson);
+                }
+                let json = number.clone().map(Json::Number);
+                self.compare_json(op, json.as_ref(), literal)
+            }
             (operand, literal) => match self.order(operand, literal)? {
                 Some(ordering) => Truth::from(op.holds(ordering) == Some(true)),
                 None => return Err(Undefined::NotFinite),
             },
         })
+    }
+
+    fn out_of_range(&self) -> Truth {
+        if self.has(Switch::OutOfRangeIsUnknown) { Truth::Unknown } else { Truth::False }
     }
 
     /// How a typed value orders against a literal.
@@ -299,11 +497,14 @@ impl<'a> Evaluator<'a> {
         Ok(match (operand, literal) {
             (Operand::Bool(a), Literal::Bool(b)) => Some(a.cmp(b)),
             (Operand::Int(a), Literal::Int(b)) => Some(a.cmp(b)),
+            // Only where a switch has turned integers into fractions, or constants meet.
+            (Operand::Int(a), Literal::Float(b)) => compare_int_double(i128::from(*a), *b),
             (Operand::Text(a), Literal::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
-            (Operand::Float(a), literal) if self.semantics.float_literal_is_rounded => {
-                a.partial_cmp(&as_f32(literal)?)
+            (Operand::Timestamp(a), Literal::Timestamp(b)) => Some(a.cmp(b)),
+            (Operand::Float(a), literal) if self.has(Switch::FloatComparesAsDouble) => {
+                f64::from(*a).partial_cmp(&as_f64(literal)?)
             }
-            (Operand::Float(a), literal) => f64::from(*a).partial_cmp(&as_f64(literal)?),
+            (Operand::Float(a), literal) => a.partial_cmp(&as_f32(literal)?),
             (Operand::Double(a), literal) => a.partial_cmp(&as_f64(literal)?),
             _ => None,
         })
@@ -311,43 +512,71 @@ impl<'a> Evaluator<'a> {
 
     fn compare_json(&self, op: BinaryOp, json: Option<&Json>, literal: &Literal) -> Truth {
         let ordering = match (json, literal) {
+            (Some(Json::Number(a)), Literal::Float(b)) if self.has(Switch::JsonNumberAsDouble) => {
+                a.as_f64().and_then(|a| a.partial_cmp(b))
+            }
             (Some(Json::Number(a)), Literal::Int(_) | Literal::Float(_)) => {
                 number(literal).and_then(|b| compare_numbers(a, &b))
             }
             (Some(Json::Bool(a)), Literal::Int(_) | Literal::Float(_))
-                if !self.semantics.json_bool_is_not_a_number =>
+                if self.has(Switch::JsonBoolIsNumber) =>
             {
                 number(literal).and_then(|b| compare_numbers(&Number::from(u8::from(*a)), &b))
+            }
+            (Some(Json::Number(a)), Literal::Bool(b)) if self.has(Switch::JsonBoolIsNumber) => {
+                compare_numbers(a, &Number::from(u8::from(*b)))
             }
             (Some(Json::String(a)), Literal::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
             (Some(Json::Bool(a)), Literal::Bool(b)) => Some(a.cmp(b)),
             _ => None,
         };
-        match ordering {
-            Some(ordering) => Truth::from(op.holds(ordering) == Some(true)),
-            None if self.semantics.json_mismatch_is_two_valued => Truth::from(op == BinaryOp::Ne),
-            None => Truth::Unknown,
+        if let Some(ordering) = ordering {
+            return Truth::from(op.holds(ordering) == Some(true));
+        }
+        let missing = matches!(json, None | Some(Json::Null));
+        let equality = matches!(op, BinaryOp::Eq | BinaryOp::Ne);
+        if missing && self.has(Switch::JsonMissingIsUnknown)
+            || !missing && !equality && self.has(Switch::JsonMismatchIsUnknown)
+        {
+            return Truth::Unknown;
+        }
+        Truth::from(op == BinaryOp::Ne)
+    }
+
+    /// Whether an element of a JSON array is this constant, which may be an array itself.
+    fn json_equals(&self, json: &Json, literal: &Literal) -> bool {
+        match (json, literal) {
+            (Json::Array(values), Literal::List(items)) => {
+                values.len() == items.len()
+                    && values.iter().zip(items).all(|(value, item)| self.json_equals(value, item))
+            }
+            (json, literal) => self.compare_json(BinaryOp::Eq, Some(json), literal) == Truth::True,
         }
     }
 
-    fn compare_columns(&self, op: BinaryOp, left: &Expr, right: &Expr) -> Result<Truth, Undefined> {
+    fn compare_columns(
+        &self,
+        expr: &Expr,
+        op: BinaryOp,
+        left: &Expr,
+        right: &Expr,
+    ) -> Result<Truth, Undefined> {
         let ordering = match (self.operand(left)?, self.operand(right)?) {
             (Operand::Null, _) | (_, Operand::Null) => return Ok(Truth::Unknown),
             (Operand::Bool(a), Operand::Bool(b)) => Some(a.cmp(&b)),
             (Operand::Text(a), Operand::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
+            (Operand::Timestamp(a), Operand::Timestamp(b)) => Some(a.cmp(&b)),
             (Operand::Int(a), Operand::Int(b)) => Some(a.cmp(&b)),
             // The usual arithmetic conversions of C++, as in the server's CompareExpr.
             (Operand::Int(a), Operand::Float(b)) => (a as f32).partial_cmp(&b),
             (Operand::Float(a), Operand::Int(b)) => a.partial_cmp(&(b as f32)),
-            (Operand::Int(a), Operand::Double(b)) => (a as f64).partial_cmp(&b),
-            (Operand::Double(a), Operand::Int(b)) => a.partial_cmp(&(b as f64)),
             (Operand::Float(a), Operand::Float(b)) => a.partial_cmp(&b),
-            (Operand::Float(a), Operand::Double(b)) => f64::from(a).partial_cmp(&b),
-            (Operand::Double(a), Operand::Float(b)) => a.partial_cmp(&f64::from(b)),
-            (Operand::Double(a), Operand::Double(b)) => a.partial_cmp(&b),
-            _ => None,
+            (a, b) => match (widened(&a), widened(&b)) {
+                (Some(a), Some(b)) => a.partial_cmp(&b),
+                _ => None,
+            },
         };
-        let ordering = ordering.ok_or(Undefined::NotFinite)?;
+        let ordering = ordering.ok_or_else(|| self.not_a_predicate(expr))?;
         Ok(Truth::from(op.holds(ordering) == Some(true)))
     }
 
@@ -359,24 +588,31 @@ impl<'a> Evaluator<'a> {
         let mut found = false;
         for literal in list {
             found |= match &operand {
-                Operand::Null if self.semantics.null_in_list_is_unknown => {
-                    return Ok(Truth::Unknown);
+                Operand::Null if self.has(Switch::NullInListIsFalse) => false,
+                Operand::Null => return Ok(Truth::Unknown),
+                Operand::OutOfRange => return Ok(self.out_of_range()),
+                Operand::Json(Some(json)) => self.json_equals(json, literal),
+                Operand::Json(None) => false,
+                Operand::Float(x) if self.has(Switch::FloatInListAsDouble) => {
+                    f64::from(*x) == as_f64(literal)?
                 }
-                Operand::Null | Operand::OutOfRange => false,
-                Operand::Json(json) => {
-                    self.compare_json(BinaryOp::Eq, *json, literal) == Truth::True
-                }
-                operand => self.order(operand, literal)? == Some(Ordering::Equal),
+                Operand::Float(x) => *x == as_f32(literal)?,
+                operand => self.compare(BinaryOp::Eq, operand, literal)? == Truth::True,
             };
         }
         Ok(found.into())
     }
 
     fn like(&self, operand: &Expr, pattern: &str) -> Result<Truth, Undefined> {
+        let matches = |text| Truth::from(like::matches(text, pattern, self.semantics));
         Ok(match self.operand(operand)? {
             Operand::Null => Truth::Unknown,
-            Operand::Text(text) => like(text, pattern, self.semantics).into(),
-            Operand::Json(Some(Json::String(text))) => like(text, pattern, self.semantics).into(),
+            Operand::OutOfRange => self.out_of_range(),
+            Operand::Text(text) => matches(text),
+            Operand::Json(Some(Json::String(text))) => matches(text),
+            Operand::Json(None | Some(Json::Null)) if self.has(Switch::JsonMissingIsUnknown) => {
+                Truth::Unknown
+            }
             _ => Truth::False,
         })
     }
@@ -385,13 +621,13 @@ impl<'a> Evaluator<'a> {
     fn exists(&self, path: &FieldPath) -> Result<bool, Undefined> {
         let Operand::Json(Some(json)) = self.place(path)? else { return Ok(false) };
         let children: Vec<&Json> = match json {
-            Json::Null => return Ok(false),
+            Json::Null => return Ok(self.has(Switch::ExistsOnNull)),
             Json::Array(items) => items.iter().collect(),
             Json::Object(members) => members.values().collect(),
             _ => return Ok(true),
         };
         if children.is_empty() {
-            Ok(!self.semantics.exists_needs_content)
+            Ok(self.has(Switch::ExistsOnEmpty))
         } else if children.iter().all(|child| is_hollow(child)) {
             Err(Undefined::HollowContainer)
         } else {
@@ -401,23 +637,20 @@ impl<'a> Evaluator<'a> {
 
     fn contains(
         &self,
+        expr: &Expr,
         function: Function,
         path: &FieldPath,
-        argument: Option<&Literal>,
+        arguments: &[Literal],
     ) -> Result<Truth, Undefined> {
-        let call = || {
-            let (operand, argument) = (path.clone(), argument.cloned());
-            Expr::Call { function, operand, argument }
+        let (Some(quantifier), [argument]) = (function.quantifier(), arguments) else {
+            return Err(self.not_a_predicate(expr));
         };
-        let (Some(quantifier), Some(argument)) = (function.quantifier(), argument) else {
-            return Err(self.not_a_predicate(&call()));
-        };
-        let wanted = match argument {
-            Literal::List(items) => items.as_slice(),
-            single => std::slice::from_ref(single),
+        let wanted = match quantifier {
+            Quantifier::One => std::slice::from_ref(argument),
+            _ => argument.items(),
         };
         let null =
-            if self.semantics.null_contains_is_unknown { Truth::Unknown } else { Truth::False };
+            if self.has(Switch::NullContainsIsFalse) { Truth::False } else { Truth::Unknown };
         let mut found = Vec::new();
         match resolve(self.schema, path)? {
             Place::Array(field, _) => {
@@ -425,10 +658,12 @@ impl<'a> Evaluator<'a> {
                 for literal in wanted {
                     let mut hit = false;
                     for item in items {
-                        let operand = match item {
-                            Value::Float(x) => Operand::Double(f64::from(*x)),
-                            item => scalar(item),
-                        };
+                        let mut operand = element(item);
+                        if let (Operand::Double(x), Literal::Int(_)) = (&mut operand, literal)
+                            && self.has(Switch::ContainsTruncatesElements)
+                        {
+                            *x = x.trunc();
+                        }
                         hit |= self.order(&operand, literal)? == Some(Ordering::Equal);
                     }
                     found.push(hit);
@@ -440,13 +675,17 @@ impl<'a> Evaluator<'a> {
                     Operand::Json(Some(Json::Array(items))) => items,
                     _ => return Ok(Truth::False),
                 };
+                let misses = |item: &Json, literal: &Literal| {
+                    self.has(Switch::JsonContainsIntMissesDouble)
+                        && matches!(literal, Literal::Int(_))
+                        && item.is_f64()
+                };
                 for literal in wanted {
-                    let equal =
-                        |item| self.compare_json(BinaryOp::Eq, Some(item), literal) == Truth::True;
+                    let equal = |item| !misses(item, literal) && self.json_equals(item, literal);
                     found.push(items.iter().any(equal));
                 }
             }
-            _ => return Err(self.not_a_predicate(&call())),
+            _ => return Err(self.not_a_predicate(expr)),
         }
         Ok(match quantifier {
             Quantifier::Any => found.contains(&true),
@@ -465,6 +704,70 @@ fn scalar(value: &Value) -> Operand<'_> {
         Value::Text(s) => Operand::Text(s),
         Value::Null | Value::Json(_) | Value::Array(_) | Value::Vector(_) => Operand::Null,
     }
+}
+
+/// An element of an array. Those of FLOAT arrays compare as doubles, unlike FLOAT columns.
+fn element(value: &Value) -> Operand<'_> {
+    match value {
+        Value::Float(x) => Operand::Double(f64::from(*x)),
+        value => scalar(value),
+    }
+}
+
+/// A constant that is compared with another.
+fn literal(literal: &Literal) -> Operand<'_> {
+    match literal {
+        Literal::Bool(b) => Operand::Bool(*b),
+        Literal::Int(i) => Operand::Int(*i),
+        Literal::Float(x) => Operand::Double(*x),
+        Literal::Text(s) => Operand::Text(s),
+        Literal::Timestamp(micros) => Operand::Timestamp(*micros),
+        Literal::List(_) | Literal::Interval(_) | Literal::Template(_) => Operand::Null,
+    }
+}
+
+fn shifted(
+    operand: Operand<'_>,
+    op: BinaryOp,
+    interval: Interval,
+) -> Result<Operand<'_>, Undefined> {
+    match operand {
+        Operand::Timestamp(micros) => time::shift(micros, interval, op == BinaryOp::Sub)
+            .map(Operand::Timestamp)
+            .ok_or(Undefined::Overflow),
+        other => Ok(other),
+    }
+}
+
+fn widened(operand: &Operand<'_>) -> Option<f64> {
+    match operand {
+        Operand::Int(i) => Some(*i as f64),
+        Operand::Float(x) => Some(f64::from(*x)),
+        Operand::Double(x) => Some(*x),
+        _ => None,
+    }
+}
+
+fn float_arithmetic(op: BinaryOp, a: f32, b: f32) -> Result<f32, Undefined> {
+    let result = match op {
+        BinaryOp::Add => a + b,
+        BinaryOp::Sub => a - b,
+        BinaryOp::Mul => a * b,
+        BinaryOp::Div => a / b,
+        _ => f32::NAN,
+    };
+    if result.is_finite() { Ok(result) } else { Err(Undefined::NotFinite) }
+}
+
+fn double_arithmetic(op: BinaryOp, a: f64, b: f64) -> Result<f64, Undefined> {
+    let result = match op {
+        BinaryOp::Add => a + b,
+        BinaryOp::Sub => a - b,
+        BinaryOp::Mul => a * b,
+        BinaryOp::Div => a / b,
+        _ => f64::NAN,
+    };
+    if result.is_finite() { Ok(result) } else { Err(Undefined::NotFinite) }
 }
 
 /// Follows JSON steps. As in JSON pointers, an index also names an object's member and a key of
@@ -492,14 +795,6 @@ fn is_hollow(json: &Json) -> bool {
     }
 }
 
-fn number(literal: &Literal) -> Option<Number> {
-    match literal {
-        Literal::Int(i) => Some(Number::from(*i)),
-        Literal::Float(x) => Number::from_f64(*x),
-        _ => None,
-    }
-}
-
 fn as_f32(literal: &Literal) -> Result<f32, Undefined> {
     let rounded = match literal {
         Literal::Int(i) => *i as f32,
@@ -517,61 +812,9 @@ fn as_f64(literal: &Literal) -> Result<f64, Undefined> {
     }
 }
 
-/// Whole-string, case-sensitive LIKE: `%` is any run, `_` one character.
-fn like(text: &str, pattern: &str, semantics: &Semantics) -> bool {
-    enum Part {
-        Run,
-        One,
-        Exactly(char),
-    }
-    let mut parts = Vec::new();
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        parts.push(match c {
-            '%' => Part::Run,
-            '_' => Part::One,
-            '\\' if semantics.like_backslash_escapes => match chars.next() {
-                Some(escaped) => Part::Exactly(escaped),
-                None => return false,
-            },
-            c => Part::Exactly(c),
-        });
-    }
-    // reachable[i]: the parts so far match the first i characters.
-    let text: Vec<char> = text.chars().collect();
-    let mut reachable = vec![false; text.len() + 1];
-    reachable[0] = true;
-    for part in parts {
-        if let Part::Run = part {
-            let first = reachable.iter().position(|r| *r).unwrap_or(reachable.len());
-            reachable[first..].fill(true);
-        } else {
-            for i in (1..reachable.len()).rev() {
-                let fits = match part {
-                    Part::Exactly(c) => text[i - 1] == c,
-                    _ => true,
-                };
-                reachable[i] = reachable[i - 1] && fits;
-            }
-            reachable[0] = false;
-        }
-    }
-    reachable[text.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::compare_int_double;
-
-    #[test]
-    fn like_follows_the_documentation() {
-        let like = |text, pattern| like(text, pattern, &Semantics::canonical());
-        assert!(like("abc", "a%") && like("abc", "%c") && like("abc", "%b%") && like("abc", "a_c"));
-        assert!(like("", "%") && like("", "") && !like("a", "") && !like("abc", "ab"));
-        assert!(like("a%c", "a\\%c") && !like("abc", "a\\%c") && like("日本", "_本"));
-        assert!(like("a\\b", "a\\\\b") && like("aXbXc", "a%X%c") && !like("ABC", "abc"));
-    }
 
     #[test]
     fn integers_compare_exactly_with_doubles() {

@@ -4,12 +4,20 @@
 pub mod ast;
 pub mod check;
 pub mod eval;
+mod fold;
+mod like;
+pub mod operator;
 pub mod parse;
 mod print;
 pub mod semantics;
+pub mod spelling;
+mod text;
+mod time;
 
-pub use ast::{BinaryOp, Expr, FieldPath, Function, Literal, Step};
+pub use ast::{Bound, Expr, FieldPath, Interval, Literal, Step};
 pub use check::{TypeError, check};
 pub use eval::{Truth, Undefined, evaluate};
+pub use operator::{BinaryOp, Elements, Function, UnaryOp};
 pub use parse::{ParseError, parse};
-pub use semantics::Semantics;
+pub use semantics::{Semantics, Switch};
+pub use spelling::{Filter, Floats, Quotes, Radix, Spelling, Strings, Words};

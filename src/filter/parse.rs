@@ -3,7 +3,8 @@
 //! The precedence is the server's (Plan.g4): `not` binds tighter than comparisons, `exists` is
 //! tight (as since March 2025). Templates, chained ranges and bit operators are not read yet.
 
-use super::ast::{BinaryOp, Expr, FieldPath, Function, Literal, Quantifier, Step};
+use super::ast::{Expr, FieldPath, Literal, Step};
+use super::operator::{BinaryOp, Function, Quantifier};
 
 /// Text that is not a filter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -278,8 +279,8 @@ impl Parser {
 
     fn call(&mut self, function: Function) -> Result<Expr, ParseError> {
         let operand = self.path()?;
-        let argument = match function.quantifier() {
-            None => None,
+        let arguments = match function.quantifier() {
+            None => Vec::new(),
             Some(quantifier) => {
                 self.expect(",")?;
                 let literal = self.literal()?;
@@ -290,11 +291,11 @@ impl Parser {
                 if !matches!(literal, Literal::List(_)) && quantifier != Quantifier::One {
                     return Err(self.error("expected a list"));
                 }
-                Some(literal)
+                vec![literal]
             }
         };
         self.expect(")")?;
-        Ok(Expr::Call { function, operand, argument })
+        Ok(Expr::Call { function, operand, arguments })
     }
 
     /// A constant, if the next token starts one. A minus belongs to the number that follows it.

@@ -6,100 +6,238 @@
 use std::fmt::{self, Display, Formatter, Write as _};
 
 use super::ast::{Expr, FieldPath, Literal, Step};
+use super::operator::{BinaryOp, Function};
+use super::spelling::{Filter, Floats, Quotes, Radix, Spelling, Strings, Words};
+use super::time;
 
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Expr::Literal(literal) => write!(f, "{literal}"),
-            Expr::Field(path) => write!(f, "{path}"),
-            Expr::Not(inner) => write!(f, "not ({inner})"),
-            Expr::Binary { op, left, right } => {
-                write!(f, "{} {} {}", Operand(left), op.symbol(), Operand(right))
-            }
-            Expr::In { operand, list, negated } => {
-                let word = if *negated { "not in" } else { "in" };
-                write!(f, "{} {word} ", Operand(operand))?;
-                write_list(f, list)
-            }
-            Expr::Like { operand, pattern } => {
-                write!(f, "{} like ", Operand(operand))?;
-                write_string(f, pattern)
-            }
-            Expr::IsNull { operand, negated } => {
-                write!(f, "{operand} is {}null", if *negated { "not " } else { "" })
-            }
-            Expr::Exists(path) => write!(f, "exists {path}"),
-            Expr::Call { function, operand, argument } => {
-                write!(f, "{}({operand}", function.name())?;
-                if let Some(argument) = argument {
-                    write!(f, ", {argument}")?;
-                }
-                f.write_str(")")
-            }
-        }
+        Printer { f, spelling: Spelling::default() }.expr(self)
     }
 }
 
-/// A child of an operator: in parentheses unless it is one word.
-struct Operand<'a>(&'a Expr);
-
-impl Display for Operand<'_> {
+impl Display for Filter {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Expr::Literal(_) | Expr::Field(_) | Expr::Call { .. } => write!(f, "{}", self.0),
-            compound => write!(f, "({compound})"),
-        }
+        Printer { f, spelling: self.spelling }.expr(&self.expr)
     }
 }
 
 impl Display for Literal {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Literal::Bool(b) => write!(f, "{b}"),
-            Literal::Int(i) => write!(f, "{i}"),
-            // Debug always writes a point or an exponent, which keeps it a float.
-            Literal::Float(x) => write!(f, "{x:?}"),
-            Literal::Text(s) => write_string(f, s),
-            Literal::List(items) => write_list(f, items),
-        }
+        Printer { f, spelling: Spelling::default() }.literal(self)
     }
 }
 
 impl Display for FieldPath {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.root)?;
-        for step in &self.steps {
+        Printer { f, spelling: Spelling::default() }.path(self)
+    }
+}
+
+struct Printer<'a, 'f> {
+    f: &'a mut Formatter<'f>,
+    spelling: Spelling,
+}
+
+impl Printer<'_, '_> {
+    fn expr(&mut self, expr: &Expr) -> fmt::Result {
+        match expr {
+            Expr::Literal(literal) => self.literal(literal),
+            Expr::Field(path) => self.path(path),
+            Expr::Not(inner) => {
+                match self.spelling.words {
+                    Words::Symbols => self.f.write_char('!')?,
+                    _ => {
+                        self.word("not")?;
+                        self.f.write_char(' ')?;
+                    }
+                }
+                self.parenthesised(inner)
+            }
+            Expr::Unary { op, operand } => {
+                self.f.write_str(op.symbol())?;
+                self.operand(operand)
+            }
+            Expr::Binary { op, left, right } => {
+                self.operand(left)?;
+                self.f.write_char(' ')?;
+                match (op, self.spelling.words) {
+                    (BinaryOp::And, Words::Symbols) => self.f.write_str("&&")?,
+                    (BinaryOp::Or, Words::Symbols) => self.f.write_str("||")?,
+                    (op, _) => self.word(op.symbol())?,
+                }
+                self.f.write_char(' ')?;
+                self.operand(right)
+            }
+            Expr::Range { operand, low, high, descending } => {
+                let (first, last) = if *descending { (high, low) } else { (low, high) };
+                let symbol = |inclusive| match (descending, inclusive) {
+                    (false, false) => " < ",
+                    (false, true) => " <= ",
+                    (true, false) => " > ",
+                    (true, true) => " >= ",
+                };
+                self.literal(&first.value)?;
+                self.f.write_str(symbol(first.inclusive))?;
+                self.path(operand)?;
+                self.f.write_str(symbol(last.inclusive))?;
+                self.literal(&last.value)
+            }
+            Expr::In { operand, list, negated } => {
+                self.operand(operand)?;
+                self.word(if *negated { " not in " } else { " in " })?;
+                match list.as_slice() {
+                    [template @ Literal::Template(_)] => self.literal(template),
+                    list => self.list(list),
+                }
+            }
+            Expr::Like { operand, pattern } => {
+                self.operand(operand)?;
+                self.word(" like ")?;
+                self.string(pattern)
+            }
+            Expr::IsNull { operand, negated } => {
+                self.path(operand)?;
+                self.word(if *negated { " is not null" } else { " is null" })
+            }
+            Expr::Exists(path) => {
+                self.word("exists ")?;
+                self.path(path)
+            }
+            Expr::Call { function, operand, arguments } => {
+                self.word(function.name())?;
+                self.f.write_char('(')?;
+                self.path(operand)?;
+                for (i, argument) in arguments.iter().enumerate() {
+                    self.f.write_str(", ")?;
+                    if *function == Function::TextMatch && i == 1 {
+                        self.f.write_str("minimum_should_match=")?;
+                    }
+                    self.literal(argument)?;
+                }
+                self.f.write_char(')')
+            }
+            Expr::Elements { elements, field, predicate } => {
+                self.word(elements.name())?;
+                write!(self.f, "({field}, ")?;
+                self.expr(predicate)?;
+                if let Some(threshold) = elements.threshold() {
+                    write!(self.f, ", threshold={threshold}")?;
+                }
+                self.f.write_char(')')
+            }
+        }
+    }
+
+    /// A child of an operator: in parentheses unless it is one word.
+    fn operand(&mut self, expr: &Expr) -> fmt::Result {
+        match expr {
+            // Beside TIMESTAMPTZ columns the grammar has no place for parentheses.
+            Expr::Binary { right, .. }
+                if matches!(**right, Expr::Literal(Literal::Interval(_))) =>
+            {
+                self.expr(expr)
+            }
+            Expr::Literal(_) | Expr::Field(_) | Expr::Call { .. } | Expr::Elements { .. } => {
+                self.expr(expr)
+            }
+            compound => self.parenthesised(compound),
+        }
+    }
+
+    fn parenthesised(&mut self, expr: &Expr) -> fmt::Result {
+        self.f.write_char('(')?;
+        self.expr(expr)?;
+        self.f.write_char(')')
+    }
+
+    /// A keyword or a function's name, given in lower case.
+    fn word(&mut self, word: &str) -> fmt::Result {
+        match self.spelling.words {
+            Words::Upper => self.f.write_str(&word.to_ascii_uppercase()),
+            _ => self.f.write_str(word),
+        }
+    }
+
+    fn literal(&mut self, literal: &Literal) -> fmt::Result {
+        match literal {
+            Literal::Bool(b) => self.word(if *b { "true" } else { "false" }),
+            Literal::Int(i) => self.int(*i),
+            // Debug always writes a point or an exponent, which keeps it a float.
+            Literal::Float(x) => match self.spelling.floats {
+                Floats::Plain => write!(self.f, "{x:?}"),
+                Floats::Exponent => write!(self.f, "{x:e}"),
+            },
+            Literal::Text(s) => self.string(s),
+            Literal::List(items) => self.list(items),
+            Literal::Timestamp(micros) => write!(self.f, "ISO '{}'", time::Iso(*micros)),
+            Literal::Interval(interval) => write!(self.f, "INTERVAL '{interval}'"),
+            Literal::Template(name) => write!(self.f, "{{{name}}}"),
+        }
+    }
+
+    fn int(&mut self, i: i64) -> fmt::Result {
+        let magnitude = i.unsigned_abs();
+        let sign = if i < 0 { "-" } else { "" };
+        match self.spelling.radix {
+            // Its magnitude is no 64-bit integer in any base but the one that engines special-case.
+            _ if i == i64::MIN => write!(self.f, "{i}"),
+            Radix::Decimal => write!(self.f, "{i}"),
+            Radix::Hexadecimal => write!(self.f, "{sign}0x{magnitude:x}"),
+            Radix::Octal if i == 0 => self.f.write_char('0'),
+            Radix::Octal => write!(self.f, "{sign}0{magnitude:o}"),
+            Radix::Binary => write!(self.f, "{sign}0b{magnitude:b}"),
+        }
+    }
+
+    fn list(&mut self, items: &[Literal]) -> fmt::Result {
+        self.f.write_char('[')?;
+        for (i, item) in items.iter().enumerate() {
+            self.f.write_str(if i > 0 { ", " } else { "" })?;
+            self.literal(item)?;
+        }
+        self.f.write_char(']')
+    }
+
+    fn path(&mut self, path: &FieldPath) -> fmt::Result {
+        self.f.write_str(&path.root)?;
+        let single = self.spelling.quotes == Quotes::Single;
+        for step in &path.steps {
             match step {
                 // The server family takes what is between the quotes as it stands.
-                Step::Key(key) if key.contains('"') => write!(f, "['{key}']")?,
-                Step::Key(key) => write!(f, "[\"{key}\"]")?,
-                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Key(key) if key.contains('"') || single && !key.contains('\'') => {
+                    write!(self.f, "['{key}']")?;
+                }
+                Step::Key(key) => write!(self.f, "[\"{key}\"]")?,
+                Step::Index(index) => write!(self.f, "[{index}]")?,
             }
         }
         Ok(())
     }
-}
 
-fn write_list(f: &mut Formatter<'_>, items: &[Literal]) -> fmt::Result {
-    f.write_str("[")?;
-    for (i, item) in items.iter().enumerate() {
-        write!(f, "{}{item}", if i > 0 { ", " } else { "" })?;
-    }
-    f.write_str("]")
-}
-
-/// Only the escapes that every engine reads alike; the rest of Unicode stands for itself.
-fn write_string(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
-    f.write_str("\"")?;
-    for c in text.chars() {
-        match c {
-            '"' => f.write_str("\\\"")?,
-            '\\' => f.write_str("\\\\")?,
-            '\n' => f.write_str("\\n")?,
-            '\r' => f.write_str("\\r")?,
-            '\t' => f.write_str("\\t")?,
-            c => f.write_char(c)?,
+    fn string(&mut self, text: &str) -> fmt::Result {
+        let quote = if self.spelling.quotes == Quotes::Single { '\'' } else { '"' };
+        let fits_raw = !text.contains(['\n', '\r', quote]) && !text.ends_with('\\');
+        if self.spelling.strings == Strings::Raw && fits_raw {
+            return write!(self.f, "r{quote}{text}{quote}");
         }
+        self.f.write_char(quote)?;
+        for c in text.chars() {
+            match c {
+                c if c == quote => write!(self.f, "\\{c}")?,
+                '\\' => self.f.write_str("\\\\")?,
+                '\n' => self.f.write_str("\\n")?,
+                '\r' => self.f.write_str("\\r")?,
+                '\t' => self.f.write_str("\\t")?,
+                c if self.spelling.strings == Strings::Unicode && !(' '..='~').contains(&c) => {
+                    match u32::from(c) {
+                        c @ ..=0xffff => write!(self.f, "\\u{c:04x}")?,
+                        c => write!(self.f, "\\U{c:08x}")?,
+                    }
+                }
+                c => self.f.write_char(c)?,
+            }
+        }
+        self.f.write_char(quote)
     }
-    f.write_str("\"")
 }

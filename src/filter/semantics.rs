@@ -1,57 +1,314 @@
 //! The rules on which Milvus versions and engines are known to differ, as named switches.
 //!
 //! [`Semantics::canonical`] is what the documentation of Milvus 2.6/3.x says; every expected answer
-//! is computed with it. The other values exist to test the tester: a simulated engine with a switch
-//! turned must be caught.
+//! is computed with it. A switch that is turned makes the model answer as some engine is known to:
+//! it explains findings that are known already, and tests the tester, which must catch a simulated
+//! engine with any of them turned.
 
-/// One value per rule. `true` is the canonical value of every switch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Semantics {
-    /// `not` of unknown is unknown. Documentation, "nullable & default"; Kleene logic.
-    pub not_unknown_is_unknown: bool,
-    /// A null column under `in`/`not in` is unknown, not false/true.
-    /// `n not in [1]` leaves out the rows where `n` is null.
-    pub null_in_list_is_unknown: bool,
-    /// A null array under `array_contains*` is unknown; else false.
-    pub null_contains_is_unknown: bool,
-    /// A literal compared with a FLOAT column is rounded to 32 bits first: `f == 0.1` finds the
-    /// row that was inserted with 0.1. Else the column is widened (milvus#47994).
-    pub float_literal_is_rounded: bool,
-    /// Integer division truncates towards zero: `-7 / 2` is -3. Else it is a real division.
-    pub int_division_truncates: bool,
-    /// A missing or null JSON key, or one of another type, is false under `== < <= > >=` and true
-    /// under `!=`. Else it is unknown (milvus#47164).
-    pub json_mismatch_is_two_valued: bool,
-    /// JSON `true` is not the number 1.
-    pub json_bool_is_not_a_number: bool,
-    /// `exists` is false on `{}` and `[]`, as it is on null. Else true.
-    pub exists_needs_content: bool,
-    /// An array index out of range makes the comparison false; else unknown.
-    pub index_out_of_range_is_false: bool,
-    /// `\` in a LIKE pattern takes the next character literally; else it is itself.
-    pub like_backslash_escapes: bool,
+use std::fmt;
+use std::str::FromStr;
+
+macro_rules! switches {
+    ($($(#[doc = $doc:literal])+ $variant:ident $name:literal {
+        canonical: $canonical:literal,
+        turned: $turned:literal,
+        source: $source:literal,
+        example: $example:literal,
+    })+) => {
+        /// One rule. The variants are named after what an engine does that turns it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Switch {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Switch {
+            /// Every switch.
+            pub const ALL: &'static [Switch] = &[$(Switch::$variant),+];
+
+            /// The name in files and reports.
+            pub const fn name(self) -> &'static str {
+                match self { $(Switch::$variant => $name),+ }
+            }
+
+            /// What the documentation says; or, where it is silent, what Milvus 2.6/3.x does.
+            pub const fn canonical(self) -> &'static str {
+                match self { $(Switch::$variant => $canonical),+ }
+            }
+
+            /// What an engine does that turns the switch.
+            pub const fn turned(self) -> &'static str {
+                match self { $(Switch::$variant => $turned),+ }
+            }
+
+            /// Where the canonical value is said.
+            pub const fn source(self) -> &'static str {
+                match self { $(Switch::$variant => $source),+ }
+            }
+
+            /// A filter and a value that tell the two apart.
+            pub const fn example(self) -> &'static str {
+                match self { $(Switch::$variant => $example),+ }
+            }
+        }
+    };
 }
 
-impl Semantics {
-    /// What the documentation says.
-    pub const fn canonical() -> Semantics {
-        Semantics {
-            not_unknown_is_unknown: true,
-            null_in_list_is_unknown: true,
-            null_contains_is_unknown: true,
-            float_literal_is_rounded: true,
-            int_division_truncates: true,
-            json_mismatch_is_two_valued: true,
-            json_bool_is_not_a_number: true,
-            exists_needs_content: true,
-            index_out_of_range_is_false: true,
-            like_backslash_escapes: true,
-        }
+switches! {
+    /// `not` of unknown is true.
+    NotUnknownIsTrue "not-unknown-is-true" {
+        canonical: "not of unknown is unknown",
+        turned: "not of unknown is true",
+        source: "documentation, Nullable & Default",
+        example: "not (n == 5) on n = null",
+    }
+    /// `in` on a null is false.
+    NullInListIsFalse "null-in-list-is-false" {
+        canonical: "a null column under in and not in is unknown",
+        turned: "in is false on null, and not in is true",
+        source: "documentation, Nullable & Default",
+        example: "n not in [1] on n = null",
+    }
+    /// The contains family is false on a null.
+    NullContainsIsFalse "null-contains-is-false" {
+        canonical: "a null array under the contains family is unknown",
+        turned: "it is false",
+        source: "documentation, Nullable & Default",
+        example: "not (array_contains(a, 1)) on a = null",
+    }
+    /// `array_length` of a null is 0.
+    NullLengthIsZero "null-length-is-zero" {
+        canonical: "array_length of a null is unknown",
+        turned: "it is 0",
+        source: "documentation, Nullable & Default",
+        example: "array_length(a) == 0 on a = null",
+    }
+    /// FLOAT columns are compared as doubles.
+    FloatComparesAsDouble "float-compares-as-double" {
+        canonical: "a literal compared with a FLOAT column is rounded to 32 bits",
+        turned: "the column is widened to 64 bits",
+        source: "milvus#47994",
+        example: "f == 0.1 on f = 0.1",
+    }
+    /// FLOAT columns are looked up in lists as doubles.
+    FloatInListAsDouble "float-in-list-as-double" {
+        canonical: "the elements of a list after in are rounded to 32 bits for a FLOAT column",
+        turned: "the column is widened to 64 bits",
+        source: "milvus#47994",
+        example: "f in [0.1] on f = 0.1",
+    }
+    /// Arithmetic on FLOAT columns is done in doubles.
+    FloatComputesAsDouble "float-computes-as-double" {
+        canonical: "arithmetic on a FLOAT column is done in 32 bits",
+        turned: "it is done in 64 bits",
+        source: "milvus#47994",
+        example: "f + 0.1 == 0.2 on f = 0.1",
+    }
+    /// `/` between integers is a real division.
+    IntDivisionIsReal "int-division-is-real" {
+        canonical: "division of integers truncates towards zero",
+        turned: "it gives a fraction",
+        source: "documentation, Basic Operators; C++ semantics of the server",
+        example: "i / 2 == 3 on i = 7",
+    }
+    /// A missing or null JSON key is unknown.
+    JsonMissingIsUnknown "json-missing-is-unknown" {
+        canonical: "a missing or null JSON key is false under == < <= > >= and true under !=",
+        turned: "it is unknown",
+        source: "milvus#47164; server, UnaryExpr",
+        example: "j[\"k\"] != 1 on {}",
+    }
+    /// An ordering between different JSON types is unknown.
+    JsonMismatchIsUnknown "json-mismatch-is-unknown" {
+        canonical: "< <= > >= between a JSON value and a literal of another type are false",
+        turned: "they are unknown",
+        source: "milvus#47164; server, UnaryExpr",
+        example: "not (j[\"k\"] < 1) on {\"k\": \"a\"}",
+    }
+    /// JSON `true` is the number 1.
+    JsonBoolIsNumber "json-bool-is-number" {
+        canonical: "JSON true and false are no numbers",
+        turned: "they are 1 and 0",
+        source: "documentation, JSON Operators",
+        example: "j[\"k\"] == 1 on {\"k\": true}",
+    }
+    /// JSON numbers are compared as doubles with a float literal.
+    JsonNumberAsDouble "json-number-as-double" {
+        canonical: "JSON numbers compare exactly",
+        turned: "an integer is rounded to a double before it is compared with a float literal",
+        source: "server 3.x, JsonNumberComparison",
+        example: "j[\"k\"] == 9007199254740992.0 on {\"k\": 9007199254740993}",
+    }
+    /// `exists` is true on a JSON null.
+    ExistsOnNull "exists-on-null" {
+        canonical: "exists is false on a JSON null",
+        turned: "it is true",
+        source: "server since April 2025, ExistsExpr",
+        example: "exists j[\"k\"] on {\"k\": null}",
+    }
+    /// `exists` is true on `{}` and `[]`.
+    ExistsOnEmpty "exists-on-empty" {
+        canonical: "exists is false on {} and []",
+        turned: "it is true",
+        source: "server since April 2025, ExistsExpr",
+        example: "exists j[\"k\"] on {\"k\": []}",
+    }
+    /// An index out of range is unknown.
+    OutOfRangeIsUnknown "out-of-range-is-unknown" {
+        canonical: "a test of an array element that is not there is false",
+        turned: "it is unknown",
+        source: "server, UnaryExpr on Array::get_data",
+        example: "not (a[9] == 1) on a = [1]",
+    }
+    /// `\` in a pattern is itself.
+    LikeBackslashIsLiteral "like-backslash-is-literal" {
+        canonical: "\\ in a LIKE pattern takes the next character literally",
+        turned: "it is a backslash",
+        source: "documentation, Pattern Matching; milvus, February 2025",
+        example: "s like \"a\\\\%b\" on s = \"a%b\"",
+    }
+    /// `_` in a pattern is itself.
+    LikeUnderscoreIsLiteral "like-underscore-is-literal" {
+        canonical: "_ in a LIKE pattern is any one character",
+        turned: "it is an underscore",
+        source: "documentation, Pattern Matching",
+        example: "s like \"a_%\" on s = \"abc\"",
+    }
+    /// `like ""` is true of every string.
+    LikeEmptyMatchesAll "like-empty-matches-all" {
+        canonical: "like \"\" is true of the empty string alone",
+        turned: "it is true of every string",
+        source: "documentation, Pattern Matching",
+        example: "s like \"\" on s = \"a\"",
+    }
+    /// Elements of FLOAT and DOUBLE arrays are truncated before they are compared with an integer.
+    ContainsTruncatesElements "contains-truncates-elements" {
+        canonical: "array_contains compares elements of a FLOAT or DOUBLE array by their values",
+        turned: "an integer literal is compared with the truncated element",
+        source: "documentation, ARRAY Operators",
+        example: "array_contains(a, 0) on a = [0.5]",
+    }
+    /// `json_contains` of an integer misses integral doubles.
+    JsonContainsIntMissesDouble "json-contains-int-misses-double" {
+        canonical: "json_contains compares numbers by their values",
+        turned: "an integer literal is not found as 1.0",
+        source: "server since October 2025, JsonContainsExpr",
+        example: "json_contains(j[\"k\"], 1) on {\"k\": [1.0]}",
+    }
+    /// `5 == a` means `a != 5`, and the other way round.
+    ReversedEqualityIsNegated "reversed-equality-is-negated" {
+        canonical: "a literal may come first: 5 == a is a == 5",
+        turned: "5 == a is a != 5, and 5 != a is a == 5",
+        source: "documentation, Basic Operators",
+        example: "5 == a on a = 5",
+    }
+    /// `b >= a > c` takes the strictness of each bound from the other.
+    DescendingRangeSwapsBounds "descending-range-swaps-bounds" {
+        canonical: "4 >= a > 1 is a <= 4 and a > 1",
+        turned: "it is a < 4 and a >= 1",
+        source: "documentation, Basic Operators (range)",
+        example: "4 >= a > 1 on a = 4",
+    }
+    /// `%` is computed in doubles.
+    ModuloIsRounded "modulo-is-rounded" {
+        canonical: "% is exact on integers",
+        turned: "both operands are rounded to doubles first",
+        source: "milvus, February 2025",
+        example: "i % 2 == 1 on i = 9007199254740993",
+    }
+    /// An upsert keeps the dynamic keys that the new row has not got.
+    UpsertKeepsDynamicKeys "upsert-keeps-dynamic-keys" {
+        canonical: "an upsert replaces the whole entity",
+        turned: "dynamic keys that the new entity lacks stay as they were",
+        source: "documentation, Upsert Entities (override mode)",
+        example: "upsert {id: 1} over {id: 1, x: 2}",
     }
 }
 
-impl Default for Semantics {
-    fn default() -> Semantics {
-        Semantics::canonical()
+impl Switch {
+    const fn bit(self) -> u64 {
+        1 << self as u32
+    }
+}
+
+impl fmt::Display for Switch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Switch {
+    type Err = UnknownSwitch;
+
+    fn from_str(name: &str) -> Result<Switch, UnknownSwitch> {
+        let found = Switch::ALL.iter().find(|switch| switch.name() == name);
+        found.copied().ok_or_else(|| UnknownSwitch(name.to_owned()))
+    }
+}
+
+/// A name that no switch has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no semantic switch '{0}'; docs/semantics.md lists them")]
+pub struct UnknownSwitch(String);
+
+/// The switches that are turned.
+///
+/// ```
+/// use milvus_difftest::filter::{Semantics, Switch};
+/// let lite = Semantics::canonical().with(Switch::IntDivisionIsReal);
+/// assert!(lite.has(Switch::IntDivisionIsReal));
+/// assert_eq!(Semantics::canonical().switches().count(), 0);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct Semantics(u64);
+
+impl Semantics {
+    /// What the documentation says: no switch is turned.
+    pub const fn canonical() -> Semantics {
+        Semantics(0)
+    }
+
+    /// With one more switch turned.
+    #[must_use]
+    pub const fn with(self, switch: Switch) -> Semantics {
+        Semantics(self.0 | switch.bit())
+    }
+
+    /// With one switch at its canonical value.
+    #[must_use]
+    pub const fn without(self, switch: Switch) -> Semantics {
+        Semantics(self.0 & !switch.bit())
+    }
+
+    /// Whether a switch is turned.
+    pub const fn has(self, switch: Switch) -> bool {
+        self.0 & switch.bit() != 0
+    }
+
+    /// The switches that are turned, in the order of [`Switch::ALL`].
+    pub fn switches(self) -> impl Iterator<Item = Switch> {
+        Switch::ALL.iter().copied().filter(move |switch| self.has(*switch))
+    }
+}
+
+impl FromIterator<Switch> for Semantics {
+    fn from_iter<I: IntoIterator<Item = Switch>>(switches: I) -> Semantics {
+        switches.into_iter().fold(Semantics::canonical(), Semantics::with)
+    }
+}
+
+// The switches are bits of one word.
+const _: () = assert!(Switch::ALL.len() <= 64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_distinct_and_read_back() {
+        for switch in Switch::ALL {
+            assert_eq!(switch.name().parse(), Ok(*switch));
+        }
+        assert!("no-such".parse::<Switch>().is_err());
     }
 }

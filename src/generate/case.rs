@@ -33,10 +33,14 @@ pub fn cases(dialect: &Dialect) -> BoxedStrategy<Case> {
             let filters = filters(&case.schema, &rows, &dialect);
             let page = (filters.clone(), 1u32..20, 0u32..20);
             let check = prop_oneof![
-                24 => filters.clone().prop_map(Check::Query),
-                3 => filters.prop_map(Check::Count),
-                2 => page.prop_map(|(filter, limit, offset)| Check::Page { filter, limit, offset }),
-                1 => mistyped(&case.schema).prop_map(Check::Refused),
+                24 => filters.clone().prop_map(|filter| Check::Query(filter.into())),
+                3 => filters.prop_map(|filter| Check::Count(filter.into())),
+                2 => page.prop_map(|(filter, limit, offset)| Check::Page {
+                    filter: filter.into(),
+                    limit,
+                    offset,
+                }),
+                1 => mistyped(&case.schema).prop_map(|filter| Check::Refused(filter.into())),
             ];
             proptest::collection::vec(check, FILTERS).prop_map(move |checks| {
                 let mut case = case.clone();

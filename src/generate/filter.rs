@@ -99,8 +99,11 @@ impl Terms<'_> {
     fn array(&self, terms: &mut Weighted, field: &Field, element: Scalar) {
         let path = FieldPath::new(&field.name);
         let literals = self.literals(field, element);
-        let length =
-            Expr::Call { function: Function::ArrayLength, operand: path.clone(), argument: None };
+        let length = Expr::Call {
+            function: Function::ArrayLength,
+            operand: path.clone(),
+            arguments: Vec::new(),
+        };
         let lengths = select(vec![0, 1, 2, 4]).prop_map(Literal::Int).boxed();
         terms.push((2, comparison(length, Scalar::Int64, lengths)));
         let one = self.contained(literals.clone());
@@ -376,7 +379,7 @@ fn contains(
         .prop_map(move |argument| Expr::Call {
             function,
             operand: operand.clone(),
-            argument: Some(argument),
+            arguments: vec![argument],
         })
         .boxed()
 }

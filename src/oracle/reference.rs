@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::apply::{Applied, ApplyError, Conflict};
 use crate::case::Check;
 use crate::compare::Diff;
-use crate::filter::{Expr, Semantics, Truth, evaluate};
+use crate::filter::{Expr, Filter, Semantics, Truth, evaluate};
 use crate::milvus::{Consistency, MilvusError, QueryOptions};
 use crate::value::{Key, Row};
 use crate::verdict::{Actual, Class, Divergence, Doubt, Expected, Verdict};
@@ -23,6 +23,7 @@ pub(crate) async fn judge(
         Check::Entities => applied.rows.keys().cloned().collect(),
         Check::Refused(_) => Vec::new(),
         Check::Query(filter) | Check::Count(filter) | Check::Page { filter, .. } => {
+            let filter = &filter.expr;
             match matching(applied, filter) {
                 Ok(keys) => {
                     let backend = applied.sides.backend.query(&applied.table, filter).await?;
@@ -55,7 +56,7 @@ fn matching(applied: &Applied<'_, '_>, filter: &Expr) -> Result<Vec<Key>, String
     let semantics = Semantics::canonical();
     let mut keys = Vec::new();
     for (key, row) in &applied.rows {
-        match evaluate(filter, &applied.table.schema, row, &semantics) {
+        match evaluate(filter, &applied.table.schema, row, semantics) {
             Ok(Truth::True) => keys.push(key.clone()),
             Ok(_) => {}
             Err(undefined) => return Err(undefined.to_string()),
@@ -93,7 +94,7 @@ async fn ask(
     consistency: Consistency,
 ) -> Result<Option<Divergence>, ApplyError> {
     let Applied { sides, table, rows, .. } = applied;
-    let filter = check.filter().map(Expr::to_string).unwrap_or_default();
+    let filter = check.spelled().map(Filter::to_string).unwrap_or_default();
     let options = QueryOptions {
         // Entities come first in a case: the barrier after which all writes are visible.
         consistency: match check {

@@ -1,7 +1,7 @@
 //! Smaller filters: a part in place of the whole, a list without an element, a plainer constant.
 
 use super::value;
-use crate::filter::{Expr, FieldPath, Literal};
+use crate::filter::{BinaryOp, Bound, Expr, FieldPath, Literal};
 
 /// One-step reductions of a filter. They need not be well-typed.
 pub(super) fn filters(expr: &Expr) -> Vec<Expr> {
@@ -14,8 +14,8 @@ pub(super) fn filters(expr: &Expr) -> Vec<Expr> {
         Expr::Not(inner) => {
             all.push((**inner).clone());
             all.extend(negation(inner));
-            all.extend(filters(inner).into_iter().map(|inner| Expr::Not(Box::new(inner))));
         }
+        Expr::Unary { operand, .. } => all.push((**operand).clone()),
         Expr::Binary { op, left, right } => {
             // Plainer with the constant on the right.
             if let (Expr::Literal(_), Some(mirrored)) = (&**left, op.mirrored()) {
@@ -24,49 +24,59 @@ pub(super) fn filters(expr: &Expr) -> Vec<Expr> {
             // Of `a + 1 == 2`, `a` is a part that may stand for `a + 1`.
             all.push((**left).clone());
             all.push((**right).clone());
-            for left in filters(left) {
-                all.push(Expr::binary(left, *op, (**right).clone()));
+        }
+        Expr::Range { operand, low, high, descending } => {
+            let bound = |op: BinaryOp, bound: &Bound| {
+                Expr::binary(Expr::Field(operand.clone()), op, Expr::Literal(bound.value.clone()))
+            };
+            all.push(bound(if low.inclusive { BinaryOp::Ge } else { BinaryOp::Gt }, low));
+            all.push(bound(if high.inclusive { BinaryOp::Le } else { BinaryOp::Lt }, high));
+            let with = |operand: &FieldPath, low: &Bound, high: &Bound, descending| Expr::Range {
+                operand: operand.clone(),
+                low: low.clone(),
+                high: high.clone(),
+                descending,
+            };
+            if *descending {
+                all.push(with(operand, low, high, false));
             }
-            for right in filters(right) {
-                all.push(Expr::binary((**left).clone(), *op, right));
+            for plainer in value::literals(&low.value) {
+                let low = Bound { value: plainer, ..low.clone() };
+                all.push(with(operand, &low, high, *descending));
             }
+            for plainer in value::literals(&high.value) {
+                let high = Bound { value: plainer, ..high.clone() };
+                all.push(with(operand, low, &high, *descending));
+            }
+            all.extend(paths(operand).iter().map(|path| with(path, low, high, *descending)));
         }
         Expr::In { operand, list, negated } => {
-            let with = |operand: &Expr, list: Vec<Literal>| Expr::In {
-                operand: Box::new(operand.clone()),
-                list,
-                negated: *negated,
-            };
+            let with =
+                |list: Vec<Literal>| Expr::In { operand: operand.clone(), list, negated: *negated };
             for half in [&list[..list.len() / 2], &list[list.len() / 2..]] {
                 if !half.is_empty() && half.len() < list.len() {
-                    all.push(with(operand, half.to_vec()));
+                    all.push(with(half.to_vec()));
                 }
             }
             for i in 0..list.len() {
                 if list.len() > 1 {
                     let mut without = list.clone();
                     without.remove(i);
-                    all.push(with(operand, without));
+                    all.push(with(without));
                 }
                 for plainer in value::literals(&list[i]) {
                     let mut list = list.clone();
                     list[i] = plainer;
-                    all.push(with(operand, list));
+                    all.push(with(list));
                 }
             }
-            all.extend(filters(operand).iter().map(|operand| with(operand, list.clone())));
         }
         Expr::Like { operand, pattern } => {
-            let with = |operand: &Expr, pattern: String| Expr::Like {
-                operand: Box::new(operand.clone()),
-                pattern,
-            };
             for literal in value::literals(&Literal::Text(pattern.clone())) {
                 if let Literal::Text(pattern) = literal {
-                    all.push(with(operand, pattern));
+                    all.push(Expr::Like { operand: operand.clone(), pattern });
                 }
             }
-            all.extend(filters(operand).iter().map(|operand| with(operand, pattern.clone())));
         }
         Expr::IsNull { operand, negated } => {
             all.extend(
@@ -76,17 +86,30 @@ pub(super) fn filters(expr: &Expr) -> Vec<Expr> {
             );
         }
         Expr::Exists(path) => all.extend(paths(path).into_iter().map(Expr::Exists)),
-        Expr::Call { function, operand, argument } => {
-            for argument in argument.iter().flat_map(value::literals) {
-                if argument != Literal::List(Vec::new()) {
-                    let operand = operand.clone();
-                    all.push(Expr::Call { function: *function, operand, argument: Some(argument) });
+        Expr::Call { function, operand, arguments } => {
+            let with = |operand: FieldPath, arguments: Vec<Literal>| Expr::Call {
+                function: *function,
+                operand,
+                arguments,
+            };
+            for i in 0..arguments.len() {
+                for plainer in value::literals(&arguments[i]) {
+                    let mut arguments = arguments.clone();
+                    arguments[i] = plainer;
+                    all.push(with(operand.clone(), arguments));
                 }
             }
-            for operand in paths(operand) {
-                let argument = argument.clone();
-                all.push(Expr::Call { function: *function, operand, argument });
+            all.extend(paths(operand).into_iter().map(|path| with(path, arguments.clone())));
+        }
+        Expr::Elements { .. } => {}
+    }
+    for (i, child) in expr.children().into_iter().enumerate() {
+        for smaller in filters(child) {
+            let mut with = expr.clone();
+            if let Some(part) = with.children_mut().into_iter().nth(i) {
+                *part = smaller;
             }
+            all.push(with);
         }
     }
     all

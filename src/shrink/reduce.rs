@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::size::size;
 use super::{filter, rows, together};
 use crate::case::{Case, Check};
+use crate::filter::Filter;
 use crate::value::Key;
 
 /// Asks whether cases still diverge in the way that is being shrunk.
@@ -135,6 +136,11 @@ fn smaller_filters(case: &Case) -> Vec<Case> {
         if let Some(filter) = check.filter() {
             // Where every row shows it, no filter is needed.
             replace(Check::Entities);
+            // Plainly written, a reader sees what it says.
+            let plain = Filter::from(filter.clone());
+            if check.spelled() != Some(&plain) {
+                replace(check.with_spelled(plain));
+            }
             if let Check::Page { filter, limit, offset } = check {
                 for limit in [1, limit / 2] {
                     replace(Check::Page { filter: filter.clone(), limit, offset: *offset });

@@ -3,7 +3,7 @@
 use serde_json::{Number, Value as Json};
 
 use crate::case::{Case, Check, Operation};
-use crate::filter::{Expr, FieldPath, Literal, Step};
+use crate::filter::{Expr, FieldPath, Literal, Spelling, Step};
 use crate::value::{Key, Row, Value};
 
 /// The size of a case, ordered by what a reader minds most.
@@ -32,7 +32,8 @@ pub fn size(case: &Case) -> Size {
         operations: case.operations.len(),
         complexity: nullable
             + filters.into_iter().map(expr).sum::<u64>()
-            + case.checks.iter().map(page).sum::<u64>(),
+            + case.checks.iter().map(page).sum::<u64>()
+            + case.checks.iter().map(spelling).sum::<u64>(),
     };
     for operation in &case.operations {
         match operation {
@@ -54,6 +55,10 @@ fn page(check: &Check) -> u64 {
         Check::Page { limit, offset, .. } => u64::from(*limit) + u64::from(*offset),
         _ => 0,
     }
+}
+
+fn spelling(check: &Check) -> u64 {
+    check.spelled().map_or(0, |filter| u64::from(filter.spelling != Spelling::default()))
 }
 
 fn row(row: &Row) -> u64 {
@@ -140,20 +145,18 @@ fn path(path: &FieldPath) -> u64 {
 }
 
 fn constants(expr: &Expr) -> u64 {
-    match expr {
-        Expr::Literal(l) => literal(l),
-        Expr::Field(_) | Expr::Exists(_) | Expr::IsNull { .. } => 0,
-        Expr::Not(inner) => constants(inner),
-        Expr::Binary { left, right, .. } => {
-            let turned = u64::from(matches!(**left, Expr::Literal(_)));
-            turned + constants(left) + constants(right)
-        }
-        Expr::In { operand, list, .. } => {
-            constants(operand) + list.iter().map(literal).sum::<u64>()
-        }
-        Expr::Like { operand, pattern } => constants(operand) + 1 + text(pattern),
-        Expr::Call { argument, .. } => argument.as_ref().map_or(0, literal),
-    }
+    let mut complexity = 0;
+    expr.for_each_literal(&mut |l| complexity += literal(l));
+    expr.for_each_node(&mut |node| {
+        complexity += match node {
+            // Plainer with the constant on the right, and with a range written upwards.
+            Expr::Binary { left, .. } => u64::from(matches!(**left, Expr::Literal(_))),
+            Expr::Range { descending, .. } => u64::from(*descending),
+            Expr::Like { pattern, .. } => 1 + text(pattern),
+            _ => 0,
+        };
+    });
+    complexity
 }
 
 /// The complexity of a literal.
@@ -164,5 +167,10 @@ pub(super) fn literal(literal: &Literal) -> u64 {
         Literal::Float(x) => 1 + float(&x.to_string()),
         Literal::Text(s) => 1 + text(s),
         Literal::List(items) => items.iter().map(self::literal).sum(),
+        Literal::Timestamp(micros) => 1 + int(*micros),
+        Literal::Interval(interval) => {
+            1 + int(interval.months.into()) + int(interval.days.into()) + int(interval.micros)
+        }
+        Literal::Template(name) => 1 + text(name),
     }
 }

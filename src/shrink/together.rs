@@ -41,55 +41,29 @@ fn replace(case: &Case, old: &Literal, new: &Literal) -> Case {
 }
 
 fn literals(expr: &Expr, all: &mut Vec<Literal>) {
-    let mut add = |literal: &Literal| match literal {
-        Literal::List(items) => all.extend(items.iter().cloned()),
-        literal => all.push(literal.clone()),
-    };
-    match expr {
-        Expr::Literal(literal) => add(literal),
-        Expr::In { operand, list, .. } => {
-            list.iter().for_each(add);
-            literals(operand, all);
+    expr.for_each_literal(&mut |literal| all.extend(literal.items().iter().cloned()));
+    // A pattern is no constant that a row could hold, but for plain ones.
+    expr.for_each_node(&mut |node| {
+        if let Expr::Like { pattern, .. } = node {
+            all.push(Literal::Text(pattern.clone()));
         }
-        Expr::Call { argument, .. } => argument.iter().for_each(add),
-        // A pattern is no constant that a row could hold, but for plain ones.
-        Expr::Like { operand, pattern } => {
-            add(&Literal::Text(pattern.clone()));
-            literals(operand, all);
-        }
-        Expr::Not(inner) => literals(inner, all),
-        Expr::Binary { left, right, .. } => {
-            literals(left, all);
-            literals(right, all);
-        }
-        Expr::Field(_) | Expr::Exists(_) | Expr::IsNull { .. } => {}
-    }
+    });
 }
 
 fn in_filter(expr: &mut Expr, old: &Literal, new: &Literal) {
-    match expr {
-        Expr::Literal(literal) => in_literal(literal, old, new),
-        Expr::In { operand, list, .. } => {
-            list.iter_mut().for_each(|literal| in_literal(literal, old, new));
-            in_filter(operand, old, new);
-        }
-        Expr::Call { argument, .. } => {
-            argument.iter_mut().for_each(|literal| in_literal(literal, old, new));
-        }
-        Expr::Like { operand, pattern } => {
-            if let (Literal::Text(old), Literal::Text(new)) = (old, new)
-                && pattern == old
-            {
-                pattern.clone_from(new);
-            }
-            in_filter(operand, old, new);
-        }
-        Expr::Not(inner) => in_filter(inner, old, new),
-        Expr::Binary { left, right, .. } => {
-            in_filter(left, old, new);
-            in_filter(right, old, new);
-        }
-        Expr::Field(_) | Expr::Exists(_) | Expr::IsNull { .. } => {}
+    expr.for_each_literal_mut(&mut |literal| in_literal(literal, old, new));
+    in_patterns(expr, old, new);
+}
+
+fn in_patterns(expr: &mut Expr, old: &Literal, new: &Literal) {
+    if let (Expr::Like { pattern, .. }, Literal::Text(old), Literal::Text(new)) =
+        (&mut *expr, old, new)
+        && pattern == old
+    {
+        pattern.clone_from(new);
+    }
+    for child in expr.children_mut() {
+        in_patterns(child, old, new);
     }
 }
 
@@ -159,6 +133,8 @@ fn scalar(literal: &Literal) -> Option<Json> {
         Literal::Int(i) => Some(Json::from(*i)),
         Literal::Float(x) => Some(Json::from(*x)),
         Literal::Text(s) => Some(Json::from(s.as_str())),
-        Literal::List(_) => None,
+        Literal::List(_) | Literal::Timestamp(_) | Literal::Interval(_) | Literal::Template(_) => {
+            None
+        }
     }
 }

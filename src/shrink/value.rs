@@ -3,7 +3,7 @@
 use serde_json::{Map, Number, Value as Json};
 
 use super::size;
-use crate::filter::Literal;
+use crate::filter::{Interval, Literal};
 use crate::value::{Key, Value};
 
 /// Plainer values of the same type.
@@ -35,6 +35,13 @@ pub(super) fn literals(literal: &Literal) -> Vec<Literal> {
         Literal::Float(x) => floats(*x).into_iter().map(Literal::Float).collect(),
         Literal::Text(s) => texts(s).into_iter().map(Literal::Text).collect(),
         Literal::List(items) => lists(items, literals).into_iter().map(Literal::List).collect(),
+        Literal::Timestamp(micros) => ints(*micros).into_iter().map(Literal::Timestamp).collect(),
+        Literal::Interval(interval) => vec![
+            Literal::Interval(Interval { months: 0, days: 1, micros: 0 }),
+            Literal::Interval(Interval { months: 0, ..*interval }),
+            Literal::Interval(Interval { micros: 0, ..*interval }),
+        ],
+        Literal::Template(_) => Vec::new(),
     };
     let before = size::literal(literal);
     candidates.into_iter().filter(|candidate| size::literal(candidate) < before).collect()

@@ -60,7 +60,7 @@ async fn the_model_and_duckdb_agree_on_20_000_filters() {
             let Some(filter) = check.filter() else { continue };
             let truths: Result<Vec<(&Key, Truth)>, _> = rows
                 .iter()
-                .map(|(key, row)| Ok((key, evaluate(filter, &case.schema, row, &semantics)?)))
+                .map(|(key, row)| Ok((key, evaluate(filter, &case.schema, row, semantics)?)))
                 .collect::<Result<_, milvus_difftest::filter::Undefined>>();
             let Ok(truths) = truths else {
                 undefined += 1;
@@ -124,7 +124,7 @@ async fn shrinking_keeps_the_property_and_ends_in_a_fixpoint() {
         let matches = |case: &Case| {
             let Some(filter) = case.checks.first().and_then(Check::filter) else { return false };
             case.rows().values().any(|row| {
-                let truth = evaluate(filter, &case.schema, row, &Semantics::canonical());
+                let truth = evaluate(filter, &case.schema, row, Semantics::canonical());
                 truth == Ok(Truth::Unknown)
             })
         };

@@ -217,7 +217,7 @@ pub(super) async fn agree(
 ) -> usize {
     let mut expected: Vec<Key> = Vec::new();
     for row in rows {
-        match evaluate(filter, &table.schema, row, &Semantics::canonical()) {
+        match evaluate(filter, &table.schema, row, Semantics::canonical()) {
             Ok(Truth::True) => expected.extend(row.key(&table.schema)),
             Ok(_) => {}
             Err(_) => return 0,

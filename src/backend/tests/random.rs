@@ -117,7 +117,7 @@ impl Random {
             Function::ArrayContains | Function::JsonContains => self.literal(values),
             _ => Literal::List((0..=self.below(3)).map(|_| self.literal(values)).collect()),
         };
-        Expr::Call { function, operand, argument: Some(argument) }
+        Expr::Call { function, operand, arguments: vec![argument] }
     }
 
     fn json(&mut self) -> FieldPath {

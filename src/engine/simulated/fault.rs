@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::filter::Switch;
+
 /// Declares the faults; the documentation of each is also its description at run time.
 macro_rules! faults {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
@@ -11,23 +13,32 @@ macro_rules! faults {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Fault {
             $($(#[doc = $doc])+ $variant,)+
+            /// A rule of the filter language is taken otherwise than documented.
+            Turned(Switch),
         }
 
         impl Fault {
-            /// Every fault.
-            pub const ALL: &'static [Fault] = &[$(Fault::$variant,)+];
+            /// Every fault, the turned switches last.
+            pub fn all() -> impl Iterator<Item = Fault> {
+                let own = [$(Fault::$variant,)+];
+                own.into_iter().chain(Switch::ALL.iter().copied().map(Fault::Turned))
+            }
 
             /// The name on the command line.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Fault::$variant => $name,)+
+                    Fault::Turned(switch) => switch.name(),
                 }
             }
 
             /// What goes wrong, in one sentence.
-            pub fn description(self) -> &'static str {
+            pub fn description(self) -> String {
                 match self {
-                    $(Fault::$variant => concat!($($doc),+).trim_ascii(),)+
+                    $(Fault::$variant => concat!($($doc),+).trim_ascii().to_owned(),)+
+                    Fault::Turned(switch) => {
+                        format!("Not as documented ({}): {}.", switch.canonical(), switch.turned())
+                    }
                 }
             }
         }
@@ -62,26 +73,6 @@ faults! {
     /// A delete is acknowledged and removes nothing.
     LostDelete = "lost-delete",
 
-    /// The negation of unknown is true.
-    NotOverNull = "not-over-null",
-    /// `not in` is true on a null column.
-    NullInList = "null-in-list",
-    /// `array_contains` and its kin are false, not unknown, on a null column.
-    NullContains = "null-contains",
-    /// FLOAT columns are compared as doubles, without rounding the literal.
-    FloatIsWidened = "float-is-widened",
-    /// Integer division keeps its fraction.
-    IntDivisionIsReal = "int-division-is-real",
-    /// A missing JSON key, or one of another type, is left out by `!=`.
-    JsonMissingNotEqual = "json-missing-not-equal",
-    /// JSON `true` and `false` compare as the numbers 1 and 0.
-    JsonBoolIsNumber = "json-bool-is-number",
-    /// `exists` is true on an empty object or array.
-    ExistsCountsEmpty = "exists-counts-empty",
-    /// An array index out of range is unknown, not false.
-    IndexOutOfRangeUnknown = "index-out-of-range-unknown",
-    /// The backslash in a LIKE pattern is an ordinary character.
-    EscapeIgnored = "escape-ignored",
 
     /// `<` is read as `<=`.
     LessThanIncludesEqual = "less-than-includes-equal",
@@ -110,8 +101,6 @@ faults! {
     JsonStringIsNumber = "json-string-is-number",
     /// JSON integers compare as doubles.
     JsonIntIsDouble = "json-int-is-double",
-    /// `exists` is true on a JSON null.
-    ExistsCountsNull = "exists-counts-null",
     /// In filters, a null scalar column is zero, false, or empty.
     NullMatchesDefault = "null-matches-default",
     /// In filters, every dynamic key is missing.
@@ -159,8 +148,8 @@ impl FromStr for Fault {
     type Err = UnknownFault;
 
     fn from_str(name: &str) -> Result<Fault, UnknownFault> {
-        let fault = Fault::ALL.iter().find(|fault| fault.name() == name);
-        fault.copied().ok_or_else(|| UnknownFault(name.chars().take(40).collect()))
+        let fault = Fault::all().find(|fault| fault.name() == name);
+        fault.ok_or_else(|| UnknownFault(name.chars().take(40).collect()))
     }
 }
 
@@ -170,7 +159,7 @@ impl FromStr for Fault {
 pub struct UnknownFault(String);
 
 fn names() -> String {
-    let names: Vec<_> = Fault::ALL.iter().map(|fault| fault.name()).collect();
+    let names: Vec<_> = Fault::all().map(Fault::name).collect();
     names.join(", ")
 }
 
@@ -180,8 +169,8 @@ mod tests {
 
     #[test]
     fn faults_round_trip_through_their_names() {
-        for fault in Fault::ALL {
-            assert_eq!(fault.name().parse::<Fault>().unwrap(), *fault);
+        for fault in Fault::all() {
+            assert_eq!(fault.name().parse::<Fault>().unwrap(), fault);
             let description = fault.description();
             assert!(description.ends_with('.') && !description.contains("  "), "{description}");
         }

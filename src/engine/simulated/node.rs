@@ -11,6 +11,7 @@ use super::fault::Fault;
 use super::reply::{Reply, invalid, no_index, not_found, not_loaded, ok};
 use super::sabotage::Sabotage;
 use super::server::VERSION;
+use crate::filter::Switch;
 use crate::schema::{Field, Schema};
 use crate::value::{Key, Row};
 
@@ -274,11 +275,19 @@ impl Node {
         }
         let count = request.num_rows as usize;
         let stale = self.sabotage.has(Fault::StaleAfterUpsert);
+        let merges = self.sabotage.has(Fault::Turned(Switch::UpsertKeepsDynamicKeys));
         let result =
             self.write(&request.collection_name, &request.fields_data, count, |rows, new| {
                 let new = new.into_iter();
                 let kept: Vec<_> = new.filter(|(k, _)| !(stale && rows.contains_key(k))).collect();
-                rows.extend(kept);
+                for (key, mut row) in kept {
+                    if let Some(old) = rows.get(&key).filter(|_| merges) {
+                        let mut dynamic = old.dynamic.clone();
+                        dynamic.append(&mut row.dynamic);
+                        row.dynamic = dynamic;
+                    }
+                    rows.insert(key, row);
+                }
             })?;
         Ok(pb::MutationResult { upsert_cnt: count as i64, ..result })
     }

@@ -53,25 +53,18 @@ impl Sabotage {
 
     /// The filter as this server understands it.
     pub(super) fn misread(&self, schema: &Schema, expr: Expr) -> Expr {
-        let read = |part: Box<Expr>| Box::new(self.misread(schema, *part));
-        let expr = match expr {
-            Expr::Not(inner) => Expr::Not(read(inner)),
-            Expr::Binary { op, left, right } => {
-                Expr::Binary { op, left: read(left), right: read(right) }
-            }
-            Expr::In { operand, list, negated } => {
-                Expr::In { operand: read(operand), list, negated }
-            }
-            Expr::Like { operand, pattern } => Expr::Like { operand: read(operand), pattern },
-            leaf => leaf,
-        };
+        let mut expr = expr;
+        for child in expr.children_mut() {
+            let part = std::mem::replace(child, Expr::Literal(Literal::Bool(false)));
+            *child = self.misread(schema, part);
+        }
         self.faults.iter().fold(expr, |expr, fault| misread_node(*fault, schema, expr))
     }
 
     /// Whether a row matches. A row on which the documentation leaves the answer open does not.
     pub(super) fn matches(&self, schema: &Schema, expr: &Expr, row: &Row) -> bool {
         let row = self.view(schema, row);
-        evaluate(expr, schema, &row, &self.semantics) == Ok(Truth::True)
+        evaluate(expr, schema, &row, self.semantics) == Ok(Truth::True)
     }
 
     /// The row as filters see it.
@@ -104,12 +97,6 @@ impl Sabotage {
                 Fault::JsonIntIsDouble => change_json(row.to_mut(), &|json| {
                     if let Some(double) = json.as_f64() {
                         *json = Json::from(double);
-                    }
-                }),
-                // This list exists, and compares with nothing, as a null does.
-                Fault::ExistsCountsNull => change_json(row.to_mut(), &|json| {
-                    if json.is_null() {
-                        *json = serde_json::json!(["\0"]);
                     }
                 }),
                 _ => {}
@@ -167,25 +154,13 @@ impl Sabotage {
     }
 }
 
-/// The rules of the evaluator that faults turn.
+/// The rules as this server takes them.
 fn semantics(faults: &[Fault]) -> Semantics {
-    let mut semantics = Semantics::canonical();
-    for fault in faults {
-        match fault {
-            Fault::NotOverNull => semantics.not_unknown_is_unknown = false,
-            Fault::NullInList => semantics.null_in_list_is_unknown = false,
-            Fault::NullContains => semantics.null_contains_is_unknown = false,
-            Fault::FloatIsWidened => semantics.float_literal_is_rounded = false,
-            Fault::IntDivisionIsReal => semantics.int_division_truncates = false,
-            Fault::JsonMissingNotEqual => semantics.json_mismatch_is_two_valued = false,
-            Fault::JsonBoolIsNumber => semantics.json_bool_is_not_a_number = false,
-            Fault::ExistsCountsEmpty => semantics.exists_needs_content = false,
-            Fault::IndexOutOfRangeUnknown => semantics.index_out_of_range_is_false = false,
-            Fault::EscapeIgnored => semantics.like_backslash_escapes = false,
-            _ => {}
-        }
-    }
-    semantics
+    let switch = |fault: &Fault| match fault {
+        Fault::Turned(switch) => Some(*switch),
+        _ => None,
+    };
+    faults.iter().filter_map(switch).collect()
 }
 
 /// One fault on one node, whose children have been misread already.
@@ -230,13 +205,13 @@ fn misread_node(fault: Fault, schema: &Schema, expr: Expr) -> Expr {
         (Fault::ArrayLengthOffByOne, call @ Expr::Call { function: Function::ArrayLength, .. }) => {
             Expr::binary(call, Add, Expr::Literal(Literal::Int(1)))
         }
-        (Fault::ContainsAnyMeansAll, Expr::Call { function, operand, argument }) => {
+        (Fault::ContainsAnyMeansAll, Expr::Call { function, operand, arguments }) => {
             let function = match function {
                 Function::ArrayContainsAny => Function::ArrayContainsAll,
                 Function::JsonContainsAny => Function::JsonContainsAll,
                 other => other,
             };
-            Expr::Call { function, operand, argument }
+            Expr::Call { function, operand, arguments }
         }
         (Fault::AndOrSwapped, Expr::Binary { op: Or, left, right }) => match *left {
             Expr::Binary { op: And, left: a, right: b } => {
@@ -266,22 +241,18 @@ fn misread_node(fault: Fault, schema: &Schema, expr: Expr) -> Expr {
         (Fault::CaseInsensitiveStrings, Expr::Like { operand, pattern }) => {
             Expr::Like { operand, pattern: pattern.to_ascii_lowercase() }
         }
-        (Fault::CaseInsensitiveStrings, Expr::Call { function, operand, mut argument }) => {
-            argument.iter_mut().for_each(lowercase_literal);
-            Expr::Call { function, operand, argument }
+        (Fault::CaseInsensitiveStrings, Expr::Call { function, operand, mut arguments }) => {
+            arguments.iter_mut().for_each(lowercase_literal);
+            Expr::Call { function, operand, arguments }
         }
         (_, expr) => expr,
     }
 }
 
 fn any(expr: &Expr, predicate: &impl Fn(&Expr) -> bool) -> bool {
-    predicate(expr)
-        || match expr {
-            Expr::Not(inner) => any(inner, predicate),
-            Expr::Binary { left, right, .. } => any(left, predicate) || any(right, predicate),
-            Expr::In { operand, .. } | Expr::Like { operand, .. } => any(operand, predicate),
-            _ => false,
-        }
+    let mut found = false;
+    expr.for_each_node(&mut |node| found |= predicate(node));
+    found
 }
 
 fn column_type(schema: &Schema, expr: &Expr) -> Option<Scalar> {

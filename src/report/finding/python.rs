@@ -259,7 +259,7 @@ fn expected(probe: &Probe, case: &Case, divergence: &Divergence) -> String {
             let Some(Check::Page { filter, limit, offset }) = case.checks.first() else {
                 return String::new();
             };
-            let matching = matching(case, filter);
+            let matching = matching(case, &filter.expr);
             let size = matching.len().saturating_sub(*offset as usize).min(*limit as usize);
             let keys = literal::list(matching.iter().map(literal::key));
             format!("KEY = {key}\nMATCHING = {keys}\nSIZE = {size}\n")
@@ -271,7 +271,7 @@ fn expected(probe: &Probe, case: &Case, divergence: &Divergence) -> String {
 /// The keys of the rows on which a filter is true.
 fn matching(case: &Case, filter: &Expr) -> Vec<Key> {
     let semantics = Semantics::canonical();
-    let truth = |row: &Row| evaluate(filter, &case.schema, row, &semantics);
+    let truth = |row: &Row| evaluate(filter, &case.schema, row, semantics);
     let rows = case.rows().into_iter().filter(|(_, row)| truth(row) == Ok(Truth::True));
     rows.map(|(key, _)| key).collect()
 }
@@ -356,7 +356,7 @@ fn operation(schema: &Schema, operation: &Operation) -> Option<String> {
 
 /// Asks what the case checks.
 fn query_function(probe: &Probe, schema: &Schema, check: Option<&Check>) -> String {
-    let filter = check.and_then(Check::filter).map(ToString::to_string);
+    let filter = check.and_then(Check::spelled).map(ToString::to_string);
     let mut fields = vec![schema.primary().name.clone()];
     match (probe, check) {
         (Probe::Count, _) | (_, Some(Check::Count(_))) => fields = vec!["count(*)".to_owned()],

@@ -1,9 +1,8 @@
 //! The rules that make the expected answer the right one: which of them a filter touches.
 
-use super::trace::walk;
 use crate::filter::check::Place::{self, Column};
 use crate::filter::check::resolve;
-use crate::filter::{BinaryOp, Expr, FieldPath, Function, Literal};
+use crate::filter::{BinaryOp, Expr, FieldPath, Literal};
 use crate::schema::{Field, Scalar, Schema};
 
 /// A rule of Milvus's filter language.
@@ -40,7 +39,7 @@ const RULES: &[Rule] = &[
     Rule {
         name: "FLOAT elements",
         applies: |schema, node| match node {
-            Expr::Call { operand, argument: Some(_), .. } => {
+            Expr::Call { operand, arguments, .. } if !arguments.is_empty() => {
                 matches!(resolve(schema, operand), Ok(Place::Array(_, Scalar::Float)))
             }
             node => compared(node).is_some_and(|(operand, _)| {
@@ -148,7 +147,9 @@ const RULES: &[Rule] = &[
     Rule {
         name: "JSON contains",
         applies: |schema, node| match node {
-            Expr::Call { operand, argument: Some(_), .. } => in_json(schema, operand),
+            Expr::Call { function, operand, .. } if function.quantifier().is_some() => {
+                in_json(schema, operand)
+            }
             _ => false,
         },
         sentence: "The `json_contains` functions are false where the key is missing or holds no \
@@ -247,7 +248,7 @@ pub(super) fn touched<'a>(
     filter: &'a Expr,
 ) -> impl Iterator<Item = &'static Rule> + 'a {
     let mut nodes = Vec::new();
-    walk(filter, &mut |node| nodes.push(node));
+    filter.for_each_node(&mut |node| nodes.push(node));
     RULES.iter().filter(move |rule| nodes.iter().any(|node| (rule.applies)(schema, node)))
 }
 
@@ -274,6 +275,7 @@ fn operands(node: &Expr) -> impl Iterator<Item = &FieldPath> {
             operand.for_each_path(&mut |p| paths.push(p));
         }
         Expr::Like { operand, .. } => operand.for_each_path(&mut |p| paths.push(p)),
+        Expr::Range { operand, .. } => paths.push(operand),
         _ => {}
     }
     paths.into_iter()
@@ -317,14 +319,10 @@ fn is_logical(node: &Expr) -> bool {
 /// Whether a place in JSON is compared with such a literal, or searched for one.
 fn json_meets(schema: &Schema, node: &Expr, wanted: fn(&Literal) -> bool) -> bool {
     match node {
-        Expr::Call { function, operand, argument: Some(argument) } => {
-            let items = match argument {
-                Literal::List(items) => items.as_slice(),
-                item => std::slice::from_ref(item),
-            };
-            *function != Function::ArrayLength
+        Expr::Call { function, operand, arguments } => {
+            function.quantifier().is_some()
                 && in_json(schema, operand)
-                && items.iter().any(wanted)
+                && arguments.iter().flat_map(Literal::items).any(wanted)
         }
         node => compared(node).is_some_and(|(operand, literals)| {
             matches!(place(schema, operand), Some(Place::Json(..)))

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::case::{Case, Check};
 use crate::compare::Diff;
-use crate::filter::parse;
+use crate::filter::{Filter, parse};
 use crate::value::{Key, Row, Value};
 use crate::verdict::{Actual, Class, Divergence, Expected};
 
@@ -213,15 +213,15 @@ fn every_class_has_a_title_and_a_script() {
         ] {
             let mut finding = missing_rows();
             let checks = match expected {
-                Expected::Rows(_) => vec![Check::Query(parse("float_0 == 0.1").unwrap())],
+                Expected::Rows(_) => vec![Check::Query(parse("float_0 == 0.1").unwrap().into())],
                 Expected::Count(_) => {
-                    let filter = parse("float_0 == 0.1").unwrap();
+                    let filter: Filter = parse("float_0 == 0.1").unwrap().into();
                     match class {
                         Class::WrongCount => vec![Check::Page { filter, limit: 1, offset: 0 }],
                         _ => vec![Check::Count(filter)],
                     }
                 }
-                Expected::Refused => vec![Check::Refused(parse("float_0 == true").unwrap())],
+                Expected::Refused => vec![Check::Refused(parse("float_0 == true").unwrap().into())],
                 Expected::Accepted => Vec::new(),
             };
             finding.case.checks = checks;

@@ -12,7 +12,7 @@ pub fn title(finding: &Finding) -> String {
     const SHOWN: usize = 80;
     let divergence = &finding.divergence;
     let written = matches!(divergence.expected, Expected::Accepted);
-    let filter = finding.case.checks.first().and_then(|check| check.filter());
+    let filter = finding.case.checks.first().and_then(|check| check.spelled());
     let subject = match filter {
         Some(filter) if !written => code(&shortened(&legible(&filter.to_string()), SHOWN)),
         None if !written => "reading all rows back".to_owned(),

@@ -19,7 +19,7 @@ pub(super) fn trace(finding: &Finding, filter: &Expr) -> Option<String> {
         return None;
     }
     let mut parts = Vec::new();
-    walk(filter, &mut |part| {
+    filter.for_each_node(&mut |part| {
         if is_predicate(part) && !parts.contains(&part) {
             parts.push(part);
         }
@@ -29,7 +29,7 @@ pub(super) fn trace(finding: &Finding, filter: &Expr) -> Option<String> {
     let mut lines = Vec::new();
     for part in parts.into_iter().rev() {
         let truths = keys.iter().filter_map(|key| rows.get(key)).map(|row| {
-            match evaluate(part, &finding.case.schema, row, &semantics) {
+            match evaluate(part, &finding.case.schema, row, semantics) {
                 Ok(Truth::True) => "true".to_owned(),
                 Ok(Truth::False) => "false".to_owned(),
                 Ok(Truth::Unknown) => "unknown".to_owned(),
@@ -79,27 +79,9 @@ fn keys_that_matter<'a>(finding: &'a Finding, all: impl Iterator<Item = &'a Key>
 
 fn is_predicate(expr: &Expr) -> bool {
     match expr {
-        Expr::Literal(_) | Expr::Field(_) => false,
+        Expr::Literal(_) | Expr::Field(_) | Expr::Unary { .. } => false,
         Expr::Binary { op, .. } => op.is_logical() || op.is_comparison(),
         Expr::Call { function, .. } => *function != Function::ArrayLength,
         _ => true,
-    }
-}
-
-/// Calls `visit` with every node of a filter, the outermost first.
-pub(super) fn walk<'a>(expr: &'a Expr, visit: &mut impl FnMut(&'a Expr)) {
-    visit(expr);
-    match expr {
-        Expr::Not(inner) => walk(inner, visit),
-        Expr::Binary { left, right, .. } => {
-            walk(left, visit);
-            walk(right, visit);
-        }
-        Expr::In { operand, .. } | Expr::Like { operand, .. } => walk(operand, visit),
-        Expr::Literal(_)
-        | Expr::Field(_)
-        | Expr::IsNull { .. }
-        | Expr::Exists(_)
-        | Expr::Call { .. } => {}
     }
 }

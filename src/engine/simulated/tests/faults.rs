@@ -17,16 +17,7 @@ fn witness(fault: Fault) -> Witness {
     match fault {
         Fault::DropLastMatch | Fault::DuplicateRow | Fault::UnrepeatableDrop => Filter("id > 2"),
         Fault::WrongValue | Fault::NullBecomesDefault | Fault::FloatOutputDrifts => Values,
-        Fault::NotOverNull => Filter("not (i8 == 5)"),
-        Fault::NullInList => Filter("i8 not in [5]"),
-        Fault::NullContains => Filter("not array_contains(numbers, 2)"),
-        Fault::FloatIsWidened => Filter("f == 0.1"),
-        Fault::IntDivisionIsReal => Filter("i16 / 2 == -3"),
-        Fault::JsonMissingNotEqual => Filter("j[\"a\"] != 1"),
-        Fault::JsonBoolIsNumber => Filter("j[\"t\"] == 1"),
-        Fault::ExistsCountsEmpty => Filter("exists j[\"e\"]"),
-        Fault::IndexOutOfRangeUnknown => Filter("not (numbers[1] == 2)"),
-        Fault::EscapeIgnored => Filter("s like \"a\\\\%c\""),
+        Fault::Turned(switch) => turned(switch),
         Fault::LessThanIncludesEqual => Filter("i8 < 7"),
         Fault::InIgnoresLast => Filter("i8 in [5, 7]"),
         Fault::LikePercentIsPrefix => Filter("s like \"%abc\""),
@@ -40,7 +31,6 @@ fn witness(fault: Fault) -> Witness {
         Fault::CaseInsensitiveStrings => Filter("key == \"word\""),
         Fault::JsonStringIsNumber => Filter("j[\"s\"] == 10"),
         Fault::JsonIntIsDouble => Filter("j[\"big\"] == 9007199254740993"),
-        Fault::ExistsCountsNull => Filter("exists j[\"n\"]"),
         Fault::NullMatchesDefault => Filter("i8 == 0"),
         Fault::DynamicKeyIgnored => Filter("n > 0"),
         Fault::OperatorRejected => Filter("s like \"a%\""),
@@ -60,11 +50,41 @@ fn witness(fault: Fault) -> Witness {
     }
 }
 
+fn turned(switch: Switch) -> Witness {
+    use Witness::{Filter, Own};
+    match switch {
+        Switch::NotUnknownIsTrue => Filter("not (i8 == 5)"),
+        Switch::NullInListIsFalse => Filter("i8 not in [5]"),
+        Switch::NullContainsIsFalse => Filter("not array_contains(numbers, 2)"),
+        Switch::NullLengthIsZero => Filter("array_length(numbers) == 0"),
+        Switch::FloatComparesAsDouble => Filter("f == 0.1"),
+        Switch::FloatInListAsDouble => Filter("f in [0.1]"),
+        Switch::FloatComputesAsDouble => Filter("f + 0.1 > 0.2"),
+        Switch::IntDivisionIsReal => Filter("i16 / 2 == -3"),
+        Switch::JsonMissingIsUnknown => Filter("j[\"a\"] != 1"),
+        Switch::JsonMismatchIsUnknown => Filter("not (j[\"a\"] < 1)"),
+        Switch::JsonBoolIsNumber => Filter("j[\"t\"] == 1"),
+        Switch::JsonNumberAsDouble => Filter("j[\"big\"] == 9007199254740992.0"),
+        Switch::ExistsOnNull => Filter("exists j[\"n\"]"),
+        Switch::ExistsOnEmpty => Filter("exists j[\"e\"]"),
+        Switch::OutOfRangeIsUnknown => Filter("not (numbers[1] == 2)"),
+        Switch::LikeBackslashIsLiteral => Filter("s like \"a\\\\%c\""),
+        Switch::LikeUnderscoreIsLiteral => Filter("s like \"a_c\""),
+        Switch::LikeEmptyMatchesAll => Filter("s like \"\""),
+        Switch::ContainsTruncatesElements => Filter("array_contains(halves, 2)"),
+        Switch::JsonContainsIntMissesDouble => Filter("json_contains(j[\"d\"], 1)"),
+        Switch::ReversedEqualityIsNegated => Filter("5 == i8"),
+        Switch::DescendingRangeSwapsBounds => Filter("7 >= i8 > 5"),
+        Switch::ModuloIsRounded => Filter("i64 % 2 == 1"),
+        Switch::UpsertKeepsDynamicKeys => Own,
+    }
+}
+
 #[tokio::test]
 async fn faults_of_reads_show_in_their_answers() {
     let mut healthy = Fixture::filled(&[]).await;
-    for fault in Fault::ALL {
-        let filter = match witness(*fault) {
+    for fault in Fault::all() {
+        let filter = match witness(fault) {
             Witness::Filter(filter) => filter,
             Witness::Values => "id > 0",
             Witness::Own => continue,
@@ -72,9 +92,9 @@ async fn faults_of_reads_show_in_their_answers() {
         let expected = expected(filter).unwrap_or_else(|| panic!("{fault}: {filter}"));
         assert_eq!(healthy.keys(filter).await, expected, "{fault}");
 
-        let mut faulty = Fixture::filled(&[*fault]).await;
+        let mut faulty = Fixture::filled(&[fault]).await;
         let answer = faulty.query(filter).await;
-        match (fault, witness(*fault), answer) {
+        match (fault, witness(fault), answer) {
             (Fault::OperatorRejected, _, answer) => assert_eq!(answer, Answer::Error(1100)),
             (Fault::HangOnModulo, _, answer) => assert_eq!(answer, Answer::Silence),
             (Fault::CrashOnDivision | Fault::DiesInQuery, _, answer) => {
@@ -163,6 +183,18 @@ async fn writes_are_lost() {
     let mut fixture = Fixture::filled(&[Fault::LostDelete]).await;
     assert_eq!(fixture.delete("id < 3").await.unwrap(), 2);
     assert_eq!(fixture.query("").await, Answer::Rows(models()));
+}
+
+#[tokio::test]
+async fn an_upsert_merges_dynamic_keys() {
+    for (faults, keys) in [(&[][..], 0), (&[Fault::Turned(Switch::UpsertKeepsDynamicKeys)], 1)] {
+        let mut fixture = Fixture::filled(faults).await;
+        let mut row = rows()[0].clone();
+        row["$meta"] = json!({"n": 1});
+        fixture.upsert(vec![row]).await.unwrap();
+        assert_eq!(fixture.keys("id == 1 and key == \"Word\"").await.len(), keys);
+        assert_eq!(fixture.keys("id == 1 and n == 1").await, [1]);
+    }
 }
 
 #[tokio::test]

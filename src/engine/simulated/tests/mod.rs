@@ -20,7 +20,7 @@ use tonic::transport::Channel;
 
 use super::codec;
 use super::{Fault, SimulatedMilvus, SimulatedOptions};
-use crate::filter::{Semantics, Truth, check, evaluate, parse};
+use crate::filter::{Semantics, Switch, Truth, check, evaluate, parse};
 use crate::schema::{DataType, Field, Scalar, Schema};
 use crate::value::{Row, Value};
 
@@ -43,6 +43,7 @@ fn schema() -> Schema {
         Field::new("j", DataType::Json).nullable(),
         Field::new("numbers", DataType::Array(Scalar::Int16)).nullable(),
         Field::new("words", DataType::Array(Scalar::VarChar)).nullable(),
+        Field::new("halves", DataType::Array(Scalar::Double)).nullable(),
         Field::new("vec", DataType::FloatVector { dim: 2 }),
     ];
     Schema { fields, dynamic: true }
@@ -53,27 +54,27 @@ fn rows() -> Vec<Json> {
     vec![
         json!({
             "id": 1, "b": true, "i8": 5, "i16": 300, "i32": -70000, "i64": 9007199254740993_i64,
-            "f": 0.1_f32, "d": 0.1, "s": "abc", "numbers": [1, 2, 3], "words": ["x", "y"],
-            "j": {"a": 1, "t": true, "n": null, "e": {}, "s": "10", "big": 9007199254740993_i64},
+            "f": 0.1_f32, "d": 0.1, "s": "abc", "numbers": [1, 2, 3], "words": ["x", "y"], "halves": [2.5],
+            "j": {"a": 1, "t": true, "n": null, "e": {}, "s": "10", "big": 9007199254740993_i64, "d": [1.0]},
             "vec": [0.5, -1.0], "$meta": {"key": "Word", "n": 7},
         }),
         json!({
             "id": 2, "b": false, "i8": 7, "i16": -7, "i32": 0, "i64": 0,
-            "f": 0.5, "d": 1e300, "s": "xabc", "numbers": [], "words": ["y"],
+            "f": 0.5, "d": 1e300, "s": "xabc", "numbers": [], "words": ["y"], "halves": [],
             "j": {"a": "one", "l": [1, "1", [2]]}, "vec": [0.0, 0.0],
         }),
         json!({
             "id": 3, "b": null, "i8": null, "i16": null, "i32": null, "i64": null, "f": null,
-            "d": null, "s": null, "numbers": null, "words": null, "j": null, "vec": [1.0, 2.0],
+            "d": null, "s": null, "numbers": null, "words": null, "halves": null, "j": null, "vec": [1.0, 2.0],
         }),
         json!({
             "id": 4, "b": false, "i8": -44, "i16": 44, "i32": 44, "i64": -44, "f": -2.5,
-            "d": -2.5, "s": "a%c", "numbers": [2, 3], "words": ["X", "z"], "j": {"b": 3},
+            "d": -2.5, "s": "a%c", "numbers": [2, 3], "words": ["X", "z"], "halves": [], "j": {"b": 3},
             "vec": [1.0, 2.0], "$meta": {"key": null, "n": 8},
         }),
         json!({
             "id": 5, "b": true, "i8": 9, "i16": 9, "i32": 9, "i64": 9, "f": 9.0, "d": 9.0,
-            "s": "日本", "numbers": [9], "words": [], "j": {"a": 2}, "vec": [3.0, 4.0],
+            "s": "日本", "numbers": [9], "words": [], "halves": [], "j": {"a": 2}, "vec": [3.0, 4.0],
             "$meta": {"n": 9.5},
         }),
     ]
@@ -87,7 +88,7 @@ fn models() -> Vec<Row> {
 fn expected(filter: &str) -> Option<Vec<i64>> {
     let schema = schema();
     let expr = parse(filter).ok().filter(|expr| check(&schema, expr).is_ok())?;
-    let truth = |row: &Row| evaluate(&expr, &schema, row, &Semantics::canonical()).unwrap();
+    let truth = |row: &Row| evaluate(&expr, &schema, row, Semantics::canonical()).unwrap();
     Some(models().iter().filter(|row| truth(row) == Truth::True).map(key).collect())
 }
 

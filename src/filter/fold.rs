@@ -1,0 +1,74 @@
+//! Arithmetic between constants, which engines compute before they look at a row.
+
+use super::ast::{Expr, Literal};
+use super::check::TypeError;
+use super::operator::{BinaryOp, UnaryOp};
+
+/// The constant that an operand comes to; `None` if it depends on the row.
+pub(super) fn constant(expr: &Expr) -> Result<Option<Literal>, TypeError> {
+    let wrong = |reason: &str| Err(TypeError::new(expr, reason));
+    match expr {
+        Expr::Literal(Literal::Template(_)) => wrong("this template has no value"),
+        Expr::Literal(literal) => Ok(Some(literal.clone())),
+        Expr::Unary { op, operand } => Ok(match (op, constant(operand)?) {
+            (_, None) => None,
+            (UnaryOp::Negate, Some(Literal::Int(i))) => match i.checked_neg() {
+                Some(i) => Some(Literal::Int(i)),
+                None => return wrong("integer arithmetic overflows"),
+            },
+            (UnaryOp::Negate, Some(Literal::Float(x))) => Some(Literal::Float(-x)),
+            (UnaryOp::BitNot, Some(Literal::Int(i))) => Some(Literal::Int(!i)),
+            _ => return wrong("these constants have no such arithmetic"),
+        }),
+        Expr::Binary { op, left, right } if !op.is_logical() && !op.is_comparison() => {
+            let (Some(left), Some(right)) = (constant(left)?, constant(right)?) else {
+                return Ok(None);
+            };
+            match binary(*op, &left, &right) {
+                Ok(literal) => Ok(Some(literal)),
+                Err(reason) => wrong(reason),
+            }
+        }
+        _ => Ok(None),
+    }
+}
+
+fn binary(op: BinaryOp, left: &Literal, right: &Literal) -> Result<Literal, &'static str> {
+    const NONE: &str = "these constants have no such arithmetic";
+    if let (Literal::Int(a), Literal::Int(b)) = (left, right)
+        && op != BinaryOp::Pow
+    {
+        if *b == 0 && matches!(op, BinaryOp::Div | BinaryOp::Mod) {
+            return Err("division by zero");
+        }
+        let result = match op {
+            BinaryOp::Add => a.checked_add(*b),
+            BinaryOp::Sub => a.checked_sub(*b),
+            BinaryOp::Mul => a.checked_mul(*b),
+            BinaryOp::Div => a.checked_div(*b),
+            BinaryOp::Mod => a.checked_rem(*b),
+            BinaryOp::BitAnd => Some(a & b),
+            BinaryOp::BitOr => Some(a | b),
+            BinaryOp::BitXor => Some(a ^ b),
+            _ => return Err(NONE),
+        };
+        return result.map(Literal::Int).ok_or("integer arithmetic overflows");
+    }
+    let number = |literal: &Literal| match literal {
+        Literal::Int(i) => Some(*i as f64),
+        Literal::Float(x) => Some(*x),
+        _ => None,
+    };
+    let (Some(a), Some(b)) = (number(left), number(right)) else { return Err(NONE) };
+    let result = match op {
+        BinaryOp::Add => a + b,
+        BinaryOp::Sub => a - b,
+        BinaryOp::Mul => a * b,
+        BinaryOp::Div if b == 0.0 => return Err("division by zero"),
+        BinaryOp::Div => a / b,
+        // Always a double, also of integers: as in the server's constant folding.
+        BinaryOp::Pow => a.powf(b),
+        _ => return Err(NONE),
+    };
+    if result.is_finite() { Ok(Literal::Float(result)) } else { Err("float arithmetic overflows") }
+}

@@ -1,0 +1,62 @@
+//! Patterns.
+
+use super::semantics::{Semantics, Switch};
+
+/// Whole-string, case-sensitive LIKE: `%` is any run, `_` one character.
+pub(super) fn matches(text: &str, pattern: &str, semantics: Semantics) -> bool {
+    enum Part {
+        Run,
+        One,
+        Exactly(char),
+    }
+    if pattern.is_empty() && semantics.has(Switch::LikeEmptyMatchesAll) {
+        return true;
+    }
+    let mut parts = Vec::new();
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        parts.push(match c {
+            '%' => Part::Run,
+            '_' if !semantics.has(Switch::LikeUnderscoreIsLiteral) => Part::One,
+            '\\' if !semantics.has(Switch::LikeBackslashIsLiteral) => match chars.next() {
+                Some(escaped) => Part::Exactly(escaped),
+                None => return false,
+            },
+            c => Part::Exactly(c),
+        });
+    }
+    // reachable[i]: the parts so far match the first i characters.
+    let text: Vec<char> = text.chars().collect();
+    let mut reachable = vec![false; text.len() + 1];
+    reachable[0] = true;
+    for part in parts {
+        if let Part::Run = part {
+            let first = reachable.iter().position(|r| *r).unwrap_or(reachable.len());
+            reachable[first..].fill(true);
+        } else {
+            for i in (1..reachable.len()).rev() {
+                let fits = match part {
+                    Part::Exactly(c) => text[i - 1] == c,
+                    _ => true,
+                };
+                reachable[i] = reachable[i - 1] && fits;
+            }
+            reachable[0] = false;
+        }
+    }
+    reachable[text.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn like_follows_the_documentation() {
+        let like = |text, pattern| matches(text, pattern, Semantics::canonical());
+        assert!(like("abc", "a%") && like("abc", "%c") && like("abc", "%b%") && like("abc", "a_c"));
+        assert!(like("", "%") && like("", "") && !like("a", "") && !like("abc", "ab"));
+        assert!(like("a%c", "a\\%c") && !like("abc", "a\\%c") && like("日本", "_本"));
+        assert!(like("a\\b", "a\\\\b") && like("aXbXc", "a%X%c") && !like("ABC", "abc"));
+    }
+}
