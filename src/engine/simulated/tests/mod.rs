@@ -60,7 +60,7 @@ fn rows() -> Vec<Json> {
         }),
         json!({
             "id": 2, "b": false, "i8": 7, "i16": -7, "i32": 0, "i64": 0,
-            "f": 0.5, "d": 1e300, "s": "xabc", "numbers": [], "words": ["y"], "halves": [],
+            "f": 0.5, "d": 1e300, "s": "xabc", "numbers": [], "words": ["y"], "halves": [-1.5],
             "j": {"a": "one", "l": [1, "1", [2]]}, "vec": [0.0, 0.0],
         }),
         json!({
@@ -69,12 +69,12 @@ fn rows() -> Vec<Json> {
         }),
         json!({
             "id": 4, "b": false, "i8": -44, "i16": 44, "i32": 44, "i64": -44, "f": -2.5,
-            "d": -2.5, "s": "a%c", "numbers": [2, 3], "words": ["X", "z"], "halves": [], "j": {"b": 3},
+            "d": -2.5, "s": "a%c", "numbers": [2, 3], "words": ["X", "z"], "halves": [-1.5], "j": {"b": 3},
             "vec": [1.0, 2.0], "$meta": {"key": null, "n": 8},
         }),
         json!({
             "id": 5, "b": true, "i8": 9, "i16": 9, "i32": 9, "i64": 9, "f": 9.0, "d": 9.0,
-            "s": "日本", "numbers": [9], "words": [], "halves": [], "j": {"a": 2}, "vec": [3.0, 4.0],
+            "s": "日本", "numbers": [9], "words": [], "halves": [-1.5], "j": {"a": 2}, "vec": [3.0, 4.0],
             "$meta": {"n": 9.5},
         }),
     ]
