@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::filter::check::{Place, resolve};
-use crate::filter::{self, Expr, Filter};
+use crate::filter::{self, Expr, Filter, Semantics, Switch};
 use crate::schema::{Field, Schema};
 use crate::value::{Key, Row};
 
@@ -139,12 +139,27 @@ impl Check {
 impl Case {
     /// The rows that the operations leave, by key.
     pub fn rows(&self) -> BTreeMap<Key, Row> {
-        let mut rows = BTreeMap::new();
+        self.rows_under(Semantics::canonical())
+    }
+
+    /// The rows that the operations leave on an engine that takes some rules otherwise.
+    pub fn rows_under(&self, semantics: Semantics) -> BTreeMap<Key, Row> {
+        let mut rows: BTreeMap<Key, Row> = BTreeMap::new();
         for operation in &self.operations {
             match operation {
                 Operation::Insert(batch) | Operation::Upsert(batch) => {
-                    let keyed = batch.iter().filter_map(|row| Some((row.key(&self.schema)?, row)));
-                    rows.extend(keyed.map(|(key, row)| (key, row.clone())));
+                    for row in batch {
+                        let Some(key) = row.key(&self.schema) else { continue };
+                        let mut row = row.clone();
+                        if semantics.has(Switch::UpsertKeepsDynamicKeys)
+                            && let Some(old) = rows.get(&key)
+                        {
+                            let mut dynamic = old.dynamic.clone();
+                            dynamic.append(&mut row.dynamic);
+                            row.dynamic = dynamic;
+                        }
+                        rows.insert(key, row);
+                    }
                 }
                 Operation::Delete(keys) => rows.retain(|key, _| !keys.contains(key)),
                 Operation::Flush => {}

@@ -20,8 +20,8 @@
 //! | 1 | [`filter`]: the filter language, its types and its three-valued meaning |
 //! | 2 | [`backend`]: reference databases; [`milvus`]: the system under test; [`engine`]: getting one to run |
 //! | 3 | [`case`]: the unit of everything; [`compare`]: rows against rows; [`verdict`]: the words of judgement |
-//! | 4 | [`generate`]: random cases; [`apply`], `oracle`: from a case to verdicts |
-//! | 5 | [`shrink`], [`triage`], [`finding`]: make it minimal; is it known; what a report needs |
+//! | 4 | [`generate`]: random cases; [`apply`], `oracle`: from a case to verdicts; [`triage`]: the shapes of divergences |
+//! | 5 | [`shrink`], [`known`], [`finding`]: make it minimal; is it known; what a report needs |
 //! | 6 | [`campaign`]: many cases under a budget, as a stream of events |
 //! | 7 | [`report`]: terminal, summary file, folders of findings |
 //! | 8 | [`cli`]: one file a subcommand |
@@ -55,6 +55,7 @@ pub mod engine;
 pub mod filter;
 pub mod finding;
 pub mod generate;
+pub mod known;
 pub mod milvus;
 mod oracle;
 pub mod report;

@@ -156,8 +156,11 @@ fn write_keys(f: &mut fmt::Formatter<'_>, keys: &[Key]) -> fmt::Result {
 pub struct Tally {
     /// Checks that passed.
     pub pass: u64,
-    /// Checks that diverged.
+    /// Checks that diverged, and are not known.
     pub divergence: u64,
+    /// Checks that diverged as known issues predict.
+    #[serde(default)]
+    pub known: u64,
     /// Checks that proved nothing.
     pub inconclusive: u64,
     /// Checks that the dialect rules out.
@@ -167,6 +170,6 @@ pub struct Tally {
 impl Tally {
     /// All checks.
     pub fn total(&self) -> u64 {
-        self.pass + self.divergence + self.inconclusive + self.unsupported
+        self.pass + self.divergence + self.known + self.inconclusive + self.unsupported
     }
 }

@@ -33,6 +33,26 @@ pub enum Event {
         selective: Option<bool>,
         /// The class, for divergences.
         class: Option<Class>,
+        /// The known issues that explain a divergence fully, by their titles.
+        known: Vec<String>,
+    },
+    /// How many checks of a case were left out because known issues bear on their answers, and how
+    /// many of those were kept.
+    Steered {
+        /// Left out.
+        dropped: u64,
+        /// Kept.
+        kept: u64,
+    },
+    /// A divergence, counted as one before, turned out to be known when it was small.
+    Recognised {
+        /// The issues, by their titles.
+        titles: Vec<String>,
+    },
+    /// The case of a known issue passes on this engine.
+    Fixed {
+        /// The issue's title.
+        title: String,
     },
     /// All checks of a case were judged.
     CaseDone {
@@ -79,6 +99,8 @@ pub enum Kind {
     Pass,
     /// See [`Verdict::Divergence`].
     Divergence,
+    /// A divergence that known issues explain fully.
+    Known,
     /// See [`Verdict::Inconclusive`].
     Inconclusive,
     /// See [`Verdict::Unsupported`].

@@ -2,11 +2,12 @@
 
 mod event;
 mod run;
+mod steer;
 mod summary;
 mod workbench;
 mod worker;
 
 pub use event::{Event, Kind};
-pub use run::{Campaign, CampaignError, Stop, Target};
+pub use run::{Campaign, CampaignError, Known, Stop, Target};
 pub use summary::Summary;
 pub use workbench::{BenchError, Workbench, WorkbenchOptions};

@@ -1,6 +1,6 @@
 //! Running a campaign: workers, budget, interruption.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -11,9 +11,10 @@ use tokio::task::JoinSet;
 use super::event::Event;
 use super::summary::Summary;
 use super::workbench::{BenchError, Workbench, WorkbenchOptions};
-use super::worker::{Shared, work};
+use super::worker::{Shared, look_for_fixed, work};
 use crate::engine::simulated::SimulatedOptions;
 use crate::engine::{Engine, EngineError, Installation, Secret};
+use crate::known::{KnownError, KnownIssues};
 use crate::milvus::Dialect;
 use crate::shrink::Budget;
 
@@ -64,6 +65,20 @@ pub struct Campaign {
     pub shrink: Budget,
     /// How long calls may take.
     pub deadlines: WorkbenchOptions,
+    /// What is known of the engine.
+    pub known: Known,
+}
+
+/// Which known issues a campaign tolerates.
+#[derive(Debug, Clone, Default)]
+pub enum Known {
+    /// None: every divergence is a finding.
+    #[default]
+    Nothing,
+    /// Those that come with this crate for the engine's version.
+    OfVersion,
+    /// These.
+    List(KnownIssues),
 }
 
 /// Why a campaign could not begin.
@@ -76,6 +91,9 @@ pub enum CampaignError {
     /// No connection, or no reference database.
     #[error(transparent)]
     Bench(#[from] BenchError),
+    /// The lists of known issues are unreadable.
+    #[error(transparent)]
+    Known(#[from] KnownError),
     /// The built-in dialects are unreadable.
     #[error("the built-in dialects are unreadable: {0}")]
     Dialects(#[from] toml::de::Error),
@@ -108,6 +126,7 @@ impl Campaign {
             time: None,
             shrink: Budget::default(),
             deadlines: WorkbenchOptions::default(),
+            known: Known::default(),
         }
     }
 
@@ -126,6 +145,11 @@ impl Campaign {
         let version = benches.first().map(|b| b.engine_version().to_owned()).unwrap_or_default();
         let backend = benches.first().map(Workbench::backend_name).unwrap_or_default();
         let dialect = Dialect::for_version(&version)?;
+        let known_issues = match &self.known {
+            Known::Nothing => KnownIssues::default(),
+            Known::OfVersion => KnownIssues::for_version(&version)?,
+            Known::List(list) => list.clone(),
+        };
         let (events, mut received) = unbounded_channel();
         let mut summary = Summary::default();
         let mut emit = |summary: &mut Summary, event: Event| {
@@ -152,14 +176,19 @@ impl Campaign {
             started,
             next: AtomicU64::new(0),
             stop: AtomicBool::new(false),
-            known: Mutex::new(HashMap::new()),
+            shapes: Mutex::new(HashMap::new()),
+            met: Mutex::new(BTreeSet::new()),
+            known_issues,
             events,
         });
         let mut workers = JoinSet::new();
-        for mut bench in benches {
+        for (number, mut bench) in benches.into_iter().enumerate() {
             let shared = Arc::clone(&shared);
             workers.spawn(async move {
-                let result = work(&shared, &mut bench).await;
+                let mut result = work(&shared, &mut bench).await;
+                if number == 0 && result.is_ok() {
+                    result = look_for_fixed(&shared, &mut bench).await;
+                }
                 bench.stop().await;
                 result
             });

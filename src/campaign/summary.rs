@@ -38,6 +38,14 @@ pub struct Summary {
     pub undefined: BTreeMap<String, u64>,
     /// Wrong answers that were not given again.
     pub unrepeatable: u64,
+    /// How often each known issue was met, by its title.
+    pub known: BTreeMap<String, u64>,
+    /// Known issues whose cases pass on this engine.
+    pub fixed: Vec<String>,
+    /// Checks that were left out because known issues bear on their answers.
+    pub steered: u64,
+    /// Checks on whose answers known issues bear, and that were kept.
+    pub unsteered: u64,
     /// Distinct findings.
     pub findings: Vec<Finding>,
     /// Divergences of new shapes for which there was no time left.
@@ -66,14 +74,18 @@ impl Summary {
                 self.dialect.clone_from(dialect);
                 self.jobs = *jobs;
             }
-            Event::Checked { kind, doubt, selective, class } => {
+            Event::Checked { kind, doubt, selective, class, known } => {
                 match kind {
                     Kind::Pass => self.verdicts.pass += 1,
                     Kind::Divergence => self.verdicts.divergence += 1,
+                    Kind::Known => self.verdicts.known += 1,
                     Kind::Inconclusive => self.verdicts.inconclusive += 1,
                     Kind::Unsupported => self.verdicts.unsupported += 1,
                 }
                 self.refused += u64::from(*class == Some(Class::WronglyRejected));
+                for title in known {
+                    *self.known.entry(title.clone()).or_default() += 1;
+                }
                 self.conflicts += u64::from(*class == Some(Class::ReferenceConflict));
                 self.filters += u64::from(selective.is_some());
                 self.selective += u64::from(*selective == Some(true));
@@ -95,6 +107,18 @@ impl Summary {
                     finding.count += 1;
                 }
             }
+            Event::Steered { dropped, kept } => {
+                self.steered += dropped;
+                self.unsteered += kept;
+            }
+            Event::Recognised { titles } => {
+                self.verdicts.divergence = self.verdicts.divergence.saturating_sub(1);
+                self.verdicts.known += 1;
+                for title in titles {
+                    *self.known.entry(title.clone()).or_default() += 1;
+                }
+            }
+            Event::Fixed { title } => self.fixed.push(title.clone()),
             Event::Unexplored => self.unexplored += 1,
             Event::Unstable { .. } => self.unrepeatable += 1,
             Event::Restarted { .. } => self.restarts += 1,
@@ -115,6 +139,11 @@ impl Summary {
     /// The share of filters that select some rows and not all; 0 without filters.
     pub fn selective_share(&self) -> f64 {
         share(self.selective, self.filters)
+    }
+
+    /// The share of checks left out among those on which known issues bear; 0 without any.
+    pub fn steered_share(&self) -> f64 {
+        share(self.steered, self.steered + self.unsteered)
     }
 
     /// The share of checks that prove nothing: rejected, unsupported or inconclusive.

@@ -11,6 +11,7 @@ use crate::apply::{ApplyError, Sides, apply};
 use crate::backend::{Backend, BackendError, DuckDb};
 use crate::case::{Case, Check};
 use crate::engine::{Engine, EngineError};
+use crate::known::KnownIssues;
 use crate::milvus::{ConnectOptions, Milvus, MilvusError};
 use crate::shrink::Probe;
 use crate::verdict::{Actual, Class, Divergence, Doubt, Expected, Verdict};
@@ -265,6 +266,8 @@ fn collection_name() -> String {
 pub(super) struct SameClass<'a> {
     pub bench: &'a mut Workbench,
     pub class: Class,
+    /// What is known must not take the place of what is looked for.
+    pub known: &'a KnownIssues,
 }
 
 impl Probe for SameClass<'_> {
@@ -284,18 +287,25 @@ impl Probe for SameClass<'_> {
             }
             let checks = group.iter().flat_map(|case| case.checks.clone()).collect();
             let merged = Case { checks, ..group[0].clone() };
-            let class = self.class;
-            let is_same =
-                |verdict: &Verdict| matches!(verdict, Verdict::Divergence(d) if d.class == class);
-            let mut stop = |_: &Check, verdict: &Verdict| {
-                if is_same(verdict) || Instant::now() >= until {
+            let (class, known) = (self.class, self.known);
+            let is_same = |check: &Check, verdict: &Verdict| match verdict {
+                Verdict::Divergence(d) if d.class == class => {
+                    known.explain(&merged, check, d).is_none()
+                }
+                _ => false,
+            };
+            let mut stop = |check: &Check, verdict: &Verdict| {
+                if is_same(check, verdict) || Instant::now() >= until {
                     ControlFlow::Break(())
                 } else {
                     ControlFlow::Continue(())
                 }
             };
             let verdicts = self.bench.judge(&merged, &mut stop).await?;
-            if verdicts.last().is_some_and(is_same) {
+            let last = verdicts.len().checked_sub(1).and_then(|last| merged.checks.get(last));
+            if let (Some(check), Some(verdict)) = (last, verdicts.last())
+                && is_same(check, verdict)
+            {
                 let found = asked + verdicts.len() - 1;
                 return Ok((Some(found), found + 1));
             }

@@ -1,20 +1,22 @@
 //! One worker: takes cases by number, judges them, and shrinks what diverges.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::event::{Event, Kind};
+use super::steer::{Steered, steer};
 use super::workbench::{BenchError, SameClass, Workbench};
 use crate::case::{Case, Check};
 use crate::filter::Expr;
 use crate::finding::Finding;
 use crate::generate;
+use crate::known::KnownIssues;
 use crate::milvus::Dialect;
 use crate::shrink::{Budget, shrink};
 use crate::triage::shape;
@@ -25,16 +27,27 @@ use crate::verdict::{Actual, Divergence, Expected, Verdict};
 pub(super) struct Shared {
     pub seed: u64,
     pub dialect: Dialect,
+    pub known_issues: KnownIssues,
     pub cases: Option<u64>,
     pub deadline: Option<Instant>,
     pub shrink: Budget,
     pub started: Instant,
     pub next: AtomicU64,
     pub stop: AtomicBool,
-    /// From the shape of a divergence as it was first seen to that of its finding, which is empty
-    /// while it is being shrunk.
-    pub known: Mutex<HashMap<String, String>>,
+    /// What became of the divergences, by the shape that they had when they were first seen.
+    pub shapes: Mutex<HashMap<String, Met>>,
+    /// The known issues that were met, by their titles.
+    pub met: Mutex<BTreeSet<String>>,
     pub events: UnboundedSender<Event>,
+}
+
+/// What a divergence turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Met {
+    /// A finding of this shape; while it is being shrunk, its own shape.
+    Finding(String),
+    /// Known issues, by their titles.
+    Known(Vec<String>),
 }
 
 /// What was found in time may be begun to be shrunk for so long beyond the deadline, and ended
@@ -65,19 +78,29 @@ impl Shared {
         let _ = self.events.send(event);
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
+    fn shapes(&self) -> MutexGuard<'_, HashMap<String, Met>> {
         // A panic elsewhere leaves the map whole: every change of it is one insertion.
-        self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.shapes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn met(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Works until the campaign's budget is used up.
 pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), BenchError> {
     while let Some(number) = shared.next_case() {
-        let case = generate::case(shared.seed, number, &shared.dialect);
+        let mut case = generate::case(shared.seed, number, &shared.dialect);
+        let Steered { dropped, kept } = steer(&mut case, &shared.known_issues, number);
+        shared.emit(Event::Steered { dropped, kept });
         let rows = case.rows().len();
+        let mut known = Vec::new();
         let mut seen = |check: &Check, verdict: &Verdict| {
-            shared.emit(checked(check, verdict, rows));
+            let titles = explained(shared, &case, check, verdict);
+            shared.met().extend(titles.iter().cloned());
+            known.push(!titles.is_empty());
+            shared.emit(checked(check, verdict, rows, titles));
             if shared.stop.load(Ordering::Relaxed) {
                 ControlFlow::Break(())
             } else {
@@ -87,14 +110,39 @@ pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), B
         let verdicts = bench.judge(&case, &mut seen).await?;
         announce_restarts(shared, bench);
         shared.emit(Event::CaseDone { number, digest: digest(&case) });
-        let diverging =
-            case.checks.iter().zip(verdicts).filter_map(|(check, verdict)| match verdict {
-                Verdict::Divergence(divergence) => Some((check.clone(), *divergence)),
-                _ => None,
-            });
+        let judged = case.checks.iter().zip(verdicts).zip(known);
+        let diverging = judged.filter_map(|((check, verdict), known)| match verdict {
+            Verdict::Divergence(divergence) if !known => Some((check.clone(), *divergence)),
+            _ => None,
+        });
         let diverging: Vec<_> = diverging.collect();
         if !diverging.is_empty() {
             investigate(shared, bench, number, &case, diverging).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Says which of the known issues that were not met are gone, by the cases that showed them.
+pub(super) async fn look_for_fixed(
+    shared: &Shared,
+    bench: &mut Workbench,
+) -> Result<(), BenchError> {
+    for issue in &shared.known_issues.issues {
+        if shared.stop.load(Ordering::Relaxed) {
+            break;
+        }
+        if shared.met().contains(&issue.title) {
+            continue;
+        }
+        let mut case = issue.case.clone();
+        if case.checks.is_empty() {
+            case.checks.push(Check::Entities);
+        }
+        let mut all = |_: &Check, _: &Verdict| ControlFlow::Continue(());
+        let verdicts = bench.judge(&case, &mut all).await?;
+        if verdicts.iter().all(|verdict| matches!(verdict, Verdict::Pass { .. })) {
+            shared.emit(Event::Fixed { title: issue.title.clone() });
         }
     }
     Ok(())
@@ -106,7 +154,18 @@ fn announce_restarts(shared: &Shared, bench: &mut Workbench) {
     }
 }
 
-fn checked(check: &Check, verdict: &Verdict, rows: usize) -> Event {
+/// The titles of the known issues that explain a divergence fully.
+fn explained(shared: &Shared, case: &Case, check: &Check, verdict: &Verdict) -> Vec<String> {
+    match verdict {
+        Verdict::Divergence(divergence) => {
+            let issues = shared.known_issues.explain(case, check, divergence);
+            issues.unwrap_or_default().into_iter().map(|issue| issue.title.clone()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn checked(check: &Check, verdict: &Verdict, rows: usize, known: Vec<String>) -> Event {
     let matched = match verdict {
         Verdict::Pass { matched } => Some(*matched),
         Verdict::Divergence(divergence) => match &divergence.expected {
@@ -117,7 +176,7 @@ fn checked(check: &Check, verdict: &Verdict, rows: usize) -> Event {
         _ => None,
     };
     Event::Checked {
-        kind: Kind::from(verdict),
+        kind: if known.is_empty() { Kind::from(verdict) } else { Kind::Known },
         doubt: match verdict {
             Verdict::Inconclusive(doubt) => Some(doubt.clone()),
             _ => None,
@@ -130,6 +189,7 @@ fn checked(check: &Check, verdict: &Verdict, rows: usize) -> Event {
             Verdict::Divergence(divergence) => Some(divergence.class),
             _ => None,
         },
+        known,
     }
 }
 
@@ -169,7 +229,9 @@ async fn investigate(
     announce_restarts(shared, bench);
     let mut answers: Vec<(Check, Divergence)> = Vec::new();
     for (check, verdict) in asked.checks.into_iter().zip(verdicts) {
-        if let Verdict::Divergence(divergence) = verdict {
+        if explained(shared, case, &check, &verdict).is_empty()
+            && let Verdict::Divergence(divergence) = verdict
+        {
             answers.push((check, *divergence));
         }
     }
@@ -178,16 +240,23 @@ async fn investigate(
         let (check, divergence) = smallest_part(&check, &answers).unwrap_or((check, divergence));
         let single = Case { checks: vec![check], ..case.clone() };
         let first_shape = shape(&single, &divergence);
-        let known = shared.known().get(&first_shape).cloned();
-        if let Some(shape) = known {
-            shared.emit(Event::Repeated { shape });
-            continue;
+        let met = shared.shapes().get(&first_shape).cloned();
+        match met {
+            Some(Met::Finding(shape)) => {
+                shared.emit(Event::Repeated { shape });
+                continue;
+            }
+            Some(Met::Known(titles)) => {
+                shared.emit(Event::Recognised { titles });
+                continue;
+            }
+            None => {}
         }
         if shared.patience_is_over() {
             shared.emit(Event::Unexplored);
             continue;
         }
-        shared.known().insert(first_shape.clone(), first_shape.clone());
+        shared.shapes().insert(first_shape.clone(), Met::Finding(first_shape.clone()));
         pursue(shared, bench, number, single, divergence, first_shape).await?;
         announce_restarts(shared, bench);
     }
@@ -209,7 +278,8 @@ async fn pursue(
         let left = (deadline + 2 * GRACE).saturating_duration_since(Instant::now());
         budget.time = budget.time.min(left);
     }
-    let mut probe = SameClass { bench, class: divergence.class };
+    let known = &shared.known_issues;
+    let mut probe = SameClass { bench, class: divergence.class, known };
     let shrunk = shrink(case, &suspects(&divergence), budget, &mut probe).await?;
     // Once more, on a fresh collection.
     let mut anything = |_: &Check, _: &Verdict| ControlFlow::Continue(());
@@ -217,17 +287,27 @@ async fn pursue(
     let divergence = match verdict {
         Some(Verdict::Divergence(last)) if last.class == divergence.class => *last,
         _ => {
-            shared.known().remove(&first_shape);
+            shared.shapes().remove(&first_shape);
             shared.emit(Event::Unstable { what: first_shape });
             return Ok(());
         }
     };
+    // What has a shape alone is recognised only when it is small.
+    if let Some(check) = shrunk.case.checks.first()
+        && let Some(issues) = shared.known_issues.explain(&shrunk.case, check, &divergence)
+    {
+        let titles: Vec<String> = issues.into_iter().map(|issue| issue.title.clone()).collect();
+        shared.shapes().insert(first_shape, Met::Known(titles.clone()));
+        shared.emit(Event::Recognised { titles });
+        return Ok(());
+    }
     let shape = shape(&shrunk.case, &divergence);
     let repeated = {
-        let mut known = shared.known();
-        let repeated = known.values().any(|known| *known == shape) && shape != first_shape;
-        known.insert(first_shape, shape.clone());
-        known.insert(shape.clone(), shape.clone());
+        let mut shapes = shared.shapes();
+        let finding = Met::Finding(shape.clone());
+        let repeated = shapes.values().any(|met| *met == finding) && shape != first_shape;
+        shapes.insert(first_shape, finding.clone());
+        shapes.insert(shape.clone(), finding);
         repeated
     };
     if repeated {

@@ -101,6 +101,18 @@ pub struct FuzzArgs {
     /// Shrink one finding for at most this time [default: 20s]
     #[arg(long, value_name = "TIME", value_parser = duration, env = "MILVUS_DIFFTEST_SHRINK_TIME", hide_env = true)]
     pub shrink_time: Option<Duration>,
+    /// Tolerate no known issue: every divergence is a finding
+    #[arg(long, env = "MILVUS_DIFFTEST_STRICT", hide_env = true)]
+    pub strict: bool,
+    /// A list of known issues to tolerate in place of the one for the engine's version
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "strict",
+        env = "MILVUS_DIFFTEST_KNOWN",
+        hide_env = true
+    )]
+    pub known: Option<PathBuf>,
     /// Read options from a TOML file, as `seed = 7` or `time = "5m"`; the command line and the
     /// environment win
     #[arg(long, value_name = "FILE", env = "MILVUS_DIFFTEST_CONFIG", hide_env = true)]

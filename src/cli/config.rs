@@ -34,6 +34,8 @@ struct File {
     summary: Option<PathBuf>,
     shrink_evaluations: Option<usize>,
     shrink_time: Option<String>,
+    strict: Option<bool>,
+    known: Option<PathBuf>,
 }
 
 /// The options from the command line and environment, and what they leave open from the file.
@@ -62,6 +64,8 @@ pub fn with_file(args: FuzzArgs) -> Result<FuzzArgs, ConfigError> {
         summary: args.summary.or(file.summary),
         shrink_evaluations: args.shrink_evaluations.or(file.shrink_evaluations),
         shrink_time: args.shrink_time.or(time("shrink-time", file.shrink_time)?),
+        strict: args.strict || file.strict.unwrap_or(false),
+        known: args.known.or(file.known),
         config: args.config,
     })
 }
@@ -90,7 +94,11 @@ fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
         let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
         if let Err(error) = alone.try_into::<File>() {
             let number = error.message().ends_with("u64") || error.message().ends_with("usize");
-            let expected = if number { "a whole number, 0 or more" } else { "a string" };
+            let expected = match error.message() {
+                message if message.ends_with("boolean") => "true or false",
+                _ if number => "a whole number, 0 or more",
+                _ => "a string",
+            };
             return Err(invalid(path, format!("'{key}' must be {expected}")));
         }
     }
@@ -133,7 +141,12 @@ mod tests {
     fn every_option_can_be_in_the_file() {
         let text = keys().iter().fold(String::new(), |text, key| {
             let number = ["cases", "seed", "jobs", "shrink-evaluations"].contains(&key.as_str());
-            text + key + if number { " = 7\n" } else { " = '7s'\n" }
+            let value = match key.as_str() {
+                "strict" => "true",
+                _ if number => "7",
+                _ => "'7s'",
+            };
+            text + &format!("{key} = {value}\n")
         });
         let file = parse(Path::new("difftest.toml"), &text).unwrap();
         assert_eq!((file.seed, file.shrink_evaluations), (Some(7), Some(7)));

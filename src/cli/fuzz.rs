@@ -9,8 +9,9 @@ use super::config::with_file;
 use super::exit::Exit;
 use super::setup::{on_signal, or_signal, target};
 use super::start::{Failure, say};
-use crate::campaign::{Campaign, Event, Stop, Summary};
+use crate::campaign::{Campaign, Event, Known, Stop, Summary};
 use crate::finding::Finding;
+use crate::known::KnownIssues;
 use crate::report;
 use crate::report::terminal::Terminal;
 
@@ -37,6 +38,11 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
         cases: args.cases,
         time,
         ..Campaign::new(target)
+    };
+    campaign.known = match (&args.known, args.strict) {
+        (_, true) => Known::Nothing,
+        (None, false) => Known::OfVersion,
+        (Some(path), false) => Known::List(KnownIssues::load(path).map_err(Failure::usage)?),
     };
     if let Some(timeout) = args.target.query_timeout {
         campaign.deadlines.query_deadline = timeout;

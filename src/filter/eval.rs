@@ -69,6 +69,9 @@ pub enum Undefined {
     /// Text that the documentation does not tell how to split into words.
     #[error("text matching beyond ASCII words, or with slop")]
     Analyzer,
+    /// An engine with this switch turned refuses the query because of this row.
+    #[error("refused by an engine with the switch '{0}'")]
+    Refused(Switch),
     /// The filter does not fit the schema.
     #[error(transparent)]
     Type(#[from] TypeError),
@@ -501,6 +504,11 @@ impl<'a> Evaluator<'a> {
             (Operand::Int(a), Literal::Float(b)) => compare_int_double(i128::from(*a), *b),
             (Operand::Text(a), Literal::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
             (Operand::Timestamp(a), Literal::Timestamp(b)) => Some(a.cmp(b)),
+            (operand @ (Operand::Float(_) | Operand::Double(_)), Literal::Int(i))
+                if self.refuses(*i, operand) =>
+            {
+                return Err(Undefined::Refused(Switch::InexactConversionIsRefused));
+            }
             (Operand::Float(a), literal) if self.has(Switch::FloatComparesAsDouble) => {
                 f64::from(*a).partial_cmp(&as_f64(literal)?)
             }
@@ -508,6 +516,16 @@ impl<'a> Evaluator<'a> {
             (Operand::Double(a), literal) => a.partial_cmp(&as_f64(literal)?),
             _ => None,
         })
+    }
+
+    /// Whether an engine refuses to convert an integer to the type of its neighbour.
+    fn refuses(&self, i: i64, neighbour: &Operand<'_>) -> bool {
+        let limit = match neighbour {
+            Operand::Float(_) => 1 << 24,
+            Operand::Double(_) => 1 << 53,
+            _ => return false,
+        };
+        self.has(Switch::InexactConversionIsRefused) && i.unsigned_abs() > limit
     }
 
     fn compare_json(&self, op: BinaryOp, json: Option<&Json>, literal: &Literal) -> Truth {
@@ -562,6 +580,9 @@ impl<'a> Evaluator<'a> {
         right: &Expr,
     ) -> Result<Truth, Undefined> {
         let ordering = match (self.operand(left)?, self.operand(right)?) {
+            (Operand::Int(i), other) | (other, Operand::Int(i)) if self.refuses(i, &other) => {
+                return Err(Undefined::Refused(Switch::InexactConversionIsRefused));
+            }
             (Operand::Null, _) | (_, Operand::Null) => return Ok(Truth::Unknown),
             (Operand::Bool(a), Operand::Bool(b)) => Some(a.cmp(&b)),
             (Operand::Text(a), Operand::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),

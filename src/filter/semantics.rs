@@ -216,6 +216,13 @@ switches! {
         source: "milvus, February 2025",
         example: "i % 2 == 1 on i = 9007199254740993",
     }
+    /// A comparison that would convert an integer to a float inexactly is refused.
+    InexactConversionIsRefused "inexact-conversion-is-refused" {
+        canonical: "an integer beside a float is converted to the nearest float",
+        turned: "beyond 2^24 for FLOAT and 2^53 for DOUBLE the query is refused",
+        source: "documentation, Basic Operators; C++ semantics of the server",
+        example: "d > 9007199254740993",
+    }
     /// An upsert keeps the dynamic keys that the new row has not got.
     UpsertKeepsDynamicKeys "upsert-keeps-dynamic-keys" {
         canonical: "an upsert replaces the whole entity",

@@ -92,12 +92,13 @@ impl Terminal {
         format!(
             // What matters first: narrow terminals cut off the end.
             "{} s, {left} | findings: {} | {} cases, {rate:.0} checks/s | {} pass, {} diverge, \
-             {} inconclusive",
+             {} known, {} inconclusive",
             elapsed.as_secs(),
             summary.findings.len(),
             summary.cases,
             verdicts.pass,
             verdicts.divergence,
+            verdicts.known,
             verdicts.inconclusive,
         )
     }
@@ -126,7 +127,7 @@ pub fn table(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
         text,
         "{} against {} and the model, seed {}\n\
          {} cases, {} checks in {:.1} s ({:.0}/s), {:.0} % of filters select some rows and not all\n\
-         {} pass, {} diverge, {} inconclusive, {} unsupported",
+         {} pass, {} diverge, {} known, {} inconclusive, {} unsupported",
         summary.engine,
         summary.backend,
         summary.seed,
@@ -137,9 +138,24 @@ pub fn table(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
         100.0 * summary.selective_share(),
         verdicts.pass,
         verdicts.divergence,
+        verdicts.known,
         verdicts.inconclusive,
         verdicts.unsupported,
     );
+    for (title, count) in &summary.known {
+        let _ = writeln!(text, "  {count} known: {title}");
+    }
+    for title in &summary.fixed {
+        let _ = writeln!(text, "  fixed? its case passes: {title}");
+    }
+    if summary.steered > 0 {
+        let _ = writeln!(
+            text,
+            "  {} checks left out, {:.0} % of those on which known issues bear",
+            summary.steered,
+            100.0 * summary.steered_share()
+        );
+    }
     for (reason, count) in &summary.undefined {
         let _ = writeln!(text, "  {count} inconclusive: {reason}");
     }

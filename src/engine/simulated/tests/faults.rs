@@ -76,6 +76,7 @@ fn turned(switch: Switch) -> Witness {
         Switch::ReversedEqualityIsNegated => Filter("5 == i8"),
         Switch::DescendingRangeSwapsBounds => Filter("7 >= i8 > 5"),
         Switch::ModuloIsRounded => Filter("i64 % 2 == 1"),
+        Switch::InexactConversionIsRefused => Filter("d > 9007199254740993"),
         Switch::UpsertKeepsDynamicKeys => Own,
     }
 }

@@ -1,0 +1,275 @@
+//! The smallest set of known issues under which the model answers exactly as the engine did.
+
+use std::collections::BTreeMap;
+
+use super::file::{Cause, Issue, KnownIssues};
+use super::predict::{Prediction, predict};
+use crate::case::{Case, Check};
+use crate::compare::{Change, Diff};
+use crate::filter::{Semantics, Switch};
+use crate::triage::shape;
+use crate::value::{Key, Row};
+use crate::verdict::{Actual, Class, Divergence};
+
+/// More issues together than these explain anything.
+const MOST: usize = 3;
+
+impl KnownIssues {
+    /// The fewest issues that reproduce precisely what the engine answered; `None` if none do.
+    ///
+    /// `check` is one of `case`'s; the case's other checks do not matter.
+    pub fn explain(
+        &self,
+        case: &Case,
+        check: &Check,
+        divergence: &Divergence,
+    ) -> Option<Vec<&Issue>> {
+        if divergence.class == Class::ReferenceConflict {
+            return None;
+        }
+        if let Some(issue) = self.by_shape(case, check, divergence) {
+            return Some(vec![issue]);
+        }
+        let canonical = predict(case, check, Semantics::canonical());
+        let Prediction::Rows(expected) = &canonical else { return None };
+        // A switch that changes nothing, neither alone nor among all others, explains nothing.
+        let all = self.semantics();
+        let under_all = predict(case, check, all);
+        let relevant: Vec<Switch> = all
+            .switches()
+            .filter(|switch| {
+                predict(case, check, Semantics::canonical().with(*switch)) != canonical
+                    || predict(case, check, all.without(*switch)) != under_all
+            })
+            .collect();
+        subsets(&relevant)
+            .find(|switches| {
+                let semantics = switches.iter().copied().collect();
+                self.reproduces(case, check, expected, divergence, semantics)
+            })
+            .map(|switches| switches.into_iter().filter_map(|switch| self.of(switch)).collect())
+    }
+
+    /// Whether the known issues bear on the answer to a check, so that a campaign may steer clear.
+    pub fn touch(&self, case: &Case, check: &Check) -> bool {
+        let canonical = predict(case, check, Semantics::canonical());
+        let all = self.semantics();
+        all.switches()
+            .any(|switch| predict(case, check, Semantics::canonical().with(switch)) != canonical)
+            || predict(case, check, all) != canonical
+    }
+
+    fn of(&self, wanted: Switch) -> Option<&Issue> {
+        self.issues
+            .iter()
+            .find(|issue| matches!(&issue.cause, Cause::Switch { switch, .. } if *switch == wanted))
+    }
+
+    fn by_shape(&self, case: &Case, check: &Check, divergence: &Divergence) -> Option<&Issue> {
+        let message = match &divergence.actual {
+            Actual::Error(message) => message.as_str(),
+            _ => "",
+        };
+        let mut found = None;
+        self.issues.iter().find(|issue| match &issue.cause {
+            Cause::Shape { class, shape: wanted, error } if *class == divergence.class => {
+                let found: &String = found.get_or_insert_with(|| {
+                    let single = Case { checks: vec![check.clone()], ..case.clone() };
+                    shape(&single, divergence)
+                });
+                found == wanted && error.as_ref().is_none_or(|error| message.contains(error))
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether the model answers, to the last value, as the engine did.
+    fn reproduces(
+        &self,
+        case: &Case,
+        check: &Check,
+        expected: &BTreeMap<Key, Row>,
+        divergence: &Divergence,
+        semantics: Semantics,
+    ) -> bool {
+        let predicted = match (predict(case, check, semantics), &divergence.actual) {
+            (Prediction::Rows(rows), _) => rows,
+            (Prediction::Refused(switch), Actual::Error(message))
+                if divergence.class == Class::WronglyRejected =>
+            {
+                let issue = self.of(switch).map(|issue| &issue.cause);
+                return matches!(
+                    issue,
+                    Some(Cause::Switch { error: Some(error), .. }) if message.contains(error)
+                );
+            }
+            _ => return false,
+        };
+        match (check, &divergence.actual) {
+            (Check::Count(_), Actual::Count(count)) => *count == predicted.len() as u64,
+            (Check::Page { limit, offset, .. }, Actual::Count(count)) => {
+                let left = (predicted.len() as u64).saturating_sub(u64::from(*offset));
+                *count == left.min(u64::from(*limit))
+            }
+            // Which rows are on the page is not promised: any that are predicted, each once.
+            (Check::Page { limit, offset, .. }, Actual::Differs { keys, diff }) => {
+                let left = predicted.len().saturating_sub(*offset as usize);
+                let mut distinct = keys.clone();
+                distinct.sort();
+                distinct.dedup();
+                distinct.len() == keys.len()
+                    && keys.len() == left.min(*limit as usize)
+                    && keys.iter().all(|key| predicted.contains_key(key))
+                    && same_changes(case, expected, &predicted, diff)
+            }
+            (Check::Query(_) | Check::Entities, Actual::Differs { keys, diff }) => {
+                let mut keys: Vec<&Key> = keys.iter().collect();
+                keys.sort();
+                diff.keyless == 0
+                    && keys.into_iter().eq(predicted.keys())
+                    && same_changes(case, expected, &predicted, diff)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether the rows that are both expected and answered have changed as the model predicts.
+fn same_changes(
+    case: &Case,
+    expected: &BTreeMap<Key, Row>,
+    predicted: &BTreeMap<Key, Row>,
+    diff: &Diff,
+) -> bool {
+    let rows: Vec<Row> = predicted.values().cloned().collect();
+    let expected = expected.iter().map(|(key, row)| (key.clone(), row)).collect();
+    let mut changed = Diff::rows(&case.schema, &expected, &rows).changed;
+    // On a page, only some of them are there.
+    changed.retain(|change| diff.changed.iter().any(|other| other.key == change.key));
+    let same =
+        |a: &Change, b: &Change| a.key == b.key && a.field == b.field && a.actual.same(&b.actual);
+    changed.len() == diff.changed.len()
+        && changed.iter().all(|a| diff.changed.iter().any(|b| same(a, b)))
+}
+
+/// The subsets of up to [`MOST`] elements, the smallest first.
+fn subsets(all: &[Switch]) -> impl Iterator<Item = Vec<Switch>> {
+    (1..=MOST.min(all.len())).flat_map(move |size| combinations(all, size))
+}
+
+fn combinations(all: &[Switch], size: usize) -> Vec<Vec<Switch>> {
+    if size == 0 {
+        return vec![Vec::new()];
+    }
+    let mut found = Vec::new();
+    for (i, first) in all.iter().enumerate() {
+        for mut rest in combinations(&all[i + 1..], size - 1) {
+            rest.insert(0, *first);
+            found.push(rest);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::Expected;
+
+    /// A row with FLOAT 0.1 and a null, as an engine answers that compares as doubles and takes
+    /// `in` on null for false.
+    fn case(filter: &str) -> Case {
+        let text = serde_json::json!({
+            "format": "milvus-difftest/case", "version": 1,
+            "schema": {"fields": [
+                {"name": "id", "type": "INT64", "primary": true},
+                {"name": "f", "type": "FLOAT", "nullable": true},
+                {"name": "vec", "type": "FLOAT_VECTOR(2)"},
+            ], "dynamic": true},
+            "operations": [
+                {"insert": [
+                    {"id": 1, "f": 0.1, "vec": [0, 0], "$meta": {"x": 1}},
+                    {"id": 2, "f": null, "vec": [0, 0]},
+                ]},
+                {"upsert": [{"id": 1, "f": 0.1, "vec": [0, 0]}]},
+            ],
+            "checks": [{"query": filter}],
+        });
+        Case::from_json(&text.to_string()).unwrap().0
+    }
+
+    fn known(switches: &[Switch]) -> KnownIssues {
+        let issue = |switch: &Switch| Issue {
+            title: switch.name().to_owned(),
+            link: String::new(),
+            cause: Cause::Switch { switch: *switch, error: None },
+            case: case("id > 0"),
+        };
+        KnownIssues { engine: "x".to_owned(), issues: switches.iter().map(issue).collect() }
+    }
+
+    /// What an engine answers whose switches are these, as a divergence.
+    fn divergence(case: &Case, semantics: Semantics) -> Divergence {
+        let check = &case.checks[0];
+        let rows = |semantics| match predict(case, check, semantics) {
+            Prediction::Rows(rows) => rows,
+            other => panic!("{other:?}"),
+        };
+        let (expected, answered) = (rows(Semantics::canonical()), rows(semantics));
+        let answer: Vec<Row> = answered.values().cloned().collect();
+        let wanted = expected.iter().map(|(key, row)| (key.clone(), row)).collect();
+        let diff = Diff::rows(&case.schema, &wanted, &answer);
+        assert!(!diff.is_empty());
+        Divergence {
+            class: Class::MissingRows,
+            expected: Expected::Rows(expected.keys().cloned().collect()),
+            actual: Actual::Differs { keys: answered.keys().cloned().collect(), diff },
+        }
+    }
+
+    #[test]
+    fn the_fewest_issues_that_reproduce_the_answer_explain_it() {
+        use Switch::{FloatComparesAsDouble, IntDivisionIsReal, NullInListIsFalse};
+        let known = known(&[IntDivisionIsReal, FloatComparesAsDouble, NullInListIsFalse]);
+        for (filter, switches) in [
+            ("f == 0.1", vec![FloatComparesAsDouble]),
+            ("f not in [3.0]", vec![NullInListIsFalse]),
+            ("(f > 0.1) or (f not in [0.1])", vec![NullInListIsFalse, FloatComparesAsDouble]),
+        ] {
+            let case = case(filter);
+            let divergence = divergence(&case, switches.iter().copied().collect());
+            let issues = known.explain(&case, &case.checks[0], &divergence).unwrap();
+            let titles: Vec<&str> = issues.iter().map(|issue| issue.title.as_str()).collect();
+            let names: Vec<&str> = switches.iter().map(|switch| switch.name()).collect();
+            assert_eq!(titles, names, "{filter}");
+            assert!(known.touch(&case, &case.checks[0]));
+        }
+        let case = case("id == 1");
+        assert!(!known.touch(&case, &case.checks[0]));
+    }
+
+    #[test]
+    fn what_is_not_reproduced_to_the_last_row_is_new() {
+        let known = known(&[Switch::FloatComparesAsDouble]);
+        let case = case("f == 0.1 or id == 2");
+        let mut divergence =
+            divergence(&case, Semantics::canonical().with(Switch::FloatComparesAsDouble));
+        assert!(known.explain(&case, &case.checks[0], &divergence).is_some());
+        let Actual::Differs { keys, diff } = &mut divergence.actual else { unreachable!() };
+        // It also lost the other row.
+        diff.missing.append(keys);
+        assert!(known.explain(&case, &case.checks[0], &divergence).is_none());
+    }
+
+    #[test]
+    fn a_write_is_explained_by_its_values() {
+        let known = known(&[Switch::UpsertKeepsDynamicKeys]);
+        let case = case("id == 1");
+        let mut divergence =
+            divergence(&case, Semantics::canonical().with(Switch::UpsertKeepsDynamicKeys));
+        assert!(known.explain(&case, &case.checks[0], &divergence).is_some());
+        let Actual::Differs { diff, .. } = &mut divergence.actual else { unreachable!() };
+        diff.changed[0].actual = crate::value::Value::Json(serde_json::json!({"x": 2}));
+        assert!(known.explain(&case, &case.checks[0], &divergence).is_none());
+    }
+}
