@@ -21,7 +21,7 @@
 //! | 2 | [`backend`]: reference databases; [`milvus`]: the system under test; [`engine`]: getting one to run |
 //! | 3 | [`case`]: the unit of everything; [`compare`]: rows against rows; [`verdict`]: the words of judgement |
 //! | 4 | [`generate`]: random cases; [`apply`], `oracle`: from a case to verdicts; [`triage`]: the shapes of divergences |
-//! | 5 | [`shrink`], [`known`], [`finding`]: make it minimal; is it known; what a report needs |
+//! | 5 | [`shrink`], [`known`], [`finding`], [`corpus`]: make it minimal; is it known; keep it |
 //! | 6 | [`campaign`]: many cases under a budget, as a stream of events |
 //! | 7 | [`report`]: terminal, summary file, folders of findings |
 //! | 8 | [`cli`]: one file a subcommand |
@@ -51,6 +51,7 @@ pub mod campaign;
 pub mod case;
 pub mod cli;
 pub mod compare;
+pub mod corpus;
 pub mod engine;
 pub mod filter;
 pub mod finding;

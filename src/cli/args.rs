@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::exit;
 use crate::engine::simulated::Fault;
+use crate::report::corpus::Format;
 
 /// The options of `fuzz` and `replay` are read from here too.
 const ENVIRONMENT: &str = "\
@@ -48,6 +49,9 @@ pub enum Command {
     /// Run saved cases again and say of each: STILL FAILING, FIXED or INCONCLUSIVE
     #[command(after_help = format!("{ENVIRONMENT}\n\n{}", exit::HELP))]
     Replay(ReplayArgs),
+    /// Make filters with their right answers for a schema and rows, or check an engine by them
+    #[command(subcommand, after_help = exit::HELP)]
+    Corpus(CorpusCommand),
     /// Prove that the tool can fail: inject faults into a simulated Milvus and find each of them
     #[command(after_help = format!("{SELFTEST}\n\n{}", exit::HELP))]
     Selftest(SelftestArgs),
@@ -124,6 +128,53 @@ pub struct ReplayArgs {
     /// Case files, or folders that are searched for files named case.json
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum CorpusCommand {
+    /// Generate filters that use everything that applies to a schema, with their answers
+    #[command(after_help = exit::HELP)]
+    Generate(CorpusGenerateArgs),
+    /// Ask an engine every filter of a corpus and compare its answers
+    #[command(after_help = format!("{ENVIRONMENT}\n\n{}", exit::HELP))]
+    Check(CorpusCheckArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct CorpusGenerateArgs {
+    /// The schema: JSON as in a case file, or a case file
+    #[arg(long, value_name = "FILE")]
+    pub schema: PathBuf,
+    /// The rows: JSON lines, or a JSON array
+    #[arg(long, value_name = "FILE")]
+    pub rows: PathBuf,
+    /// How many filters
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub count: usize,
+    /// The same seed gives the same filters
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Keep to what this dialect accepts [default: all that is documented]
+    #[arg(long, value_name = "NAME")]
+    pub dialect: Option<String>,
+    /// The form of the corpus
+    #[arg(long, value_enum, value_name = "FORM", default_value = "jsonl")]
+    pub format: Format,
+    /// Write to this file [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct CorpusCheckArgs {
+    /// Corpora in the form jsonl
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Tolerate no known issue: every divergence fails
+    #[arg(long)]
+    pub strict: bool,
     #[command(flatten)]
     pub target: TargetArgs,
 }

@@ -2,8 +2,10 @@
 
 mod args;
 mod config;
+mod corpus;
 mod exit;
 mod fuzz;
+mod input;
 mod replay;
 mod selftest;
 mod setup;

@@ -15,6 +15,8 @@ fn help_texts() {
         ("help", &["--help"][..]),
         ("help_fuzz", &["fuzz", "--help"]),
         ("help_replay", &["replay", "--help"]),
+        ("help_corpus_generate", &["corpus", "generate", "--help"]),
+        ("help_corpus_check", &["corpus", "check", "--help"]),
         ("help_selftest", &["selftest", "--help"]),
     ] {
         let mut command = Sandbox::new().command(args);

@@ -53,7 +53,7 @@ pub(super) fn row(schema: &Schema, row: &Row) -> String {
 }
 
 /// A string.
-pub(super) fn string(text: &str) -> String {
+pub(in crate::report) fn string(text: &str) -> String {
     let quote = if text.contains('"') && !text.contains('\'') { '\'' } else { '"' };
     let mut literal = String::from(quote);
     for c in text.chars() {

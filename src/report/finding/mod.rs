@@ -24,6 +24,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+pub(super) use self::literal::string as python_string;
+pub(super) use self::python::write_function;
 pub use self::title::title;
 use crate::case::Found;
 use crate::finding::Finding;

@@ -287,7 +287,7 @@ fn bits(data_type: DataType) -> Option<char> {
 }
 
 /// Creates the collection and runs the operations.
-fn write_function(case: &Case) -> String {
+pub(in crate::report) fn write_function(case: &Case) -> String {
     let Schema { fields, dynamic } = &case.schema;
     let dynamic = if *dynamic { "True" } else { "False" };
     let mut lines = vec![format!(
