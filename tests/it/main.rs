@@ -5,6 +5,7 @@ mod campaign;
 mod conflict;
 mod embedded;
 mod engine;
+mod engines;
 mod exit;
 mod help;
 mod properties;
