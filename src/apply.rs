@@ -58,6 +58,8 @@ pub struct Applied<'a, 's> {
     /// The model's rows.
     pub(crate) rows: BTreeMap<Key, Row>,
     refused: Option<Divergence>,
+    /// Whether an answer has come since the writes that was sure to see them.
+    pub(crate) settled: bool,
 }
 
 /// Creates a collection of that name on both sides and runs the case's operations.
@@ -92,7 +94,7 @@ pub async fn apply<'a, 's>(
         Ok(()) => None,
         Err(error) => Some(refusal(error)?),
     };
-    Ok(Applied { sides, table, rows, refused })
+    Ok(Applied { sides, table, rows, refused, settled: false })
 }
 
 async fn write(case: &Case, collection: &str, milvus: &Milvus) -> Result<(), MilvusError> {

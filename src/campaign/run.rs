@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
 
@@ -137,11 +138,12 @@ impl Campaign {
         stop: &Stop,
         sink: &mut (dyn FnMut(&Event, &Summary) + Send),
     ) -> Result<Summary, CampaignError> {
-        let mut benches = Vec::new();
-        for _ in 0..self.jobs.max(1) {
+        // Side by side: some engines take seconds to start.
+        let bench = |_| async {
             let engine = self.target.start(self.deadlines.call_deadline).await?;
-            benches.push(Workbench::new(engine, self.deadlines).await?);
-        }
+            Ok::<_, CampaignError>(Workbench::new(engine, self.deadlines).await?)
+        };
+        let benches = try_join_all((0..self.jobs.max(1)).map(bench)).await?;
         let version = benches.first().map(|b| b.engine_version().to_owned()).unwrap_or_default();
         let backend = benches.first().map(Workbench::backend_name).unwrap_or_default();
         let dialect = Dialect::for_version(&version)?;

@@ -80,9 +80,13 @@ impl Workbench {
         Ok(Workbench { engine, milvus, backend, options, restarts: Vec::new() })
     }
 
-    /// The engine's version, as it reports it.
+    /// The engine's version, as it reports it. For one that reports none, the version that was
+    /// started, or `milvus_lite-2`: no other Milvus lacks that call.
     pub fn engine_version(&self) -> &str {
-        self.milvus.version()
+        match self.milvus.version() {
+            "" => self.engine.version().unwrap_or("milvus_lite-2"),
+            version => version,
+        }
     }
 
     /// The reference database's name and version.

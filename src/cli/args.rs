@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use super::exit;
+use crate::engine::EngineKind;
 use crate::engine::simulated::Fault;
 use crate::report::corpus::Format;
 
@@ -60,7 +61,17 @@ pub enum Command {
 /// Which engine to test.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TargetArgs {
-    /// An existing Milvus, for instance http://localhost:19530 [default: an embedded Milvus Lite]
+    /// The embedded engine: milvus-lite-3.2.2, milvus-lite-2.5.1 or milvus-2.3.5, installed on
+    /// first use [default: milvus-lite-3.2.2]
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "target",
+        env = "MILVUS_DIFFTEST_ENGINE",
+        hide_env = true
+    )]
+    pub engine: Option<EngineKind>,
+    /// An existing Milvus instead, for instance http://localhost:19530
     #[arg(long, value_name = "URI", env = "MILVUS_DIFFTEST_TARGET", hide_env = true)]
     pub target: Option<String>,
     /// Its credentials, user:password or an API key. Safer in MILVUS_DIFFTEST_TOKEN

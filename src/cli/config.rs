@@ -7,6 +7,7 @@ use clap::{Args, Command};
 use serde::Deserialize;
 
 use super::args::{FuzzArgs, TargetArgs, duration};
+use crate::engine::EngineKind;
 
 /// A configuration file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,7 @@ struct File {
     cases: Option<u64>,
     seed: Option<u64>,
     jobs: Option<usize>,
+    engine: Option<String>,
     target: Option<String>,
     token: Option<String>,
     cache: Option<PathBuf>,
@@ -48,13 +50,22 @@ pub fn with_file(args: FuzzArgs) -> Result<FuzzArgs, ConfigError> {
         let parsed = value.map(|text| duration(&text)).transpose();
         parsed.map_err(|reason| invalid(&path, format!("{key}: {reason}")))
     };
+    let engine = file.engine.map(|name| name.parse::<EngineKind>()).transpose();
+    let engine = engine.map_err(|error| invalid(&path, format!("engine: {error}")))?;
+    if let (Some(_), Some(_)) = (engine, &file.target) {
+        return Err(invalid(&path, "'engine' and 'target' exclude each other".to_owned()));
+    }
+    // Whichever is on the command line replaces both.
+    let given = args.target.engine.is_some() || args.target.target.is_some();
+    let (engine, target) = if given { (None, None) } else { (engine, file.target) };
     Ok(FuzzArgs {
         time: args.time.or(time("time", file.time)?),
         cases: args.cases.or(file.cases),
         seed: args.seed.or(file.seed),
         jobs: args.jobs.or(file.jobs),
         target: TargetArgs {
-            target: args.target.target.or(file.target),
+            engine: args.target.engine.or(engine),
+            target: args.target.target.or(target),
             token: args.target.token.or(file.token),
             cache: args.target.cache.or(file.cache),
             python: args.target.python.or(file.python),

@@ -17,6 +17,7 @@ pub async fn target(args: &TargetArgs, quiet: bool) -> Result<Target, EngineErro
         return Ok(Target::External { uri: uri.clone(), token });
     }
     let options = EmbeddedOptions {
+        kind: args.engine.unwrap_or_default(),
         cache_dir: args.cache.clone(),
         python: args.python.clone(),
         ..EmbeddedOptions::default()

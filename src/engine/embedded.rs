@@ -1,4 +1,5 @@
-//! One running engine process under its watchdog (`launcher.py`, which says how they keep together).
+//! One running engine process under its watchdog (`launch/launcher.py`, which says how they keep
+//! together).
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -18,10 +19,13 @@ use super::folder;
 use super::install::Installation;
 use super::probe;
 
-const LAUNCHER: &str = include_str!("launcher.py");
+const LAUNCHER: &str = include_str!("launch/launcher.py");
 
 /// How much of the engine's log is kept.
 const LOG_BYTES: usize = 16 * 1024;
+
+/// How much of it is kept from where a program in Go says that it cannot go on.
+const LAST_WORDS: usize = 2 * 1024;
 
 /// How long to look whether the engine lives.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -68,7 +72,7 @@ impl Process {
 
         let left = deadline.saturating_duration_since(Instant::now());
         let early = tokio::select! {
-            answer = probe::until_it_answers(&process.uri, None, left) => answer.err().map(|_| None),
+            answer = probe::until_it_works(&process.uri, left) => answer.err().map(|_| None),
             status = process.watchdog.wait() => Some(status.ok().map(describe)),
         };
         match early {
@@ -126,13 +130,16 @@ impl Process {
     }
 
     fn spawn(installation: &Installation) -> Result<Self, EngineError> {
-        let folder = folder::create()?;
+        let folder = folder::create(installation.kind().spec().room)?;
         Self::spawn_in(&folder, installation).inspect_err(|_| folder::remove(&folder))
     }
 
     fn spawn_in(folder: &Path, installation: &Installation) -> Result<Self, EngineError> {
         let launcher = folder.join("launcher.py");
-        fs::write(&launcher, LAUNCHER).map_err(EngineError::io("write", &launcher))?;
+        let engine = folder.join("engine.py");
+        for (path, text) in [(&launcher, LAUNCHER), (&engine, installation.kind().spec().script)] {
+            fs::write(path, text).map_err(EngineError::io("write", path))?;
+        }
         let python = installation.python();
         let mut watchdog = Command::new(&python)
             // Neither PYTHON* variables, the current folder nor, for the watchdog, any package.
@@ -156,7 +163,7 @@ impl Process {
         })
     }
 
-    /// The port and the process id, once the engine listens; nothing if it ended before.
+    /// The port and the process id, once they are known; nothing if it ended before.
     async fn read_report(&mut self) -> Option<(u16, u32)> {
         let mut line = String::new();
         self.report.as_mut()?.read_line(&mut line).await.ok()?;
@@ -235,13 +242,24 @@ impl Log {
     }
 }
 
-async fn keep_tail(mut from: impl AsyncRead + Unpin, kept: Arc<Mutex<VecDeque<u8>>>) {
-    let mut buffer = [0; 4096];
-    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+async fn keep_tail(from: impl AsyncRead + Unpin, kept: Arc<Mutex<VecDeque<u8>>>) {
+    let mut from = BufReader::new(from);
+    let mut line = Vec::new();
+    let mut still_kept = usize::MAX;
+    while let Ok(1..) = from.read_until(b'\n', &mut line).await {
+        // A program in Go says what was wrong, then where each of its thousand goroutines is.
+        if line.starts_with(b"fatal error: ") || line.starts_with(b"panic: ") {
+            still_kept = still_kept.min(LAST_WORDS);
+        }
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.extend(&buffer[..count]);
+        let (begin, _) = line.split_at(line.len().min(still_kept));
+        kept.extend(begin);
+        if still_kept <= LAST_WORDS {
+            still_kept -= begin.len();
+        }
         let excess = kept.len().saturating_sub(LOG_BYTES);
         kept.drain(..excess);
+        line.clear();
     }
 }
 
@@ -259,6 +277,18 @@ mod tests {
         ] {
             assert_eq!(describe(ExitStatus::from_raw(raw)), text);
         }
+    }
+
+    #[tokio::test]
+    async fn the_cause_of_a_fatal_error_is_not_buried_under_what_follows() {
+        let text = format!(
+            "running\nfatal error: unexpected signal\n[signal SIGFPE]\n{}",
+            "goroutine 7\n".repeat(LOG_BYTES)
+        );
+        let log = Log { kept: Arc::default(), reader: None };
+        keep_tail(text.as_bytes(), Arc::clone(&log.kept)).await;
+        assert!(log.tail().starts_with("running\nfatal error: unexpected signal\n[signal SIGFPE]"));
+        assert!(log.tail().len() < LAST_WORDS + 10);
     }
 
     #[tokio::test]

@@ -14,16 +14,13 @@ const GRACE: Duration = Duration::from_secs(60);
 /// Linux's file system in memory.
 const MEMORY: &str = "/dev/shm";
 
-/// Containers often have 64 MB there, which some engines would fill.
-const ENOUGH: u64 = 1 << 30;
-
-/// Where data folders go: in memory where there is room, for Milvus Lite waits for the disk at
-/// every collection that it creates or drops (measured: 60 ms for both, against 6 ms in memory).
-/// Whoever sets TMPDIR knows better.
-fn parent() -> PathBuf {
+/// Where data folders go: in memory where so many bytes are free, for Milvus Lite waits for the
+/// disk at every collection that it creates or drops (measured: 60 ms for both, against 6 ms in
+/// memory). Whoever sets TMPDIR knows better.
+fn parent(enough: u64) -> PathBuf {
     let room = || {
         let space = rustix::fs::statvfs(MEMORY).ok()?;
-        (space.f_bavail.saturating_mul(space.f_frsize) >= ENOUGH).then_some(())?;
+        (space.f_bavail.saturating_mul(space.f_frsize) >= enough).then_some(())?;
         // Writable, too: it need not be this user's.
         tempfile::tempfile_in(MEMORY).ok()
     };
@@ -35,9 +32,10 @@ fn parent() -> PathBuf {
     std::path::absolute(&parent).unwrap_or(parent)
 }
 
-/// Makes an empty data folder, readable by this user alone.
-pub(super) fn create() -> Result<PathBuf, EngineError> {
-    let parent = parent();
+/// Makes an empty data folder, readable by this user alone; in memory if `room` bytes are free
+/// there.
+pub(super) fn create(room: u64) -> Result<PathBuf, EngineError> {
+    let parent = parent(room);
     tempfile::Builder::new()
         .prefix(PREFIX)
         .tempdir_in(&parent)
@@ -85,7 +83,7 @@ mod tests {
     use super::*;
 
     fn aged_folder() -> (PathBuf, File) {
-        let folder = create().expect("a data folder");
+        let folder = create(1 << 30).expect("a data folder");
         fs::write(folder.join("segment"), "rows").expect("a file in it");
         let handle = File::open(&folder).expect("the folder opens");
         let long_ago = SystemTime::now() - 2 * GRACE;
@@ -99,7 +97,7 @@ mod tests {
         drop(handle);
         let (held, handle) = aged_folder();
         handle.try_lock().expect("nobody else locks it");
-        let young = create().expect("a data folder");
+        let young = create(1 << 30).expect("a data folder");
 
         sweep();
 

@@ -12,34 +12,27 @@ use tokio::process::Command;
 
 use super::command;
 use super::error::EngineError;
-use super::packages::{self, CONSTRAINTS, ENGINE};
+use super::kind::EngineKind;
+use super::packages;
 use super::python::{self, Python};
 use super::running::Engine;
 
 /// How often a second process looks whether the first has finished installing.
 const LOCK_POLL: Duration = Duration::from_millis(200);
 
-/// Where and with what the embedded engine is installed, and how long it may take to start.
-#[derive(Debug, Clone)]
+/// Which engine is embedded, where and with what it is installed, and how long it may take to start.
+#[derive(Debug, Clone, Default)]
 pub struct EmbeddedOptions {
+    /// The engine.
+    pub kind: EngineKind,
     /// The folder to keep engines in; without one `MILVUS_DIFFTEST_CACHE`, else
     /// `$XDG_CACHE_HOME/milvus-difftest`.
     pub cache_dir: Option<PathBuf>,
     /// The Python to install with; without one `MILVUS_DIFFTEST_PYTHON`, else `python3`.
     pub python: Option<PathBuf>,
-    /// How long an engine may take from its start to its first answer.
-    pub start_timeout: Duration,
-}
-
-impl Default for EmbeddedOptions {
-    fn default() -> Self {
-        Self {
-            cache_dir: None,
-            python: None,
-            // A second on an idle machine; the first start after installing also compiles Python.
-            start_timeout: Duration::from_secs(60),
-        }
-    }
+    /// How long an engine may take from its start to its first answer; without it, what is enough
+    /// for this one on a busy machine.
+    pub start_timeout: Option<Duration>,
 }
 
 /// What an installation is doing; displays as a sentence for a person.
@@ -64,8 +57,8 @@ pub enum InstallStep {
         /// How many packages.
         total: usize,
     },
-    /// Checking that the engine can be loaded.
-    Verifying,
+    /// Making the engine ready to start, and checking that it can be loaded.
+    Preparing,
 }
 
 impl fmt::Display for InstallStep {
@@ -77,7 +70,7 @@ impl fmt::Display for InstallStep {
                 write!(f, "fetching package {number} of {total}, {package}")
             }
             Self::Unpacking { total } => write!(f, "unpacking {total} packages"),
-            Self::Verifying => f.write_str("checking that the engine loads"),
+            Self::Preparing => f.write_str("preparing the engine and checking that it loads"),
         }
     }
 }
@@ -88,6 +81,7 @@ pub type Progress<'a> = dyn Fn(InstallStep) + Send + Sync + 'a;
 /// An installed engine, of which any number can be started.
 #[derive(Debug, Clone)]
 pub struct Installation {
+    kind: EngineKind,
     folder: PathBuf,
     start_timeout: Duration,
 }
@@ -100,17 +94,19 @@ pub async fn install(
 ) -> Result<Installation, EngineError> {
     let python = options.python.clone().or_else(|| from_env("MILVUS_DIFFTEST_PYTHON"));
     let cache = cache_folder(options)?;
-    let digest = packages::digest(python.as_deref());
+    let spec = options.kind.spec();
+    let digest = spec.packages.digest(python.as_deref());
     let installation = Installation {
-        folder: cache.join(format!("milvus-lite-{}", &digest[..12])),
-        start_timeout: options.start_timeout,
+        kind: options.kind,
+        folder: cache.join(format!("{}-{}", options.kind, &digest[..12])),
+        start_timeout: options.start_timeout.unwrap_or(spec.start_timeout),
     };
     if installation.is_complete(&digest).await {
         return Ok(installation);
     }
 
     fs::create_dir_all(&cache).map_err(EngineError::io("make the folder", &cache))?;
-    let lock = lock(&installation.folder.with_extension("lock"), progress).await?;
+    let lock = lock(&installation.beside("lock"), progress).await?;
     // Whoever held the lock may have done the work.
     if !installation.is_complete(&digest).await {
         let python = python::probe(&python.unwrap_or_else(|| "python3".into())).await?;
@@ -125,13 +121,27 @@ impl Installation {
         Engine::embedded(self.clone()).await
     }
 
-    /// A Python that has `pymilvus`, to run reproduction scripts with.
+    /// Which engine it is.
+    pub fn kind(&self) -> EngineKind {
+        self.kind
+    }
+
+    /// The Python of its environment. That of Milvus Lite 3 has `pymilvus`, to run reproduction
+    /// scripts with.
     pub fn python(&self) -> PathBuf {
         self.folder.join("venv/bin/python")
     }
 
     pub(super) fn start_timeout(&self) -> Duration {
         self.start_timeout
+    }
+
+    /// A path like that of the folder, with an extension. (Its name has points that begin none.)
+    fn beside(&self, extension: &str) -> PathBuf {
+        let mut path = self.folder.clone().into_os_string();
+        path.push(".");
+        path.push(extension);
+        path.into()
     }
 
     fn marker(&self) -> PathBuf {
@@ -145,9 +155,9 @@ impl Installation {
             return false;
         }
         let find = "import sys; from importlib.util import find_spec; \
-                    sys.exit(not all(map(find_spec, ('milvus_lite', 'pymilvus'))))";
+                    sys.exit(not all(map(find_spec, sys.argv[1:])))";
         let mut python = Command::new(self.python());
-        python.args(["-I", "-c", find]);
+        python.args(["-I", "-c", find]).args(self.kind.spec().packages.modules);
         command::run(python, Stdio::null(), |_| ())
             .await
             .is_ok_and(|outcome| outcome.status.success())
@@ -167,7 +177,10 @@ impl Installation {
         unfinished.clear()?;
         fs::create_dir_all(&self.folder)
             .map_err(EngineError::io("make the folder", &self.folder))?;
-        for (name, text) in [("engine.txt", ENGINE), ("constraints.txt", CONSTRAINTS)] {
+        let packages = &self.kind.spec().packages;
+        for (name, text) in
+            [("engine.txt", packages.hashed), ("constraints.txt", packages.constraints)]
+        {
             let path = self.folder.join(name);
             fs::write(&path, text).map_err(EngineError::io("write", &path))?;
         }
@@ -177,7 +190,7 @@ impl Installation {
         venv.args(["-I", "-m", "venv"]).arg(self.folder.join("venv"));
         self.run(venv, lock, &STEP_VENV, |_| ()).await?;
 
-        let total = packages::pins(python.version);
+        let total = packages.pins(python.version);
         let mut number = 0;
         let mut on_line = |line: &str| {
             if let Some(requirement) = line.strip_prefix("Collecting ") {
@@ -188,7 +201,7 @@ impl Installation {
                     total,
                 });
             } else if line.starts_with("Installing collected packages")
-                && number > packages::NAMES.len()
+                && number > packages.names.len()
             {
                 progress(InstallStep::Unpacking { total: number });
             }
@@ -196,14 +209,16 @@ impl Installation {
         let mut pip = self.pip();
         pip.args(["--no-deps", "--require-hashes", "-r", "engine.txt"]);
         self.run(pip, lock, &STEP_PACKAGES, &mut on_line).await?;
-        let mut pip = self.pip();
-        pip.args(["-c", "constraints.txt"]).args(packages::NAMES);
-        self.run(pip, lock, &STEP_PACKAGES, &mut on_line).await?;
+        if !packages.constraints.is_empty() {
+            let mut pip = self.pip();
+            pip.args(["-c", "constraints.txt"]).args(packages.names);
+            self.run(pip, lock, &STEP_PACKAGES, &mut on_line).await?;
+        }
 
-        progress(InstallStep::Verifying);
-        let mut load = Command::new(self.python());
-        load.args(["-I", "-c", "import pymilvus, milvus_lite.adapter.grpc.server"]);
-        self.run(load, lock, &STEP_VERIFY, |_| ()).await?;
+        progress(InstallStep::Preparing);
+        let mut prepare = Command::new(self.python());
+        prepare.args(["-I", "-c"]).arg(format!("{}\nprepare()", self.kind.spec().script));
+        self.run(prepare, lock, &STEP_PREPARE, |_| ()).await?;
 
         let marker = self.marker();
         fs::write(&marker, digest).map_err(EngineError::io("write", &marker))?;
@@ -262,13 +277,14 @@ const STEP_VENV: Step = Step {
 };
 const STEP_PACKAGES: Step = Step {
     name: "installing the packages with pip",
-    help: "pip needs a package index that it can reach and about 500 MB; its index, proxy and \
-           certificates are configured as for any use of pip (`python3 -m pip config list`)",
+    help: "pip needs a package index that it can reach and about 500 MB, and an engine that is \
+           published for this system; its index, proxy and certificates are configured as for any \
+           use of pip (`python3 -m pip config list`)",
 };
-const STEP_VERIFY: Step = Step {
+const STEP_PREPARE: Step = Step {
     name: "loading the engine once",
     help: "the packages are installed but do not run here; try another Python with \
-           MILVUS_DIFFTEST_PYTHON",
+           MILVUS_DIFFTEST_PYTHON, and look for space left in the cache folder",
 };
 
 /// A folder that goes unless it is kept.

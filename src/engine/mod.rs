@@ -1,7 +1,7 @@
 //! Getting a running engine: embedded (pinned packages in a cache) or external (a URL).
 //!
-//! [`install`] fetches Milvus Lite once per user and [`Installation::start`] runs it: on a loopback
-//! port and in a data folder of its own, ready to answer when it is handed out. Neither the process
+//! [`install`] fetches an engine of some [`EngineKind`] once per user and [`Installation::start`]
+//! runs it: on a port and in a data folder of its own, ready to answer when it is handed out. Neither the process
 //! nor the folder outlives the harness, whatever that dies of. [`Engine::external`] gives an engine
 //! that somebody else runs the same face.
 //!
@@ -22,6 +22,7 @@ mod embedded;
 mod error;
 mod folder;
 mod install;
+mod kind;
 mod packages;
 mod probe;
 mod python;
@@ -31,5 +32,6 @@ pub mod simulated;
 
 pub use error::EngineError;
 pub use install::{EmbeddedOptions, InstallStep, Installation, Progress, install};
+pub use kind::{EngineKind, UnknownEngine};
 pub use running::Engine;
 pub use secret::Secret;

@@ -1,4 +1,4 @@
-//! What is installed: the engine by its hashes, everything else by its version.
+//! What is installed for an engine: itself by its hashes, everything else by its version.
 
 use std::path::Path;
 
@@ -6,47 +6,54 @@ use sha2::{Digest, Sha256};
 
 use super::python;
 
-/// The engine and its client.
-pub(super) const ENGINE: &str = include_str!("packages/engine.txt");
-
-/// What they need.
-pub(super) const CONSTRAINTS: &str = include_str!("packages/constraints.txt");
-
-/// The packages of `engine.txt`, whose dependencies pip is to add.
-pub(super) const NAMES: [&str; 2] = ["milvus-lite", "pymilvus"];
-
-/// Names an installation by all that it is made of, so that new pins never meet old packages.
-pub(super) fn digest(python: Option<&Path>) -> String {
-    let mut hash = Sha256::new();
-    for part in [ENGINE, CONSTRAINTS] {
-        hash.update(part);
-        hash.update([0]);
-    }
-    if let Some(python) = python {
-        hash.update(python.as_os_str().as_encoded_bytes());
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+/// The packages of one engine.
+#[derive(Debug)]
+pub(super) struct Packages {
+    /// The engine itself, and its client if its server is that client's too: requirements with
+    /// hashes.
+    pub hashed: &'static str,
+    /// What those need, by versions; empty if nothing.
+    pub constraints: &'static str,
+    /// The packages of `hashed`, whose dependencies pip is to add.
+    pub names: &'static [&'static str],
+    /// The modules in them, by which it is known that they are there.
+    pub modules: &'static [&'static str],
 }
 
-/// How many packages the two files pin for this version of Python.
-pub(super) fn pins(version: (u32, u32)) -> usize {
-    let applies = |marker: &str| {
-        let marker = marker.trim().trim_start_matches("python_version").trim();
-        let bound = |text: &str| python::parse_version(text.trim().trim_matches('"'));
-        if let Some(end) = marker.strip_prefix('<') {
-            bound(end).is_none_or(|end| version < end)
-        } else if let Some(start) = marker.strip_prefix(">=") {
-            bound(start).is_none_or(|start| version >= start)
-        } else {
-            true
+impl Packages {
+    /// Names an installation by all that it is made of, so that new pins never meet old packages.
+    pub(super) fn digest(&self, python: Option<&Path>) -> String {
+        let mut hash = Sha256::new();
+        for part in [self.hashed, self.constraints] {
+            hash.update(part);
+            hash.update([0]);
         }
-    };
-    [ENGINE, CONSTRAINTS]
-        .into_iter()
-        .flat_map(str::lines)
-        .filter(|line| line.starts_with(char::is_alphanumeric))
-        .filter(|line| line.split_once(';').is_none_or(|(_, marker)| applies(marker)))
-        .count()
+        if let Some(python) = python {
+            hash.update(python.as_os_str().as_encoded_bytes());
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// How many packages are pinned for this version of Python.
+    pub(super) fn pins(&self, version: (u32, u32)) -> usize {
+        let applies = |marker: &str| {
+            let marker = marker.trim().trim_start_matches("python_version").trim();
+            let bound = |text: &str| python::parse_version(text.trim().trim_matches('"'));
+            if let Some(end) = marker.strip_prefix('<') {
+                bound(end).is_none_or(|end| version < end)
+            } else if let Some(start) = marker.strip_prefix(">=") {
+                bound(start).is_none_or(|start| version >= start)
+            } else {
+                true
+            }
+        };
+        [self.hashed, self.constraints]
+            .into_iter()
+            .flat_map(str::lines)
+            .filter(|line| line.starts_with(char::is_alphanumeric))
+            .filter(|line| line.split_once(';').is_none_or(|(_, marker)| applies(marker)))
+            .count()
+    }
 }
 
 /// The name at the start of a requirement: `numpy` of `numpy==2.2.6 (from milvus-lite)`.
@@ -60,20 +67,32 @@ pub(super) fn name_of(requirement: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::EngineKind;
+
+    fn all() -> impl Iterator<Item = &'static Packages> {
+        EngineKind::ALL.into_iter().map(|kind| &kind.spec().packages)
+    }
 
     #[test]
     fn pins_follow_the_markers() {
-        assert_eq!(pins((3, 10)), 23);
-        assert_eq!(pins((3, 11)), 22);
-        assert_eq!(pins((3, 14)), 22);
+        let pins = |version| all().map(|packages| packages.pins(version)).collect::<Vec<_>>();
+        assert_eq!(pins((3, 10)), [23, 1, 1]);
+        assert_eq!(pins((3, 11)), [22, 1, 1]);
+        assert_eq!(pins((3, 14)), [22, 1, 1]);
     }
 
     #[test]
     fn every_pin_is_exact() {
-        for line in [ENGINE, CONSTRAINTS].into_iter().flat_map(str::lines) {
+        for line in all().flat_map(|p| [p.hashed, p.constraints]).flat_map(str::lines) {
             if line.starts_with(char::is_alphanumeric) {
                 assert!(line.contains("=="), "{line}");
             }
+        }
+        for packages in all() {
+            for name in packages.names {
+                assert!(packages.hashed.contains(&format!("\n{name}==")), "{name}");
+            }
+            assert!(packages.hashed.contains("--hash=sha256:"));
         }
     }
 
@@ -85,7 +104,9 @@ mod tests {
 
     #[test]
     fn another_python_is_another_installation() {
-        assert_ne!(digest(None), digest(Some(Path::new("/opt/python3"))));
-        assert_eq!(digest(None).len(), 64);
+        for packages in all() {
+            assert_ne!(packages.digest(None), packages.digest(Some(Path::new("/opt/python3"))));
+            assert_eq!(packages.digest(None).len(), 64);
+        }
     }
 }

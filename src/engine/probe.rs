@@ -8,7 +8,9 @@ use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Uri;
 
 use super::secret::{Secret, redact};
-use crate::milvus::MilvusError;
+use crate::milvus::{ConnectOptions, Consistency, Milvus, MilvusError, QueryOptions};
+use crate::schema::{DataType, Field, Scalar, Schema};
+use crate::value::{Row, Value};
 
 /// One attempt's share of the time: a server that accepts connections before it is ready (a
 /// container's port proxy does) may swallow the first.
@@ -66,6 +68,47 @@ pub(super) async fn until_it_answers(
         }
         sleep(PAUSE).await;
     }
+}
+
+/// Waits until the server at `uri` stores a row and finds it. A server of several parts takes
+/// calls, and answers some, before all of them are ready.
+pub(super) async fn until_it_works(uri: &str, patience: Duration) -> Result<(), Unusable> {
+    let deadline = Instant::now() + patience;
+    until_it_answers(uri, None, patience).await?;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let reason = match timeout(left, rehearse(uri, left)).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it accepts calls but does not complete them".to_owned(),
+        };
+        if Instant::now() + PAUSE >= deadline {
+            return Err(Unusable::Silent(reason));
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+async fn rehearse(uri: &str, deadline: Duration) -> Result<(), MilvusError> {
+    const COLLECTION: &str = "difftest_rehearsal";
+    let milvus =
+        Milvus::connect(&ConnectOptions { uri: uri.to_owned(), token: None, deadline }).await?;
+    let id = Field::new("id", DataType::Scalar(Scalar::Int64)).primary();
+    let vector = Field::new("vector", DataType::FloatVector { dim: 2 });
+    let schema = Schema { fields: vec![id, vector], dynamic: false };
+    let values = [("id", Value::Int(1)), ("vector", Value::Vector(vec![0.0, 0.0]))];
+    let fields = values.map(|(name, value)| (name.to_owned(), value));
+    let row = Row { fields: fields.into_iter().collect(), ..Row::default() };
+    milvus.create(COLLECTION, &schema).await?;
+    milvus.insert(COLLECTION, &[row]).await?;
+    let options = QueryOptions { consistency: Consistency::Strong, deadline, page: None };
+    let found = milvus.query(COLLECTION, &schema, "id == 1", options).await?;
+    milvus.drop_collection(COLLECTION).await?;
+    if found.is_empty() {
+        let reason = "a row that it had just stored is missing".to_owned();
+        return Err(MilvusError::Malformed { operation: "query", reason });
+    }
+    Ok(())
 }
 
 /// Why nothing can be reached at all, which the client hides behind its own timeout.

@@ -89,6 +89,15 @@ impl Engine {
         }
     }
 
+    /// The version of an engine that was started here, in the form in which servers report theirs.
+    /// Of an external engine nobody but itself can tell.
+    pub fn version(&self) -> Option<&'static str> {
+        match &self.0 {
+            Kind::Embedded { installation, .. } => Some(installation.kind().version()),
+            Kind::External(_) | Kind::Simulated { .. } => None,
+        }
+    }
+
     /// How it ended, with the end of its log, if it did. Of an external engine nobody can know.
     pub async fn has_exited(&mut self) -> Option<String> {
         match &mut self.0 {

@@ -8,6 +8,7 @@ use proptest::sample::select;
 use serde_json::Value as Json;
 
 use super::boundary;
+use super::spelling::spelled_for;
 use crate::filter::{BinaryOp, Expr, FieldPath, Function, Literal, Step};
 use crate::milvus::Dialect;
 use crate::schema::{DataType, Field, Scalar, Schema};
@@ -18,15 +19,17 @@ use crate::value::{META, Row, Value};
 pub fn filters(schema: &Schema, rows: &[Row], dialect: &Dialect) -> BoxedStrategy<Expr> {
     let terms = Terms { schema, rows, dialect };
     let term = terms.any();
-    term.prop_recursive(3, 8, 2, |inner| {
+    let negations = if dialect.not { 2 } else { 0 };
+    let filters = term.prop_recursive(3, 8, 2, move |inner| {
         let pair = (inner.clone(), inner.clone());
         prop_oneof![
             2 => pair.clone().prop_map(|(a, b)| Expr::binary(a, BinaryOp::And, b)),
             2 => pair.prop_map(|(a, b)| Expr::binary(a, BinaryOp::Or, b)),
-            2 => inner.prop_map(|a| Expr::Not(Box::new(a))),
+            negations => inner.prop_map(|a| Expr::Not(Box::new(a))),
         ]
-    })
-    .boxed()
+    });
+    let dialect = dialect.clone();
+    filters.prop_map(move |filter| spelled_for(filter, &dialect)).boxed()
 }
 
 /// Comparisons of a column with a literal of another type, which every engine must refuse: numbers,
@@ -105,7 +108,9 @@ impl Terms<'_> {
             arguments: Vec::new(),
         };
         let lengths = select(vec![0, 1, 2, 4]).prop_map(Literal::Int).boxed();
-        terms.push((2, comparison(length, Scalar::Int64, lengths)));
+        // A boolean is compared with `==` and `!=` alone.
+        let operators = if self.dialect.ordered_length { Scalar::Int64 } else { Scalar::Bool };
+        terms.push((2, comparison(length, operators, lengths)));
         let one = self.contained(literals.clone());
         terms.push((2, contains(path.clone(), Function::ArrayContains, one)));
         let list = vec(literals.clone(), 1..=3).prop_map(Literal::List).boxed();
@@ -158,7 +163,9 @@ impl Terms<'_> {
             all.push((3 * weight, comparison.boxed()));
             let like = self.like(Expr::Field(path.clone()), &json_texts(&values));
             all.push((weight, like));
-            all.push((weight, spelled.clone().prop_map(Expr::Exists).boxed()));
+            if self.dialect.exists {
+                all.push((weight, spelled.clone().prop_map(Expr::Exists).boxed()));
+            }
             if self.dialect.is_null_on_path {
                 all.push((1, is_null(path.clone())));
             }
@@ -235,11 +242,12 @@ impl Terms<'_> {
         } else {
             prop_oneof![select(texts.to_vec()), boundaries].boxed()
         };
-        let infix = self.dialect.like_infix;
+        let (infix, escapes) = (self.dialect.like_infix, self.dialect.like_escape);
         (text, 0usize..4, 0usize..4, 0u8..8)
             .prop_map(move |(text, from, length, form)| {
+                let text = if escapes { text } else { text.replace(['%', '_', '\\'], "") };
                 let part: String = text.chars().skip(from).take(length).collect();
-                let part = if infix { escape(&part) } else { part.replace(['%', '_', '\\'], "") };
+                let part = escape(&part);
                 let pattern = match form {
                     _ if !infix => format!("{part}%"),
                     0 | 1 => format!("{part}%"),

@@ -8,6 +8,7 @@ mod case;
 mod filter;
 mod rows;
 mod schema;
+mod spelling;
 
 pub use case::{case, cases};
 pub use filter::filters;

@@ -26,6 +26,18 @@ pub struct Dialect {
     pub ordered_arithmetic: bool,
     /// LIKE other than `prefix%`, and `_`.
     pub like_infix: bool,
+    /// `\%`, `\_` and `\\` in LIKE patterns stand for the character.
+    pub like_escape: bool,
+    /// `not (…)`.
+    pub not: bool,
+    /// `exists`.
+    pub exists: bool,
+    /// `array_length` compared with `<`, `<=`, `>`, `>=`.
+    pub ordered_length: bool,
+    /// Comparisons with the literal on the left: `5 < a`.
+    pub literal_first: bool,
+    /// `-9223372036854775808`, whose digits alone are beyond INT64.
+    pub least_int: bool,
     /// A negative number as the second argument of `array_contains` and `json_contains`.
     pub negative_contains: bool,
 }
@@ -69,6 +81,12 @@ impl Dialect {
             modulo: true,
             ordered_arithmetic: true,
             like_infix: true,
+            like_escape: true,
+            not: true,
+            exists: true,
+            ordered_length: true,
+            literal_first: true,
+            least_int: true,
             negative_contains: true,
         }
     }
@@ -82,6 +100,8 @@ mod tests {
     fn every_version_has_a_dialect() {
         let name = |version: &str| Dialect::for_version(version).unwrap().name;
         assert_eq!(name("milvus_lite-3.2.2"), "milvus-lite-3");
+        assert_eq!(name("milvus_lite-2.5.1"), "milvus-lite-2.5");
+        assert_eq!(name("milvus_lite-2"), "milvus-lite-2.5");
         assert_eq!(name("v2.3.5-lite"), "milvus-2.3");
         assert_eq!(name("v2.6.4"), "milvus-2.6");
         assert_eq!(name("v9.0"), "milvus-2.6");

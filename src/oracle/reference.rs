@@ -93,14 +93,11 @@ async fn ask(
     keys: &[Key],
     consistency: Consistency,
 ) -> Result<Option<Divergence>, ApplyError> {
-    let Applied { sides, table, rows, .. } = applied;
+    let Applied { sides, table, rows, settled, .. } = applied;
     let filter = check.spelled().map(Filter::to_string).unwrap_or_default();
     let options = QueryOptions {
-        // Entities come first in a case: the barrier after which all writes are visible.
-        consistency: match check {
-            Check::Entities => Consistency::Strong,
-            _ => consistency,
-        },
+        // The first answer is the barrier after which all writes are visible.
+        consistency: if *settled { consistency } else { Consistency::Strong },
         deadline: sides.query_deadline,
         page: match check {
             Check::Page { limit, offset, .. } => Some((*limit, *offset)),
@@ -110,7 +107,10 @@ async fn ask(
     if let Check::Count(_) = check {
         let expected = keys.len() as u64;
         return match sides.milvus.count(&table.name, &filter, options).await {
-            Ok(actual) => Ok(wrong_count(expected, actual)),
+            Ok(actual) => {
+                *settled = true;
+                Ok(wrong_count(expected, actual))
+            }
             Err(error) => failure(error, Expected::Count(expected)).map(Some),
         };
     }
@@ -121,6 +121,7 @@ async fn ask(
         (_, Err(error)) => return failure(error, Expected::Rows(keys.to_vec())).map(Some),
         (_, Ok(answer)) => answer,
     };
+    *settled = true;
     let answered: Vec<Key> = answer.iter().filter_map(|row| row.key(&table.schema)).collect();
     if let Check::Refused(_) = check {
         return Ok(Some(Divergence {

@@ -6,6 +6,7 @@ mod conflict;
 mod corpus;
 mod embedded;
 mod engine;
+mod engines;
 mod exit;
 mod help;
 mod properties;

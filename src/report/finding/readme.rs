@@ -5,6 +5,7 @@ use super::rules;
 use super::title::title;
 use super::trace::trace;
 use crate::case::{Check, Operation};
+use crate::engine::EngineKind;
 use crate::finding::Finding;
 use crate::schema::Schema;
 use crate::value::{Key, META, Row};
@@ -214,21 +215,35 @@ fn why(finding: &Finding) -> String {
 
 fn reproduce(engine: &str) -> String {
     // The version that was tested: a newer one may have mended it.
-    let lite = match engine.strip_prefix("milvus_lite-") {
-        Some(version) => format!("milvus-lite=={version}"),
-        None => "milvus-lite".to_owned(),
+    let kind = EngineKind::ALL.into_iter().find(|kind| kind.version() == engine);
+    let packages = match (kind, engine.strip_prefix("milvus_lite-")) {
+        // Its Python imports a module that newer versions of setuptools lack.
+        (Some(EngineKind::MilvusLite2), _) => "milvus-lite==2.5.1 'setuptools<81'".to_owned(),
+        (Some(EngineKind::Milvus23), _) => "milvus==2.3.5".to_owned(),
+        (_, Some(version)) => format!("milvus-lite=={version}"),
+        (_, None) => "milvus-lite".to_owned(),
+    };
+    let embedded = match kind {
+        Some(EngineKind::Milvus23) => "milvus-server &                          # on port 19530\n",
+        _ => "python repro.py                          # in an embedded Milvus Lite\n",
     };
     let commands = format!(
-        "pip install pymilvus {lite}\n\
-         python repro.py                          # in an embedded Milvus Lite\n\
+        "pip install pymilvus {packages}\n\
+         {embedded}\
          python repro.py http://localhost:19530   # in a server\n"
     );
+    let replay = match kind {
+        Some(kind) if kind != EngineKind::default() => {
+            format!("milvus-difftest replay case.json --engine {kind}")
+        }
+        _ => "milvus-difftest replay case.json".to_owned(),
+    };
     format!(
         "## Reproduce\n\n{}\nThe exit status is 0 if the bug is present, 1 if it is not. With \
          milvus-difftest, references included:\n\n{}\n\
          or put `repro.rs` among the tests of a crate.\n",
         block("sh", &commands),
-        block("sh", "milvus-difftest replay case.json"),
+        block("sh", &replay),
     )
 }
 

@@ -3,6 +3,7 @@
 use super::literal::is_legible;
 use super::markdown::shortened;
 use super::title::title;
+use crate::engine::EngineKind;
 use crate::finding::Finding;
 
 const USAGE: &str = "Runs among the tests of a crate that depends on
@@ -62,6 +63,14 @@ pub(super) fn test(finding: &Finding) -> String {
         .replace("r#\"@", &format!("r{hashes}\"@"))
         .replace("@\"#", &format!("@\"{hashes}"))
         .replace("@CASE@", &case);
+    let kind = EngineKind::ALL.into_iter().find(|kind| kind.version() == finding.engine);
+    let test = match kind {
+        Some(kind) if kind != EngineKind::default() => test.replace(
+            "&EmbeddedOptions::default()",
+            &format!("&EmbeddedOptions {{ kind: \"{kind}\".parse()?, ..Default::default() }}"),
+        ),
+        _ => test,
+    };
     format!(
         "//! {}\n//!\n//! Found in {}. {USAGE}{test}",
         shortened(&title(finding), 90),

@@ -1,17 +1,22 @@
-"""Runs one Milvus Lite engine and sees to it that nothing of it outlives the harness.
+"""Runs one engine and sees to it that nothing of it outlives the harness.
 
     launcher.py watch FOLDER            started by the harness: the watchdog
     launcher.py serve FOLDER WATCHDOG   started by the watchdog: the engine itself
+
+What is peculiar to an engine is in FOLDER/engine.py: `serve(folder, report)`, which becomes the
+engine and calls `report(port)` once its port is known, and perhaps `clean(pid)`, which deletes
+what the engine leaves elsewhere.
 
 The harness holds the only write end of the watchdog's standard input and writes nothing to it: it
 reaches its end when the harness closes it or dies, whatever it died of. The watchdog then kills
 the engine, deletes FOLDER and ends with the engine's exit status (128 + N for signal N).
 
-Standard output carries one line, "PORT PID", once the engine listens, and ends with the engine.
-All else goes to standard error. Only the standard library is used until the engine itself is imported.
+Standard output carries one line, "PORT PID", and ends with the engine. All else goes to standard
+error. Only the standard library is used until the engine itself is imported.
 """
 
 import os
+import runpy
 import signal
 import sys
 
@@ -31,6 +36,7 @@ def watch(folder):
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
+    clean = peculiar(folder).get("clean")
     engine = None
     try:
         engine = subprocess.Popen(
@@ -53,35 +59,40 @@ def watch(folder):
         if engine is not None:
             engine.kill()
             engine.wait()
+            if clean is not None:
+                clean(engine.pid)
         shutil.rmtree(folder, ignore_errors=True)
     return status if status >= 0 else 128 - status
 
 
 def serve(folder, watchdog):
+    import resource
+
     if sys.platform == "linux":
         import ctypes
 
-        # Dies with the watchdog, should that be killed before it can clean up.
+        # Dies with the watchdog, should that be killed before it can clean up. This, too, outlives
+        # becoming another program.
         PR_SET_PDEATHSIG = 1
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != int(watchdog):
         sys.exit("the watchdog ended before the engine had started")
+    # What a crash would write into the data folder may be larger than all of the data.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     # Whatever a library prints must not be taken for the report, nor fill a pipe nobody reads.
-    report = os.dup(1)
+    pipe = os.dup(1)
     os.dup2(2, 1)
+    # Left open, in another program too: that it closes tells the harness that the engine is gone.
+    os.set_inheritable(pipe, True)
     os.chdir(folder)
-
-    # The function pymilvus calls for a local `.db`. The engine picks the port: gRPC listens with
-    # SO_REUSEPORT, so of two engines given the same "free" port neither would notice the other.
-    from milvus_lite.adapter.grpc.server import start_server_in_thread
-
-    server, _database, port = start_server_in_thread(
-        os.path.join(folder, "data"), host="127.0.0.1", port=0
+    peculiar(folder)["serve"](
+        folder, lambda port: os.write(pipe, f"{port} {os.getpid()}\n".encode())
     )
-    # Left open: that it closes tells the harness at once that the engine is gone.
-    os.write(report, f"{port} {os.getpid()}\n".encode())
-    server.wait_for_termination()
+
+
+def peculiar(folder):
+    return runpy.run_path(os.path.join(folder, "engine.py"))
 
 
 def main():
