@@ -126,14 +126,14 @@ impl Check {
 }
 
 impl Case {
-    /// The rows that the operations leave, by key.
+    /// The rows that the operations leave, by key, as Milvus stores them.
     pub fn rows(&self) -> BTreeMap<Key, Row> {
         let mut rows = BTreeMap::new();
         for operation in &self.operations {
             match operation {
                 Operation::Insert(batch) | Operation::Upsert(batch) => {
                     let keyed = batch.iter().filter_map(|row| Some((row.key(&self.schema)?, row)));
-                    rows.extend(keyed.map(|(key, row)| (key, row.clone())));
+                    rows.extend(keyed.map(|(key, row)| (key, row.stored(&self.schema))));
                 }
                 Operation::Delete(keys) => rows.retain(|key, _| !keys.contains(key)),
                 Operation::Flush => {}
@@ -148,6 +148,9 @@ impl Case {
         self.schema.validate().map_err(|error| CaseError::Invalid(error.to_string()))?;
         for check in &self.checks {
             check.validate(&self.schema)?;
+        }
+        if self.schema.primary().auto_id {
+            self.validate_handles()?;
         }
         let mut alive = std::collections::BTreeSet::new();
         for operation in &self.operations {
@@ -177,6 +180,26 @@ impl Case {
                 }
                 Operation::Delete(keys) => alive.retain(|key| !keys.contains(key)),
                 Operation::Flush => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What the engine assigns, a case can neither name in a filter nor write itself.
+    fn validate_handles(&self) -> Result<(), CaseError> {
+        let key = &self.schema.primary().name;
+        let invalid = |what: &str| {
+            let reason = format!("the engine assigns the keys '{key}' (auto_id), so that {what}");
+            Err(CaseError::Invalid(reason))
+        };
+        if self.operations.iter().any(|operation| matches!(operation, Operation::Upsert(_))) {
+            return invalid("rows cannot be upserted by them; use insert and delete");
+        }
+        for filter in self.checks.iter().filter_map(Check::filter) {
+            let mut named = false;
+            filter.for_each_path(&mut |path| named |= path.root == *key);
+            if named {
+                return invalid(&format!("`{filter}` must not mention them"));
             }
         }
         Ok(())

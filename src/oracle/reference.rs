@@ -92,7 +92,7 @@ async fn ask(
     keys: &[Key],
     consistency: Consistency,
 ) -> Result<Option<Divergence>, ApplyError> {
-    let Applied { sides, table, rows, .. } = applied;
+    let Applied { sides, table, rows, handles, .. } = applied;
     let filter = check.filter().map(Expr::to_string).unwrap_or_default();
     let options = QueryOptions {
         // Entities come first in a case: the barrier after which all writes are visible.
@@ -118,7 +118,10 @@ async fn ask(
         (Check::Refused(_), Err(MilvusError::Rejected { .. })) => return Ok(None),
         (Check::Refused(_), Err(error)) => return failure(error, Expected::Refused).map(Some),
         (_, Err(error)) => return failure(error, Expected::Rows(keys.to_vec())).map(Some),
-        (_, Ok(answer)) => answer,
+        (_, Ok(mut answer)) => {
+            handles.restore(&table.schema, &mut answer);
+            answer
+        }
     };
     let answered: Vec<Key> = answer.iter().filter_map(|row| row.key(&table.schema)).collect();
     if let Check::Refused(_) = check {
