@@ -231,7 +231,7 @@ impl FromStr for DataType {
 fn vector(kind: &str, dim: &str) -> Option<DataType> {
     let wide: u32 = dim.parse().ok()?;
     if kind == "BINARY_VECTOR" {
-        let fits = wide > 0 && wide <= 8 * u32::from(DataType::MAX_DIM) && wide % 8 == 0;
+        let fits = wide > 0 && wide <= 8 * u32::from(DataType::MAX_DIM) && wide.is_multiple_of(8);
         return fits.then_some(DataType::BinaryVector { dim: wide });
     }
     let dim = u16::try_from(wide).ok().filter(|dim| (1..=DataType::MAX_DIM).contains(dim))?;

@@ -32,6 +32,8 @@ fn everything() -> Schema {
 fn with_assigned_keys() -> Schema {
     let mut schema = everything();
     schema.fields[0].auto_id = true;
+    // Those who leave out the same fields travel together.
+    schema.fields.retain(|field| field.default.is_none());
     schema
 }
 
@@ -54,7 +56,12 @@ fn rows(schema: &Schema) -> Vec<Row> {
             "v16": [1.0, 2.0, 3.0], "vbf": [1.0, 2.0], "v8": [1, 2], "vs": {"0": 1e30},
         }),
     ];
-    rows.iter().map(|row| Row::from_json(schema, row).unwrap()).collect()
+    let parse = |row| {
+        let mut row = Row::from_json(&everything(), row).unwrap();
+        row.fields.retain(|name, _| schema.field(name).is_some());
+        row
+    };
+    rows.iter().map(parse).collect()
 }
 
 /// The keys that an insert gave, and what differs from the expected rows in an answer with all of
