@@ -1,5 +1,6 @@
 //! The one door by which cases reach the engines: write both sides, then judge each check.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use crate::case::{Case, Check, Operation};
 use crate::compare::Diff;
 use crate::milvus::{Milvus, MilvusError};
 use crate::oracle::reference;
+use crate::schema::Schema;
 use crate::value::{Key, Row};
 use crate::verdict::{Actual, Class, Divergence, Expected, Verdict};
 
@@ -57,9 +59,50 @@ pub struct Applied<'a, 's> {
     pub(crate) table: Table,
     /// The model's rows.
     pub(crate) rows: BTreeMap<Key, Row>,
+    pub(crate) handles: Handles,
     refused: Option<Divergence>,
     /// Whether an answer has come since the writes that was sure to see them.
     pub(crate) settled: bool,
+}
+
+/// Which of the case's keys stands for which key that the engine has assigned.
+#[derive(Debug, Default)]
+pub(crate) struct Handles {
+    /// By the engine's key.
+    assigned: BTreeMap<Key, Key>,
+}
+
+impl Handles {
+    fn assign(&mut self, schema: &Schema, rows: &[Row], keys: Vec<Key>) {
+        if schema.primary().auto_id {
+            let handles = rows.iter().filter_map(|row| row.key(schema));
+            self.assigned.extend(keys.into_iter().zip(handles));
+        }
+    }
+
+    /// The engine's keys of some of the case's.
+    fn keys<'k>(&self, schema: &Schema, handles: &'k [Key]) -> Cow<'k, [Key]> {
+        if !schema.primary().auto_id {
+            return Cow::Borrowed(handles);
+        }
+        let assigned = self.assigned.iter().filter(|(_, handle)| handles.contains(handle));
+        assigned.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Gives the rows of an answer the keys that the case has for them. A row with a key that was
+    /// never assigned is left without one.
+    pub(crate) fn restore(&self, schema: &Schema, rows: &mut [Row]) {
+        let primary = schema.primary();
+        if !primary.auto_id {
+            return;
+        }
+        for row in rows {
+            match row.key(schema).and_then(|key| self.assigned.get(&key)) {
+                Some(handle) => row.fields.insert(primary.name.clone(), handle.clone().into()),
+                None => row.fields.remove(&primary.name),
+            };
+        }
+    }
 }
 
 /// Creates a collection of that name on both sides and runs the case's operations.
@@ -77,7 +120,8 @@ pub async fn apply<'a, 's>(
     for operation in &case.operations {
         match operation {
             Operation::Insert(rows) | Operation::Upsert(rows) => {
-                sides.backend.upsert(&table, rows).await?;
+                let rows: Vec<Row> = rows.iter().map(|row| row.stored(&case.schema)).collect();
+                sides.backend.upsert(&table, &rows).await?;
             }
             Operation::Delete(keys) => sides.backend.delete(&table, keys).await?,
             Operation::Flush => {}
@@ -90,20 +134,32 @@ pub async fn apply<'a, 's>(
         let text = format!("{} does not hold what was written: {diff}", sides.backend.name());
         return Err(ApplyError::Conflict(Conflict { check: None, text }));
     }
-    let refused = match write(case, collection, sides.milvus).await {
+    let mut handles = Handles::default();
+    let refused = match write(case, collection, sides.milvus, &mut handles).await {
         Ok(()) => None,
         Err(error) => Some(refusal(error)?),
     };
-    Ok(Applied { sides, table, rows, refused, settled: false })
+    Ok(Applied { sides, table, rows, handles, refused, settled: false })
 }
 
-async fn write(case: &Case, collection: &str, milvus: &Milvus) -> Result<(), MilvusError> {
-    milvus.create(collection, &case.schema).await?;
+async fn write(
+    case: &Case,
+    collection: &str,
+    milvus: &Milvus,
+    handles: &mut Handles,
+) -> Result<(), MilvusError> {
+    let schema = &case.schema;
+    milvus.create(collection, schema).await?;
     for operation in &case.operations {
         match operation {
-            Operation::Insert(rows) => milvus.insert(collection, rows).await?,
-            Operation::Upsert(rows) => milvus.upsert(collection, rows).await?,
-            Operation::Delete(keys) => milvus.delete(collection, &case.schema, keys).await?,
+            Operation::Insert(rows) => {
+                let keys = milvus.insert(collection, schema, rows).await?;
+                handles.assign(schema, rows, keys);
+            }
+            Operation::Upsert(rows) => milvus.upsert(collection, schema, rows).await?,
+            Operation::Delete(keys) => {
+                milvus.delete(collection, schema, &handles.keys(schema, keys)).await?;
+            }
             Operation::Flush => milvus.flush(collection).await?,
         }
     }
@@ -115,6 +171,8 @@ fn refusal(error: MilvusError) -> Result<Divergence, ApplyError> {
     let class = match &error {
         MilvusError::Rejected { .. } => Class::WronglyRejected,
         MilvusError::Deadline { .. } => Class::Hang,
+        // The server accepted it, with an answer that makes no sense.
+        MilvusError::Malformed { .. } => Class::WrongValue,
         _ => return Err(error.into()),
     };
     let actual = Actual::Error(error.to_string());

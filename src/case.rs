@@ -137,7 +137,7 @@ impl Check {
 }
 
 impl Case {
-    /// The rows that the operations leave, by key.
+    /// The rows that the operations leave, by key, as Milvus stores them.
     pub fn rows(&self) -> BTreeMap<Key, Row> {
         self.rows_under(Semantics::canonical())
     }
@@ -150,7 +150,7 @@ impl Case {
                 Operation::Insert(batch) | Operation::Upsert(batch) => {
                     for row in batch {
                         let Some(key) = row.key(&self.schema) else { continue };
-                        let mut row = row.clone();
+                        let mut row = row.stored(&self.schema);
                         if semantics.has(Switch::UpsertKeepsDynamicKeys)
                             && let Some(old) = rows.get(&key)
                         {
@@ -174,6 +174,9 @@ impl Case {
         self.schema.validate().map_err(|error| CaseError::Invalid(error.to_string()))?;
         for check in &self.checks {
             check.validate(&self.schema)?;
+        }
+        if self.schema.primary().auto_id {
+            self.validate_handles()?;
         }
         let mut alive = std::collections::BTreeSet::new();
         for operation in &self.operations {
@@ -203,6 +206,26 @@ impl Case {
                 }
                 Operation::Delete(keys) => alive.retain(|key| !keys.contains(key)),
                 Operation::Flush => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What the engine assigns, a case can neither name in a filter nor write itself.
+    fn validate_handles(&self) -> Result<(), CaseError> {
+        let key = &self.schema.primary().name;
+        let invalid = |what: &str| {
+            let reason = format!("the engine assigns the keys '{key}' (auto_id), so that {what}");
+            Err(CaseError::Invalid(reason))
+        };
+        if self.operations.iter().any(|operation| matches!(operation, Operation::Upsert(_))) {
+            return invalid("rows cannot be upserted by them; use insert and delete");
+        }
+        for filter in self.checks.iter().filter_map(Check::filter) {
+            let mut named = false;
+            filter.for_each_path(&mut |path| named |= path.root == *key);
+            if named {
+                return invalid(&format!("`{filter}` must not mention them"));
             }
         }
         Ok(())

@@ -7,9 +7,14 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use half::{bf16, f16};
 use serde_json::{Map, Number, Value as Json};
 
+pub use self::geometry::Geometry;
 use crate::schema::{DataType, Field, Scalar, Schema};
+
+mod geometry;
+mod timestamp;
 
 /// The name under which Milvus keeps keys that no field declares.
 pub const META: &str = "$meta";
@@ -34,12 +39,29 @@ pub enum Value {
     Json(Json),
     /// ARRAY; the elements are scalars of the field's element type, never null.
     Array(Vec<Value>),
+    /// TIMESTAMPTZ: microseconds since the beginning of 1970 in UTC.
+    Timestamp(i64),
+    /// GEOMETRY: well-known text.
+    Geometry(String),
+    /// An ARRAY of STRUCT: the members of each, by name.
+    Structs(Vec<BTreeMap<String, Value>>),
     /// FLOAT_VECTOR.
     Vector(Vec<f32>),
+    /// BINARY_VECTOR: eight dimensions a byte.
+    BinaryVector(Vec<u8>),
+    /// FLOAT16_VECTOR.
+    Float16Vector(Vec<f16>),
+    /// BFLOAT16_VECTOR.
+    BFloat16Vector(Vec<bf16>),
+    /// INT8_VECTOR.
+    Int8Vector(Vec<i8>),
+    /// SPARSE_FLOAT_VECTOR: values by dimension.
+    SparseVector(BTreeMap<u32, f32>),
 }
 
 impl Value {
-    /// Whether two values are the same: floats by their bits, JSON by parsed value.
+    /// Whether two values are the same: floats by their bits, JSON by parsed value, geometries by
+    /// their coordinates.
     ///
     /// ```
     /// use milvus_difftest::value::Value;
@@ -51,26 +73,71 @@ impl Value {
         match (self, other) {
             (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
             (Value::Double(a), Value::Double(b)) => a.to_bits() == b.to_bits(),
-            (Value::Vector(a), Value::Vector(b)) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+            (Value::Vector(a), Value::Vector(b)) => all(a, b, |a, b| a.to_bits() == b.to_bits()),
+            (Value::Float16Vector(a), Value::Float16Vector(b)) => {
+                all(a, b, |a, b| a.to_bits() == b.to_bits())
             }
-            (Value::Array(a), Value::Array(b)) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b))
+            (Value::BFloat16Vector(a), Value::BFloat16Vector(b)) => {
+                all(a, b, |a, b| a.to_bits() == b.to_bits())
+            }
+            (Value::SparseVector(a), Value::SparseVector(b)) => {
+                all(a, b, |a, b| a.0 == b.0 && a.1.to_bits() == b.1.to_bits())
+            }
+            (Value::Array(a), Value::Array(b)) => all(a, b, |a, b| a.same(b)),
+            (Value::Structs(a), Value::Structs(b)) => {
+                all(a, b, |a, b| all(a, b, |a, b| a.0 == b.0 && a.1.same(b.1)))
             }
             (Value::Json(a), Value::Json(b)) => same_json(a, b),
+            (Value::Geometry(a), Value::Geometry(b)) => {
+                a == b || Geometry::parse(a).is_some_and(|a| Some(a) == Geometry::parse(b))
+            }
             _ => self == other,
         }
     }
 
-    /// Whether a field can hold this value.
+    /// Whether a field can hold this value, or turns it into one that it can: a null into its
+    /// default.
     pub fn fits(&self, field: &Field) -> bool {
+        let short = |scalar: &Value| match scalar {
+            Value::Text(text) => text.len() <= field.max_length() as usize,
+            _ => true,
+        };
+        let dims = |len: usize| Some(len) == field.data_type.dim().map(|dim| dim as usize);
+        let room = |len: usize| len <= field.max_capacity() as usize;
         match (self, &field.data_type) {
-            (Value::Null, _) => field.nullable,
-            (value, DataType::Scalar(scalar)) => value.is(*scalar),
-            (Value::Array(items), DataType::Array(scalar)) => items.iter().all(|i| i.is(*scalar)),
+            (Value::Null, _) => field.is_optional(),
+            (value, DataType::Scalar(scalar)) => value.is(*scalar) && short(value),
+            (Value::Array(items), DataType::Array(scalar)) => {
+                room(items.len()) && items.iter().all(|i| i.is(*scalar) && short(i))
+            }
             (Value::Json(_), DataType::Json) => true,
-            (Value::Vector(items), DataType::FloatVector { dim }) => {
-                items.len() == usize::from(*dim) && items.iter().all(|x| x.is_finite())
+            (Value::Timestamp(micros), DataType::Timestamptz) => timestamp::RANGE.contains(micros),
+            (Value::Geometry(text), DataType::Geometry) => Geometry::parse(text).is_some(),
+            (Value::Structs(structs), DataType::StructArray) => {
+                room(structs.len())
+                    && structs.iter().all(|members| {
+                        members.len() == field.members.len()
+                            && field.members.iter().all(|member| {
+                                members.get(&member.name).is_some_and(|value| value.fits(member))
+                            })
+                    })
+            }
+            (Value::Vector(items), DataType::FloatVector { .. }) => {
+                dims(items.len()) && items.iter().all(|x| x.is_finite())
+            }
+            (Value::BinaryVector(bytes), DataType::BinaryVector { .. }) => dims(8 * bytes.len()),
+            (Value::Float16Vector(items), DataType::Float16Vector { .. }) => {
+                dims(items.len()) && items.iter().all(|x| x.is_finite())
+            }
+            (Value::BFloat16Vector(items), DataType::BFloat16Vector { .. }) => {
+                dims(items.len()) && items.iter().all(|x| x.is_finite())
+            }
+            (Value::Int8Vector(items), DataType::Int8Vector { .. }) => dims(items.len()),
+            // The rules of Milvus's `ValidateSparseFloatRows`; whether a vector without any value
+            // is one, no documentation says.
+            (Value::SparseVector(values), DataType::SparseVector) => {
+                !values.is_empty()
+                    && values.iter().all(|(at, x)| *at < u32::MAX && x.is_finite() && *x > 0.0)
             }
             _ => false,
         }
@@ -97,7 +164,25 @@ impl Value {
             Value::Text(s) => Json::String(s.clone()),
             Value::Json(j) => j.clone(),
             Value::Array(items) => items.iter().map(Value::to_json).collect(),
+            Value::Timestamp(micros) => Json::from(timestamp::to_text(*micros)),
+            Value::Geometry(text) => Json::from(text.as_str()),
+            Value::Structs(structs) => {
+                let members = |members: &BTreeMap<String, Value>| {
+                    let members =
+                        members.iter().map(|(name, value)| (name.clone(), value.to_json()));
+                    Json::Object(members.collect())
+                };
+                structs.iter().map(members).collect()
+            }
             Value::Vector(items) => items.iter().map(|x| plain_float(*x)).collect(),
+            Value::BinaryVector(bytes) => bytes.iter().copied().collect(),
+            Value::Float16Vector(items) => items.iter().map(|x| plain_float(x.to_f32())).collect(),
+            Value::BFloat16Vector(items) => items.iter().map(|x| plain_float(x.to_f32())).collect(),
+            Value::Int8Vector(items) => items.iter().copied().collect(),
+            Value::SparseVector(values) => {
+                let values = values.iter().map(|(at, x)| (at.to_string(), plain_float(*x).into()));
+                Json::Object(values.collect())
+            }
         }
     }
 
@@ -109,23 +194,103 @@ impl Value {
             found: json.to_string().chars().take(80).collect(),
         };
         if json.is_null() {
-            return if field.nullable { Ok(Value::Null) } else { Err(wrong()) };
+            return if field.is_optional() { Ok(Value::Null) } else { Err(wrong()) };
         }
-        match &field.data_type {
-            DataType::Scalar(scalar) => scalar_from_json(*scalar, json).ok_or_else(wrong),
-            DataType::Json => Ok(Value::Json(json.clone())),
+        let value = match field.data_type {
+            DataType::Scalar(scalar) => scalar_from_json(scalar, json),
+            DataType::Json => Some(Value::Json(json.clone())),
             DataType::Array(scalar) => {
-                let items = json.as_array().ok_or_else(wrong)?;
-                let items = items.iter().map(|item| scalar_from_json(*scalar, item));
-                Ok(Value::Array(items.collect::<Option<_>>().ok_or_else(wrong)?))
+                items(json, |item| scalar_from_json(scalar, item)).map(Value::Array)
             }
-            DataType::FloatVector { dim } => {
-                let items = json.as_array().filter(|items| items.len() == *dim as usize);
-                let items = items.ok_or_else(wrong)?.iter().map(float_from_json);
-                Ok(Value::Vector(items.collect::<Option<_>>().ok_or_else(wrong)?))
+            DataType::Timestamptz => {
+                json.as_str().and_then(timestamp::from_text).map(Value::Timestamp)
             }
+            DataType::Geometry => json.as_str().map(|text| Value::Geometry(text.to_owned())),
+            DataType::StructArray => {
+                items(json, |item| members_from_json(field, item)).map(Value::Structs)
+            }
+            DataType::FloatVector { .. } => items(json, float_from_json).map(Value::Vector),
+            DataType::BinaryVector { .. } => {
+                items(json, |item| u8::try_from(item.as_u64()?).ok()).map(Value::BinaryVector)
+            }
+            DataType::Float16Vector { .. } => {
+                items(json, |item| item.as_f64().map(f16::from_f64)).map(Value::Float16Vector)
+            }
+            DataType::BFloat16Vector { .. } => {
+                items(json, |item| item.as_f64().map(bf16::from_f64)).map(Value::BFloat16Vector)
+            }
+            DataType::Int8Vector { .. } => {
+                items(json, |item| i8::try_from(item.as_i64()?).ok()).map(Value::Int8Vector)
+            }
+            DataType::SparseVector => json.as_object().and_then(|values| {
+                let value =
+                    |(at, x): (&String, &Json)| Some((at.parse().ok()?, float_from_json(x)?));
+                values.iter().map(value).collect::<Option<_>>().map(Value::SparseVector)
+            }),
+        };
+        // Lengths of scalars are left to `Case::validate`, which says more about them.
+        value.filter(|value| !field.is_vector() || value.fits(field)).ok_or_else(wrong)
+    }
+
+    /// The plainest value of a field other than null: zero, false, or empty.
+    pub fn plain(field: &Field) -> Value {
+        let dim = field.data_type.dim().unwrap_or_default() as usize;
+        match field.data_type {
+            DataType::Scalar(Scalar::Bool) => Value::Bool(false),
+            DataType::Scalar(Scalar::Float) => Value::Float(0.0),
+            DataType::Scalar(Scalar::Double) => Value::Double(0.0),
+            DataType::Scalar(Scalar::VarChar) => Value::Text(String::new()),
+            DataType::Scalar(_) => Value::Int(0),
+            DataType::Json => Value::Json(Json::Object(Map::new())),
+            DataType::Array(_) => Value::Array(Vec::new()),
+            DataType::Timestamptz => Value::Timestamp(0),
+            DataType::Geometry => Value::Geometry("POINT (0 0)".to_owned()),
+            DataType::StructArray => Value::Structs(Vec::new()),
+            DataType::FloatVector { .. } => Value::Vector(vec![0.0; dim]),
+            DataType::BinaryVector { .. } => Value::BinaryVector(vec![0; dim / 8]),
+            DataType::Float16Vector { .. } => Value::Float16Vector(vec![f16::ZERO; dim]),
+            DataType::BFloat16Vector { .. } => Value::BFloat16Vector(vec![bf16::ZERO; dim]),
+            DataType::Int8Vector { .. } => Value::Int8Vector(vec![0; dim]),
+            DataType::SparseVector => Value::SparseVector(BTreeMap::from([(0, 1.0)])),
         }
     }
+
+    /// Reads a moment in ISO 8601, with `Z` or an offset; `None` if it is none between the years 1
+    /// and 9999, or finer than microseconds.
+    ///
+    /// ```
+    /// use milvus_difftest::value::Value;
+    /// assert_eq!(Value::timestamp("1970-01-01T00:00:00.5Z"), Some(Value::Timestamp(500_000)));
+    /// ```
+    pub fn timestamp(text: &str) -> Option<Value> {
+        timestamp::from_text(text).map(Value::Timestamp)
+    }
+}
+
+fn all<A: IntoIterator, B: IntoIterator>(
+    a: A,
+    b: B,
+    same: impl Fn(A::Item, B::Item) -> bool,
+) -> bool
+where
+    A::IntoIter: ExactSizeIterator,
+    B::IntoIter: ExactSizeIterator,
+{
+    let (a, b) = (a.into_iter(), b.into_iter());
+    a.len() == b.len() && a.zip(b).all(|(a, b)| same(a, b))
+}
+
+fn items<T>(json: &Json, item: impl Fn(&Json) -> Option<T>) -> Option<Vec<T>> {
+    json.as_array()?.iter().map(item).collect()
+}
+
+fn members_from_json(field: &Field, json: &Json) -> Option<BTreeMap<String, Value>> {
+    let members = json.as_object()?;
+    let member = |(name, value): (&String, &Json)| {
+        let member = field.members.iter().find(|member| member.name == *name)?;
+        Some((name.clone(), Value::from_json(member, value).ok()?))
+    };
+    members.iter().map(member).collect()
 }
 
 impl fmt::Display for Value {
@@ -257,10 +422,19 @@ impl fmt::Display for Key {
     }
 }
 
+impl From<Key> for Value {
+    fn from(key: Key) -> Value {
+        match key {
+            Key::Int(i) => Value::Int(i),
+            Key::Text(s) => Value::Text(s),
+        }
+    }
+}
+
 /// One entity.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Row {
-    /// Values by field name; a field that is absent is null.
+    /// Values by field name; a field that is absent is null, or has its default.
     pub fields: BTreeMap<String, Value>,
     /// The keys of the dynamic field.
     pub dynamic: Map<String, Json>,
@@ -279,6 +453,18 @@ impl Row {
             Value::Text(s) => Some(Key::Text(s.clone())),
             _ => None,
         }
+    }
+
+    /// The row as Milvus stores it: with the default wherever a field that has one is left out or
+    /// null.
+    pub fn stored(&self, schema: &Schema) -> Row {
+        let mut row = self.clone();
+        for field in schema.fields.iter().filter(|field| field.default.is_some()) {
+            if *row.get(&field.name) == Value::Null {
+                row.fields.insert(field.name.clone(), field.absent());
+            }
+        }
+        row
     }
 
     /// The row as one JSON object: fields by name, dynamic keys under `$meta` if there are any.
@@ -310,7 +496,7 @@ impl Row {
                 row.fields.insert(name.clone(), Value::from_json(field, value)?);
             }
         }
-        for field in schema.fields.iter().filter(|f| !f.nullable) {
+        for field in schema.fields.iter().filter(|f| !f.is_optional()) {
             if !row.fields.contains_key(&field.name) {
                 return Err(wrong(&field.name, "required", &Json::Null));
             }

@@ -268,6 +268,58 @@ async fn rows_come_back_to_the_bit() {
 }
 
 #[tokio::test]
+async fn what_filters_cannot_see_comes_back_to_the_bit_too() {
+    let fields = json!([
+        {"name": "id", "type": "INT64", "primary": true},
+        {"name": "t", "type": "TIMESTAMPTZ", "nullable": true},
+        {"name": "g", "type": "GEOMETRY"},
+        {"name": "st", "type": "ARRAY<STRUCT>", "members": [
+            {"name": "i", "type": "INT64"}, {"name": "f", "type": "FLOAT"},
+            {"name": "s", "type": "VARCHAR"},
+        ]},
+        {"name": "vb", "type": "BINARY_VECTOR(16)"},
+        {"name": "v16", "type": "FLOAT16_VECTOR(3)"},
+        {"name": "vbf", "type": "BFLOAT16_VECTOR(3)"},
+        {"name": "v8", "type": "INT8_VECTOR(2)"},
+        {"name": "vs", "type": "SPARSE_FLOAT_VECTOR"},
+    ]);
+    let schema: Schema = serde_json::from_value(json!({"fields": fields})).unwrap();
+    let rows = [
+        json!({
+            "id": 1, "t": "0001-01-01T00:00:00Z", "g": "POINT (1e-7 -0.30000000000000004)",
+            "st": [
+                {"i": 9007199254740993_i64, "f": 0.1, "s": "it's \"\u{0}"},
+                {"i": i64::MIN, "f": -0.0, "s": ""},
+            ],
+            "vb": [0, 255], "v16": [6e-8, -0.0, 65504.0], "vbf": [1e-40, 0.1, 3.3e38],
+            "v8": [-128, 127], "vs": {"4294967294": 1e-45, "0": 3.4e38},
+        }),
+        json!({
+            "id": 2, "t": "9999-12-31T23:59:59.999999Z", "st": [],
+            "g": "POLYGON ((0 0, 1 0, 1 1, 0 0))", "vb": [128, 1], "v16": [0.1, 1.0, -2.0],
+            "vbf": [1.0, 2.0, -0.0], "v8": [0, 1], "vs": {"7": 0.1},
+        }),
+        json!({
+            "id": 3, "t": null, "st": [], "g": "POINT (0 0)", "vb": [0, 0], "v16": [0, 0, 0],
+            "vbf": [0, 0, 0], "v8": [0, 0], "vs": {"0": 1},
+        }),
+    ];
+    let rows = rows.map(|row| Row::from_json(&schema, &row).unwrap());
+    let table = Table::new("unseen", schema.clone());
+    let mut duck = DuckDb::in_memory().unwrap();
+    duck.create_table(&table).await.unwrap();
+    duck.upsert(&table, &rows).await.unwrap();
+    let stored = duck.scan(&table).await.unwrap();
+    assert_eq!(stored.len(), rows.len());
+    for (stored, row) in stored.iter().zip(&rows) {
+        for field in &schema.fields {
+            let (back, sent) = (stored.get(&field.name), row.get(&field.name));
+            assert!(back.same(sent), "{}: {back} is not {sent}", field.name);
+        }
+    }
+}
+
+#[tokio::test]
 async fn writes_replace_delete_and_fail_as_a_whole() {
     let schema = Schema {
         fields: vec![

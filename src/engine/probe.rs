@@ -100,7 +100,7 @@ async fn rehearse(uri: &str, deadline: Duration) -> Result<(), MilvusError> {
     let fields = values.map(|(name, value)| (name.to_owned(), value));
     let row = Row { fields: fields.into_iter().collect(), ..Row::default() };
     milvus.create(COLLECTION, &schema).await?;
-    milvus.insert(COLLECTION, &[row]).await?;
+    milvus.insert(COLLECTION, &schema, &[row]).await?;
     let options = QueryOptions { consistency: Consistency::Strong, deadline, page: None };
     let found = milvus.query(COLLECTION, &schema, "id == 1", options).await?;
     milvus.drop_collection(COLLECTION).await?;

@@ -65,7 +65,7 @@ pub fn resolve<'a>(schema: &'a Schema, path: &FieldPath) -> Result<Place<'a>, Ty
         (DataType::Json, steps) => Ok(Place::Json(Some(field), steps.to_vec())),
         (DataType::Array(element), []) => Ok(Place::Array(field, element)),
         (DataType::Array(element), [Step::Index(i)]) => Ok(Place::Element(field, element, *i)),
-        (DataType::FloatVector { .. }, _) => {
+        (data_type, _) if data_type.is_vector() => {
             Err(TypeError::new(path, "filters cannot use vectors"))
         }
         (data_type, _) => Err(TypeError::new(path, format!("{data_type} has no such part"))),

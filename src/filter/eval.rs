@@ -723,7 +723,7 @@ fn scalar(value: &Value) -> Operand<'_> {
         Value::Float(x) => Operand::Float(*x),
         Value::Double(x) => Operand::Double(*x),
         Value::Text(s) => Operand::Text(s),
-        Value::Null | Value::Json(_) | Value::Array(_) | Value::Vector(_) => Operand::Null,
+        _ => Operand::Null,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The values at which implementations go wrong.
 
+use half::f16;
 use serde_json::{Value as Json, json};
 
 use crate::schema::Scalar;
@@ -107,3 +108,67 @@ pub(super) fn json_scalars() -> Vec<Json> {
     all.extend(["", "a", "A", "ab", "abc", "a%b", "1", "true", "é", "日本語"].map(Json::from));
     all
 }
+
+/// Moments in microseconds: the limits of ISO 8601, of 32-bit seconds and of 64-bit nanoseconds,
+/// around the epoch, fractions of every length, and leap days.
+pub(super) const MOMENTS: [i64; 22] = [
+    0,
+    1,
+    -1,
+    999,
+    1000,
+    -1000,
+    999_999,
+    -999_999,
+    1_000_000,
+    -62_135_596_800_000_000,
+    -62_135_596_800_000_000 + 1,
+    -62_104_060_800_000_000,
+    253_402_300_799_999_999,
+    253_402_300_799_000_000,
+    -2_208_988_800_000_001,
+    951_782_400_000_000,
+    1_709_208_000_500_000,
+    2_147_483_647_000_000,
+    2_147_483_648_000_001,
+    -2_147_483_649_123_456,
+    9_223_372_036_854_776,
+    -9_223_372_036_854_776,
+];
+
+/// Points and simple polygons.
+pub(super) const GEOMETRIES: [&str; 10] = [
+    "POINT (0 0)",
+    "POINT (1 2)",
+    "POINT (-180 90)",
+    "POINT (0.1 -0.2)",
+    "POINT (1.5 2.25)",
+    "POINT (123456789.123456 0.0000001)",
+    "POLYGON ((0 0, 4 0, 4 4, 0 4, 0 0))",
+    "POLYGON ((0 0, 4 0, 0 4, 0 0))",
+    "POLYGON ((0 0, 0 4, 4 4, 4 0, 0 0))",
+    "POLYGON ((-1.5 -1.5, 1.25 0.1, 0 3.3333333333333335, -1.5 -1.5))",
+];
+
+/// Components of vectors: subnormal, negative zero, not exact in fewer bits. None so large that a
+/// distance would overflow.
+pub(super) const COMPONENTS: [f32; 8] =
+    [0.0, -0.0, 1e-45, f32::MIN_POSITIVE, 0.1, 1.0 / 3.0, 65_504.0, 16_777_216.0];
+
+/// The same for 16 bits: the least and the greatest subnormal, the least normal, the greatest.
+pub(super) const HALVES: [f16; 10] = [
+    f16::ZERO,
+    f16::NEG_ZERO,
+    f16::from_bits(1),
+    f16::from_bits(0x03ff),
+    f16::MIN_POSITIVE,
+    f16::MAX,
+    f16::MIN,
+    f16::from_bits(0x2e66),
+    f16::from_bits(0x3555),
+    f16::NEG_ONE,
+];
+
+/// Dimensions of sparse vectors, to the greatest.
+pub(super) const INDEXES: [u32; 5] =
+    [255, 65_536, i32::MAX as u32, i32::MAX as u32 + 1, u32::MAX - 1];

@@ -32,16 +32,18 @@ pub fn cases(dialect: &Dialect) -> BoxedStrategy<Case> {
             let rows: Vec<Row> = case.rows().into_values().collect();
             let filters = filters(&case.schema, &rows, &dialect);
             let page = (filters.clone(), 1u32..20, 0u32..20);
-            let check = prop_oneof![
-                24 => filters.clone().prop_map(|filter| Check::Query(filter.into())),
-                3 => filters.prop_map(|filter| Check::Count(filter.into())),
-                2 => page.prop_map(|(filter, limit, offset)| Check::Page {
-                    filter: filter.into(),
-                    limit,
-                    offset,
-                }),
-                1 => mistyped(&case.schema).prop_map(|filter| Check::Refused(filter.into())),
-            ];
+            let page = page.prop_map(|(filter, limit, offset)| Check::Page {
+                filter: filter.into(),
+                limit,
+                offset,
+            });
+            let query = filters.clone().prop_map(|filter| Check::Query(filter.into()));
+            let count = filters.prop_map(|filter| Check::Count(filter.into()));
+            let mut checks = vec![(24, query.boxed()), (3, count.boxed()), (2, page.boxed())];
+            let refused =
+                mistyped(&case.schema).map(|filter| filter.prop_map(|f| Check::Refused(f.into())));
+            checks.extend(refused.map(|refused| (1, refused.boxed())));
+            let check = proptest::strategy::Union::new_weighted(checks);
             proptest::collection::vec(check, FILTERS).prop_map(move |checks| {
                 let mut case = case.clone();
                 case.checks.extend(checks);
@@ -64,7 +66,8 @@ fn operations(
     if flush && !operations.is_empty() {
         operations.push(Operation::Flush);
     }
-    if !rewrite || rows.is_empty() {
+    // Without keys of their own, rows cannot be replaced.
+    if !rewrite || rows.is_empty() || schema.primary().auto_id {
         return Just(operations).boxed();
     }
     let replaced = super::rows::row(schema);

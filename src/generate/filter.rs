@@ -33,10 +33,10 @@ pub fn filters(schema: &Schema, rows: &[Row], dialect: &Dialect) -> BoxedStrateg
 }
 
 /// Comparisons of a column with a literal of another type, which every engine must refuse: numbers,
-/// strings and booleans never mix on declared columns.
-pub(super) fn mistyped(schema: &Schema) -> BoxedStrategy<Expr> {
+/// strings and booleans never mix on declared columns. `None` without a column to compare.
+pub(super) fn mistyped(schema: &Schema) -> Option<BoxedStrategy<Expr>> {
     let mut all = Vec::new();
-    for field in &schema.fields {
+    for field in schema.fields.iter().filter(|field| !field.auto_id) {
         let DataType::Scalar(scalar) = field.data_type else { continue };
         let others = match scalar {
             Scalar::VarChar => vec![Literal::Int(1), Literal::Bool(true)],
@@ -45,11 +45,13 @@ pub(super) fn mistyped(schema: &Schema) -> BoxedStrategy<Expr> {
         };
         all.extend(others.into_iter().map(|other| (field.name.clone(), other)));
     }
-    (select(all), operators(Scalar::Bool))
-        .prop_map(|((field, literal), op)| {
-            Expr::binary(Expr::field(field), op, Expr::Literal(literal))
-        })
-        .boxed()
+    if all.is_empty() {
+        return None;
+    }
+    let mistyped = (select(all), operators(Scalar::Bool)).prop_map(|((field, literal), op)| {
+        Expr::binary(Expr::field(field), op, Expr::Literal(literal))
+    });
+    Some(mistyped.boxed())
 }
 
 struct Terms<'a> {
@@ -64,12 +66,12 @@ impl Terms<'_> {
     /// A predicate without `and`, `or`, `not`.
     fn any(&self) -> BoxedStrategy<Expr> {
         let mut terms: Weighted = Vec::new();
-        for field in &self.schema.fields {
+        for field in self.schema.fields.iter().filter(|field| !field.auto_id) {
             match field.data_type {
                 DataType::Scalar(scalar) => self.scalar(&mut terms, field, scalar),
                 DataType::Array(element) => self.array(&mut terms, field, element),
                 DataType::Json => self.json(&mut terms, &field.name, self.documents(field)),
-                DataType::FloatVector { .. } => {}
+                _ => continue,
             }
             if field.nullable {
                 terms.push((1, is_null(FieldPath::new(&field.name))));
@@ -191,7 +193,7 @@ impl Terms<'_> {
 
     fn between_columns(&self, terms: &mut Weighted) {
         let scalars = |field: &Field| match field.data_type {
-            DataType::Scalar(scalar) => Some((field.name.clone(), scalar)),
+            DataType::Scalar(scalar) if !field.auto_id => Some((field.name.clone(), scalar)),
             _ => None,
         };
         let columns: Vec<_> = self.schema.fields.iter().filter_map(scalars).collect();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use half::{bf16, f16};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -32,12 +33,22 @@ pub fn rows(schema: &Schema, most: usize) -> BoxedStrategy<Vec<Row>> {
 
 /// One row.
 pub(super) fn row(schema: &Schema) -> BoxedStrategy<Row> {
-    let fields: Vec<_> = schema.fields.iter().map(value).collect();
+    // A field with a default is left out of some rows.
+    let written = |field: &Field| match field.default {
+        Some(_) => prop::option::weighted(0.7, value(field)).boxed(),
+        None => value(field).prop_map(Some).boxed(),
+    };
+    let fields: Vec<_> = schema.fields.iter().map(written).collect();
     let names: Vec<String> = schema.fields.iter().map(|field| field.name.clone()).collect();
     let dynamic = if schema.dynamic { members().boxed() } else { Just(Map::new()).boxed() };
     (fields, dynamic)
         .prop_map(move |(values, dynamic)| Row {
-            fields: names.iter().cloned().zip(values).collect(),
+            fields: names
+                .iter()
+                .cloned()
+                .zip(values)
+                .filter_map(|(name, value)| Some((name, value?)))
+                .collect(),
             dynamic: dynamic
                 .into_iter()
                 .map(|(key, v)| (format!("dyn_{key}"), v))
@@ -52,19 +63,75 @@ pub(super) fn row(schema: &Schema) -> BoxedStrategy<Row> {
 
 /// A value of a field.
 pub(super) fn value(field: &Field) -> BoxedStrategy<Value> {
+    let capacity = field.max_capacity().min(4) as usize;
+    let dim = field.data_type.dim().unwrap_or_default() as usize;
     let present = match field.data_type {
         DataType::Scalar(scalar) if field.primary => key(scalar),
-        DataType::Scalar(scalar) => scalars(scalar),
+        DataType::Scalar(scalar) => scalars(scalar, field.max_length()),
         DataType::Json => members().prop_map(|object| Value::Json(Json::Object(object))).boxed(),
         DataType::Array(element) => prop_oneof![
             1 => Just(Vec::new()),
-            5 => vec(scalars(element), 0..=4),
+            5 => vec(scalars(element, field.max_length()), 0..=capacity),
         ]
         .prop_map(Value::Array)
         .boxed(),
-        DataType::FloatVector { dim } => vec(-8i8..8, usize::from(dim))
-            .prop_map(|v| Value::Vector(v.into_iter().map(|x| f32::from(x) / 4.0).collect()))
-            .boxed(),
+        DataType::Timestamptz => {
+            let any = (-10_000_000_000i64..10_000_000_000).prop_map(|i| i * 1_234_567);
+            prop_oneof![2 => select(&boundary::MOMENTS[..]), 1 => any]
+                .prop_map(Value::Timestamp)
+                .boxed()
+        }
+        DataType::Geometry => {
+            let point = (-1800i32..=1800, -900i32..=900).prop_map(|(x, y)| {
+                format!("POINT ({} {})", f64::from(x) / 10.0, f64::from(y) / 10.0)
+            });
+            prop_oneof![2 => select(&boundary::GEOMETRIES[..]).prop_map(str::to_owned), 1 => point]
+                .prop_map(Value::Geometry)
+                .boxed()
+        }
+        DataType::StructArray => {
+            let names: Vec<String> = field.members.iter().map(|m| m.name.clone()).collect();
+            let members: Vec<_> = field.members.iter().map(value).collect();
+            let members =
+                members.prop_map(move |values| names.iter().cloned().zip(values).collect());
+            vec(members, 0..=capacity).prop_map(Value::Structs).boxed()
+        }
+        DataType::FloatVector { .. } => {
+            let quarters = (-8i8..8).prop_map(|x| f32::from(x) / 4.0);
+            let component = prop_oneof![3 => quarters, 1 => select(&boundary::COMPONENTS[..])];
+            vec(component, dim).prop_map(Value::Vector).boxed()
+        }
+        DataType::BinaryVector { .. } => {
+            let byte = prop_oneof![1 => select(vec![0u8, 1, 0x80, 0xff]), 1 => any::<u8>()];
+            vec(byte, dim / 8).prop_map(Value::BinaryVector).boxed()
+        }
+        // By their bits, all exponents but that of infinity and NaN.
+        DataType::Float16Vector { .. } => {
+            let any = any::<u16>().prop_map(f16::from_bits);
+            let component = prop_oneof![2 => select(&boundary::HALVES[..]), 1 => any];
+            let finite = |x: f16| if x.is_finite() { x } else { f16::ONE };
+            vec(component.prop_map(finite), dim).prop_map(Value::Float16Vector).boxed()
+        }
+        DataType::BFloat16Vector { .. } => {
+            let limits = boundary::COMPONENTS.map(bf16::from_f32);
+            let component = prop_oneof![
+                2 => (-8i8..8).prop_map(|x| bf16::from_f32(f32::from(x) / 4.0)),
+                1 => select(limits.to_vec()),
+                1 => Just(bf16::from_bits(1)),
+            ];
+            vec(component, dim).prop_map(Value::BFloat16Vector).boxed()
+        }
+        DataType::Int8Vector { .. } => {
+            let component =
+                prop_oneof![1 => any::<i8>(), 1 => select(vec![i8::MIN, -1, 0, i8::MAX])];
+            vec(component, dim).prop_map(Value::Int8Vector).boxed()
+        }
+        DataType::SparseVector => {
+            let at = prop_oneof![2 => 0u32..10, 1 => select(&boundary::INDEXES[..])];
+            let positive = (1u8..=20).prop_map(|x| f32::from(x) / 4.0);
+            let x = prop_oneof![3 => positive, 1 => select(vec![f32::MIN_POSITIVE, 0.1, 1e30])];
+            prop::collection::btree_map(at, x, 1..=4).prop_map(Value::SparseVector).boxed()
+        }
     };
     if field.nullable { prop_oneof![1 => Just(Value::Null), 3 => present].boxed() } else { present }
 }
@@ -84,7 +151,7 @@ fn key(scalar: Scalar) -> BoxedStrategy<Value> {
     }
 }
 
-fn scalars(scalar: Scalar) -> BoxedStrategy<Value> {
+fn scalars(scalar: Scalar, max_length: u32) -> BoxedStrategy<Value> {
     match scalar {
         Scalar::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
         Scalar::Int8 | Scalar::Int16 | Scalar::Int32 | Scalar::Int64 => {
@@ -103,7 +170,7 @@ fn scalars(scalar: Scalar) -> BoxedStrategy<Value> {
                 .prop_map(|x| Value::Double(positive_zero(x)))
                 .boxed()
         }
-        Scalar::VarChar => texts().prop_map(Value::Text).boxed(),
+        Scalar::VarChar => texts(max_length as usize).prop_map(Value::Text).boxed(),
     }
 }
 
@@ -111,12 +178,18 @@ fn positive_zero(x: f64) -> f64 {
     if x == 0.0 { 0.0 } else { x }
 }
 
-fn texts() -> BoxedStrategy<String> {
+fn texts(max_length: usize) -> BoxedStrategy<String> {
     prop_oneof![
         6 => select(&boundary::TEXTS[..]).prop_map(str::to_owned),
         2 => "[ab]{0,3}",
         1 => Just("x".repeat(300)),
     ]
+    .prop_map(move |mut text| {
+        while text.len() > max_length {
+            text.pop();
+        }
+        text
+    })
     .boxed()
 }
 

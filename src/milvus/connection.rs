@@ -130,6 +130,22 @@ impl Milvus {
     ) -> Result<T, MilvusError> {
         within(operation, self.deadline, call).await
     }
+
+    /// Runs a call of the raw protocol under the deadline.
+    pub(super) async fn call_raw<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+    ) -> Result<T, MilvusError> {
+        let begun = std::time::Instant::now();
+        let result = tokio::time::timeout(self.deadline, call).await;
+        tracing::trace!(operation, elapsed = ?begun.elapsed(), "called milvus");
+        match result {
+            Err(_) => Err(MilvusError::Deadline { operation, after: self.deadline }),
+            Ok(Err(status)) => Err(MilvusError::from_status(operation, &status)),
+            Ok(Ok(response)) => Ok(response.into_inner()),
+        }
+    }
 }
 
 async fn within<T>(

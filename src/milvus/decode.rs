@@ -4,10 +4,13 @@
 //! values compacted to the valid ones or padded, and an empty array without any data (which is how
 //! C++ servers send it).
 
+use std::collections::BTreeMap;
+
+use half::{bf16, f16};
 use milvus::proto::schema::field_data::Field as Payload;
 use milvus::proto::schema::scalar_field::Data;
 use milvus::proto::schema::vector_field::Data as VectorData;
-use milvus::proto::schema::{FieldData, ScalarField};
+use milvus::proto::schema::{FieldData, ScalarField, VectorField};
 use serde_json::Value as Json;
 
 use crate::schema::{DataType, Field, Scalar, Schema};
@@ -108,10 +111,32 @@ fn validity(column: &FieldData) -> &[bool] {
 /// One value a row; `None` if the column holds another type.
 fn values(field: &Field, column: &FieldData) -> Option<Vec<Value>> {
     let present = match (&field.data_type, &column.field) {
-        (DataType::FloatVector { dim }, Some(Payload::Vectors(vectors))) => match &vectors.data {
-            Some(VectorData::FloatVector(floats)) => {
-                floats.data.chunks(usize::from(*dim)).map(|v| Value::Vector(v.to_vec())).collect()
+        (data_type, Some(Payload::Vectors(data))) => vectors(*data_type, data)?,
+        (DataType::StructArray, Some(Payload::StructArrays(data))) => structs(field, &data.fields)?,
+        (DataType::Timestamptz, Some(Payload::Scalars(data))) => match &data.data {
+            Some(Data::TimestamptzData(moments)) => {
+                moments.data.iter().copied().map(Value::Timestamp).collect()
             }
+            Some(Data::StringData(texts)) => {
+                let valid = validity(column);
+                let moment = |(i, text): (usize, &String)| {
+                    // Padding under a null need not be a moment.
+                    let null = valid.len() == texts.data.len() && !valid[i];
+                    if null { Some(Value::Null) } else { Value::timestamp(text) }
+                };
+                texts.data.iter().enumerate().map(moment).collect::<Option<_>>()?
+            }
+            None => Vec::new(),
+            _ => return None,
+        },
+        (DataType::Geometry, Some(Payload::Scalars(data))) => match &data.data {
+            Some(Data::GeometryWktData(texts)) => {
+                texts.data.iter().cloned().map(Value::Geometry).collect()
+            }
+            Some(Data::StringData(texts)) => {
+                texts.data.iter().cloned().map(Value::Geometry).collect()
+            }
+            None => Vec::new(),
             _ => return None,
         },
         (DataType::Scalar(scalar), Some(Payload::Scalars(data))) => scalars(*scalar, data)?,
@@ -161,6 +186,99 @@ fn scalars(scalar: Scalar, field: &ScalarField) -> Option<Vec<Value>> {
         }
         _ => return None,
     })
+}
+
+fn vectors(data_type: DataType, field: &VectorField) -> Option<Vec<Value>> {
+    let Some(data) = &field.data else { return Some(Vec::new()) };
+    let dim = data_type.dim().unwrap_or_default() as usize;
+    // The bytes or numbers of each vector; `None` if the last is incomplete.
+    fn whole<T>(items: &[T], each: usize) -> Option<std::slice::ChunksExact<'_, T>> {
+        let chunks = items.chunks_exact(each.max(1));
+        chunks.remainder().is_empty().then_some(chunks)
+    }
+    fn pairs(bytes: &[u8]) -> impl Iterator<Item = [u8; 2]> + '_ {
+        bytes.chunks_exact(2).map(|pair| [pair[0], pair[1]])
+    }
+    Some(match (data_type, data) {
+        (DataType::FloatVector { .. }, VectorData::FloatVector(floats)) => {
+            whole(&floats.data, dim)?.map(|v| Value::Vector(v.to_vec())).collect()
+        }
+        (DataType::BinaryVector { .. }, VectorData::BinaryVector(bytes)) => {
+            whole(bytes, dim / 8)?.map(|v| Value::BinaryVector(v.to_vec())).collect()
+        }
+        (DataType::Float16Vector { .. }, VectorData::Float16Vector(bytes)) => {
+            whole(bytes, 2 * dim)?
+                .map(|v| Value::Float16Vector(pairs(v).map(f16::from_le_bytes).collect()))
+                .collect()
+        }
+        (DataType::BFloat16Vector { .. }, VectorData::Bfloat16Vector(bytes)) => {
+            whole(bytes, 2 * dim)?
+                .map(|v| Value::BFloat16Vector(pairs(v).map(bf16::from_le_bytes).collect()))
+                .collect()
+        }
+        (DataType::Int8Vector { .. }, VectorData::Int8Vector(bytes)) => whole(bytes, dim)?
+            .map(|v| Value::Int8Vector(v.iter().map(|b| b.cast_signed()).collect()))
+            .collect(),
+        (DataType::SparseVector, VectorData::SparseFloatVector(vectors)) => {
+            vectors.contents.iter().map(|bytes| sparse(bytes)).collect::<Option<_>>()?
+        }
+        _ => return None,
+    })
+}
+
+/// Pairs of an index and a float, 32 bits each, little-endian.
+fn sparse(bytes: &[u8]) -> Option<Value> {
+    let mut values = BTreeMap::new();
+    let chunks = bytes.chunks_exact(8);
+    if !chunks.remainder().is_empty() {
+        return None;
+    }
+    for chunk in chunks {
+        let (at, x) = chunk.split_first_chunk()?;
+        let x = f32::from_le_bytes(x.try_into().ok()?);
+        // An index twice is no vector.
+        if values.insert(u32::from_le_bytes(*at), x).is_some() {
+            return None;
+        }
+    }
+    Some(Value::SparseVector(values))
+}
+
+/// One list of structs a row, from one array a row and member.
+fn structs(field: &Field, columns: &[FieldData]) -> Option<Vec<Value>> {
+    let mut rows: Vec<Vec<BTreeMap<String, Value>>> = Vec::new();
+    for (i, member) in field.members.iter().enumerate() {
+        let DataType::Scalar(element) = member.data_type else { return None };
+        // Servers prefix the name of the array to tell members apart.
+        let qualified = format!("{}[{}]", field.name, member.name);
+        let column = columns
+            .iter()
+            .find(|column| column.field_name == member.name || column.field_name == qualified)?;
+        let Some(Payload::Scalars(ScalarField { data: Some(Data::ArrayData(arrays)), .. })) =
+            &column.field
+        else {
+            return None;
+        };
+        if i == 0 {
+            rows.resize(arrays.data.len(), Vec::new());
+        }
+        if arrays.data.len() != rows.len() {
+            return None;
+        }
+        for (row, array) in rows.iter_mut().zip(&arrays.data) {
+            let values = scalars(element, array)?;
+            if i == 0 {
+                row.resize(values.len(), BTreeMap::new());
+            }
+            if values.len() != row.len() {
+                return None;
+            }
+            for (members, value) in row.iter_mut().zip(values) {
+                members.insert(member.name.clone(), value);
+            }
+        }
+    }
+    Some(rows.into_iter().map(Value::Structs).collect())
 }
 
 /// Puts the nulls back between the values, which may be compacted or padded.

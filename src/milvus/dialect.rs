@@ -5,6 +5,8 @@
 
 use serde::Deserialize;
 
+use crate::schema::DataType;
+
 /// The inventory of one engine version. The fields are documented in `dialects.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -14,8 +16,10 @@ pub struct Dialect {
     pub name: String,
     /// Server versions start with one of these.
     pub versions: Vec<String>,
-    /// Nullable fields.
-    pub nullable: bool,
+    /// The types of fields, as [`DataType::kind`] names them.
+    pub types: Vec<String>,
+    /// What schemas and fields can have.
+    pub schema: Vec<SchemaFeature>,
     /// `in` on JSON paths and array elements.
     pub in_on_path: bool,
     /// `is null` on JSON paths.
@@ -40,6 +44,25 @@ pub struct Dialect {
     pub least_int: bool,
     /// A negative number as the second argument of `array_contains` and `json_contains`.
     pub negative_contains: bool,
+}
+
+/// What a schema or a field can have, beside names and types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SchemaFeature {
+    /// Fields that may be null.
+    Nullable,
+    /// Default values.
+    Default,
+    /// A partition key.
+    PartitionKey,
+    /// Keys that the engine assigns.
+    AutoId,
+    /// The dynamic field.
+    Dynamic,
+    /// More than one vector.
+    ManyVectors,
 }
 
 #[derive(Deserialize)]
@@ -70,12 +93,30 @@ impl Dialect {
         Ok(all.into_iter().max_by_key(|dialect| fit(dialect)).unwrap_or_else(Dialect::everything))
     }
 
+    /// Whether fields can have this type.
+    pub fn has_type(&self, data_type: DataType) -> bool {
+        self.types.iter().any(|kind| kind == data_type.kind())
+    }
+
+    /// Whether schemas can have this.
+    pub fn has(&self, feature: SchemaFeature) -> bool {
+        self.schema.contains(&feature)
+    }
+
     /// Everything that the documentation of the newest Milvus allows.
     pub fn everything() -> Dialect {
         Dialect {
             name: "documentation".to_owned(),
             versions: Vec::new(),
-            nullable: true,
+            types: DataType::KINDS.map(str::to_owned).into(),
+            schema: vec![
+                SchemaFeature::Nullable,
+                SchemaFeature::Default,
+                SchemaFeature::PartitionKey,
+                SchemaFeature::AutoId,
+                SchemaFeature::Dynamic,
+                SchemaFeature::ManyVectors,
+            ],
             in_on_path: true,
             is_null_on_path: true,
             modulo: true,
@@ -95,6 +136,14 @@ impl Dialect {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_type_is_one() {
+        for dialect in Dialect::all().unwrap() {
+            let unknown = |kind: &&String| !DataType::KINDS.contains(&kind.as_str());
+            assert_eq!(dialect.types.iter().find(unknown), None, "{}", dialect.name);
+        }
+    }
 
     #[test]
     fn every_version_has_a_dialect() {

@@ -4,11 +4,12 @@
 mod connection;
 mod decode;
 pub mod dialect;
+mod encode;
 mod error;
 mod query;
 mod write;
 
 pub use connection::{ConnectOptions, Milvus};
-pub use dialect::Dialect;
+pub use dialect::{Dialect, SchemaFeature};
 pub use error::MilvusError;
 pub use query::{Consistency, QueryOptions};

@@ -1,37 +1,41 @@
-//! Creating collections and changing their rows, through the SDK.
+//! Creating collections and changing their rows: what carries a schema or rows over the raw
+//! protocol, the rest through the SDK.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use milvus::proto::milvus::GetLoadingProgressRequest;
+use milvus::proto::milvus::{
+    CreateCollectionRequest, GetLoadingProgressRequest, InsertRequest, MutationResult,
+    UpsertRequest,
+};
+use milvus::proto::schema::i_ds::IdField;
 use milvus::v2::prelude as sdk;
+use prost::Message as _;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::Milvus;
+use super::encode;
 use super::error::{MilvusError, check_status};
-use crate::schema::{DataType, Field, Scalar, Schema};
+use crate::schema::{DataType, Field, Schema};
 use crate::value::{Key, Row};
 
 /// How often a collection that is being loaded is looked at.
 const LOAD_POLL: Duration = Duration::from_millis(15);
 
 impl Milvus {
-    /// Creates a collection with a FLAT index on each vector, and loads it.
+    /// Creates a collection with an index on each vector, exact where there is one, and loads it.
     pub async fn create(&self, collection: &str, schema: &Schema) -> Result<(), MilvusError> {
         const OPERATION: &str = "create collection";
-        let fields = schema.fields.iter().map(field).collect();
-        let definition =
-            sdk::CollectionSchema::new().fields(fields).enable_dynamic_field(schema.dynamic);
-        let request = sdk::CreateCollectionRequest::builder()
-            .collection_name(collection)
-            .schema(definition)
-            .build()
-            .map_err(|error| MilvusError::from_sdk(OPERATION, self.deadline, error))?;
-        self.call(OPERATION, self.sdk.create_collection(request)).await?;
+        let request = CreateCollectionRequest {
+            collection_name: collection.to_owned(),
+            schema: encode::schema(collection, schema).encode_to_vec(),
+            ..CreateCollectionRequest::default()
+        };
+        let mut raw = self.raw.clone();
+        let status = self.call_raw(OPERATION, raw.create_collection(request)).await?;
+        check_status(OPERATION, Some(&status))?;
         for vector in schema.fields.iter().filter(|field| field.is_vector()) {
-            let index = sdk::IndexParam::new()
-                .field_name(&vector.name)
-                .index_type(sdk::IndexType::Flat)
-                .metric_type(sdk::MetricType::L2);
+            let index = index(vector);
             // The SDK's waiting uses a call that Milvus Lite does not have.
             let request = sdk::CreateIndexRequest::builder()
                 .collection_name(collection)
@@ -78,27 +82,66 @@ impl Milvus {
         }
     }
 
-    /// Inserts rows whose keys are new.
-    pub async fn insert(&self, collection: &str, rows: &[Row]) -> Result<(), MilvusError> {
-        if rows.is_empty() {
-            return Ok(());
+    /// Inserts rows whose keys are new, and returns the keys that they have now, in their order:
+    /// with `auto_id` those that the engine has assigned.
+    ///
+    /// A field with a default that a row leaves out is left out of the request, for the engine to
+    /// fill. Rows that leave out different ones take a request each.
+    pub async fn insert(
+        &self,
+        collection: &str,
+        schema: &Schema,
+        rows: &[Row],
+    ) -> Result<Vec<Key>, MilvusError> {
+        const OPERATION: &str = "insert";
+        let mut keys = BTreeMap::new();
+        for group in groups(schema, rows) {
+            let request = InsertRequest {
+                collection_name: collection.to_owned(),
+                fields_data: columns(OPERATION, schema, &group)?,
+                num_rows: group.len() as u32,
+                ..InsertRequest::default()
+            };
+            let mut raw = self.raw.clone();
+            let result = self.call_raw(OPERATION, raw.insert(request)).await?;
+            check_status(OPERATION, result.status.as_ref())?;
+            self.pause().await;
+            let now = if schema.primary().auto_id {
+                assigned(result, group.len())?
+            } else {
+                group.iter().filter_map(|(_, row)| row.key(schema)).collect()
+            };
+            keys.extend(group.iter().map(|(position, _)| *position).zip(now));
         }
-        let request = self.rows("insert", collection, rows)?;
-        self.call("insert", self.sdk.insert(request)).await?;
-        self.pause().await
+        let keys: Vec<Key> = keys.into_values().collect();
+        if keys.iter().collect::<BTreeSet<_>>().len() < rows.len() {
+            let reason = "it gives one key to several rows".to_owned();
+            return Err(MilvusError::Malformed { operation: OPERATION, reason });
+        }
+        Ok(keys)
     }
 
     /// Inserts rows, replacing those whose keys exist.
-    pub async fn upsert(&self, collection: &str, rows: &[Row]) -> Result<(), MilvusError> {
-        if rows.is_empty() {
-            return Ok(());
+    pub async fn upsert(
+        &self,
+        collection: &str,
+        schema: &Schema,
+        rows: &[Row],
+    ) -> Result<(), MilvusError> {
+        const OPERATION: &str = "upsert";
+        for group in groups(schema, rows) {
+            let request = UpsertRequest {
+                collection_name: collection.to_owned(),
+                fields_data: columns(OPERATION, schema, &group)?,
+                num_rows: group.len() as u32,
+                ..UpsertRequest::default()
+            };
+            let mut raw = self.raw.clone();
+            let result = self.call_raw(OPERATION, raw.upsert(request)).await?;
+            check_status(OPERATION, result.status.as_ref())?;
+            self.pause().await;
         }
-        let request = sdk::UpsertRequest::builder()
-            .insert(self.rows("upsert", collection, rows)?)
-            .build()
-            .map_err(|error| MilvusError::from_sdk("upsert", self.deadline, error))?;
-        self.call("upsert", self.sdk.upsert(request)).await?;
-        self.pause().await
+        Ok(())
     }
 
     /// Deletes the rows with these keys.
@@ -118,7 +161,8 @@ impl Milvus {
             .build()
             .map_err(|error| MilvusError::from_sdk("delete", self.deadline, error))?;
         self.call("delete", self.sdk.delete(request)).await?;
-        self.pause().await
+        self.pause().await;
+        Ok(())
     }
 
     /// Seals and writes out what is in memory.
@@ -139,71 +183,74 @@ impl Milvus {
         self.call("drop collection", self.sdk.drop_collection(request)).await.map(drop)
     }
 
-    async fn pause(&self) -> Result<(), MilvusError> {
+    async fn pause(&self) {
         if !self.write_pause.is_zero() {
             sleep(self.write_pause).await;
         }
-        Ok(())
-    }
-
-    fn rows(
-        &self,
-        operation: &'static str,
-        collection: &str,
-        rows: &[Row],
-    ) -> Result<sdk::InsertRequest, MilvusError> {
-        let rows = rows.iter().map(|row| {
-            let fields = row.fields.iter().map(|(name, value)| (name.clone(), value.to_json()));
-            // Dynamic keys go beside the declared ones.
-            let dynamic = row.dynamic.iter().map(|(key, value)| (key.clone(), value.clone()));
-            fields.chain(dynamic).collect::<sdk::EntityRow>()
-        });
-        sdk::InsertRequest::builder()
-            .collection_name(collection)
-            .rows(rows)
-            .build()
-            .map_err(|error| MilvusError::from_sdk(operation, self.deadline, error))
     }
 }
 
-fn field(field: &Field) -> sdk::FieldSchema {
-    let schema = sdk::FieldSchema::new()
-        .name(&field.name)
-        .primary_key(field.primary)
-        .nullable(field.nullable);
-    match field.data_type {
-        DataType::Scalar(Scalar::VarChar) => {
-            schema.data_type(sdk::DataType::VarChar).max_length(Field::MAX_LENGTH)
-        }
-        DataType::Scalar(scalar) => schema.data_type(scalar_type(scalar)),
-        DataType::Json => schema.data_type(sdk::DataType::Json),
-        DataType::Array(element) => {
-            let schema = schema
-                .data_type(sdk::DataType::Array)
-                .element_type(scalar_type(element))
-                .max_capacity(Field::MAX_CAPACITY);
-            match element {
-                Scalar::VarChar => schema.max_length(Field::MAX_LENGTH),
-                _ => schema,
-            }
-        }
-        DataType::FloatVector { dim } => {
-            schema.data_type(sdk::DataType::FloatVector).dimension(u32::from(dim))
-        }
+/// Rows with their positions.
+type Group<'a> = Vec<(usize, &'a Row)>;
+
+/// The rows by the fields with a default that they leave out.
+fn groups<'a>(schema: &Schema, rows: &'a [Row]) -> Vec<Group<'a>> {
+    let mut groups: BTreeMap<Vec<&str>, Group<'a>> = BTreeMap::new();
+    for (position, row) in rows.iter().enumerate() {
+        let with_default = schema.fields.iter().filter(|field| field.default.is_some());
+        let names = with_default.map(|field| field.name.as_str());
+        let omitted = names.filter(|name| !row.fields.contains_key(*name)).collect();
+        groups.entry(omitted).or_default().push((position, row));
     }
+    groups.into_values().collect()
 }
 
-fn scalar_type(scalar: Scalar) -> sdk::DataType {
-    match scalar {
-        Scalar::Bool => sdk::DataType::Bool,
-        Scalar::Int8 => sdk::DataType::Int8,
-        Scalar::Int16 => sdk::DataType::Int16,
-        Scalar::Int32 => sdk::DataType::Int32,
-        Scalar::Int64 => sdk::DataType::Int64,
-        Scalar::Float => sdk::DataType::Float,
-        Scalar::Double => sdk::DataType::Double,
-        Scalar::VarChar => sdk::DataType::VarChar,
+fn columns(
+    operation: &'static str,
+    schema: &Schema,
+    group: &Group<'_>,
+) -> Result<Vec<milvus::proto::schema::FieldData>, MilvusError> {
+    let rows: Vec<&Row> = group.iter().map(|(_, row)| *row).collect();
+    encode::columns(schema, &rows).map_err(|reason| MilvusError::Unsendable { operation, reason })
+}
+
+/// The keys that an insert assigned, by position.
+fn assigned(result: MutationResult, rows: usize) -> Result<Vec<Key>, MilvusError> {
+    let keys: Vec<Key> = match result.i_ds.and_then(|ids| ids.id_field) {
+        Some(IdField::IntId(ids)) => ids.data.into_iter().map(Key::Int).collect(),
+        Some(IdField::StrId(ids)) => ids.data.into_iter().map(Key::Text).collect(),
+        _ => Vec::new(),
+    };
+    if keys.len() == rows {
+        return Ok(keys);
     }
+    let reason = format!("it assigns {} keys to {rows} rows", keys.len());
+    Err(MilvusError::Malformed { operation: "insert", reason })
+}
+
+/// What the documentation's "Index Explained" has for each kind of vector.
+fn index(vector: &Field) -> sdk::IndexParam {
+    let (index, metric, parameters) = match vector.data_type {
+        DataType::SparseVector => {
+            (sdk::IndexType::SparseInvertedIndex, sdk::MetricType::Ip, &[][..])
+        }
+        DataType::BinaryVector { .. } => {
+            (sdk::IndexType::BinFlat, sdk::MetricType::Hamming, &[][..])
+        }
+        // The only one for these.
+        DataType::Int8Vector { .. } => (
+            sdk::IndexType::Hnsw,
+            sdk::MetricType::L2,
+            &[("M", "16"), ("efConstruction", "64")][..],
+        ),
+        _ => (sdk::IndexType::Flat, sdk::MetricType::L2, &[][..]),
+    };
+    let pair = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    sdk::IndexParam::new()
+        .field_name(&vector.name)
+        .index_type(index)
+        .metric_type(metric)
+        .extra_params(parameters.iter().map(pair).collect::<HashMap<_, _>>())
 }
 
 fn keys_filter(schema: &Schema, keys: &[Key]) -> String {

@@ -93,7 +93,7 @@ async fn ask(
     keys: &[Key],
     consistency: Consistency,
 ) -> Result<Option<Divergence>, ApplyError> {
-    let Applied { sides, table, rows, settled, .. } = applied;
+    let Applied { sides, table, rows, handles, settled, .. } = applied;
     let filter = check.spelled().map(Filter::to_string).unwrap_or_default();
     let options = QueryOptions {
         // The first answer is the barrier after which all writes are visible.
@@ -119,7 +119,10 @@ async fn ask(
         (Check::Refused(_), Err(MilvusError::Rejected { .. })) => return Ok(None),
         (Check::Refused(_), Err(error)) => return failure(error, Expected::Refused).map(Some),
         (_, Err(error)) => return failure(error, Expected::Rows(keys.to_vec())).map(Some),
-        (_, Ok(answer)) => answer,
+        (_, Ok(mut answer)) => {
+            handles.restore(&table.schema, &mut answer);
+            answer
+        }
     };
     *settled = true;
     let answered: Vec<Key> = answer.iter().filter_map(|row| row.key(&table.schema)).collect();

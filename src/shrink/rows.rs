@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::value;
 use crate::case::{Case, Operation};
-use crate::schema::DataType;
+use crate::schema::Field;
 use crate::value::{Key, META, Row, Value};
 
 /// Only some of the rows, whatever the operation that writes them: those with one key, or those
@@ -134,14 +134,37 @@ pub(super) fn fewer_fields(case: &Case) -> Vec<Case> {
     if case.schema.dynamic && !uses_dynamic {
         all.push(without_fields(case, &[META.to_owned()]));
     }
-    for (i, field) in case.schema.fields.iter().enumerate().filter(|(_, field)| field.nullable) {
-        let rows = case.operations.iter().flat_map(written);
-        if !rows.into_iter().any(|row| *row.get(&field.name) == Value::Null) {
-            let mut required = case.clone();
-            required.schema.fields[i].nullable = false;
-            all.push(required);
-        }
+    let vectors = case.schema.fields.iter().filter(|field| field.is_vector());
+    if vectors.clone().count() > 1 {
+        all.extend(vectors.map(|field| without_fields(case, std::slice::from_ref(&field.name))));
     }
+    for i in 0..case.schema.fields.len() {
+        all.extend(plainer_fields(&case.schema.fields[i]).into_iter().map(|field| {
+            let mut plainer = case.clone();
+            plainer.schema.fields[i] = field;
+            plainer
+        }));
+    }
+    all
+}
+
+/// The field without one of the things that it need not have. Where rows rely on that, the case is
+/// not valid, and nobody tries it.
+fn plainer_fields(field: &Field) -> Vec<Field> {
+    let mut all = Vec::new();
+    let mut plainer = |is: bool, change: fn(&mut Field)| {
+        if is {
+            let mut field = field.clone();
+            change(&mut field);
+            all.push(field);
+        }
+    };
+    plainer(field.nullable, |field| field.nullable = false);
+    plainer(field.default.is_some(), |field| field.default = None);
+    plainer(field.partition_key, |field| field.partition_key = false);
+    plainer(field.auto_id, |field| field.auto_id = false);
+    plainer(field.max_length.is_some(), |field| field.max_length = None);
+    plainer(field.max_capacity.is_some(), |field| field.max_capacity = None);
     all
 }
 
@@ -187,7 +210,7 @@ pub(super) fn plainer_values(case: &Case) -> Vec<Case> {
             };
             for field in case.schema.fields.iter().filter(|field| field.name != *key) {
                 let value = row.get(&field.name);
-                let zero = (*value == Value::Null).then(|| zero(field.data_type));
+                let zero = (*value == Value::Null).then(|| Value::plain(field));
                 for plainer in value::values(value).into_iter().chain(zero) {
                     replace(&|row| {
                         row.fields.insert(field.name.clone(), plainer.clone());
@@ -218,11 +241,7 @@ fn plainer_keys(case: &Case) -> Vec<Case> {
                     Operation::Insert(rows) | Operation::Upsert(rows) => {
                         for row in rows {
                             if row.key(&case.schema).as_ref() == Some(old) {
-                                let value = match &new {
-                                    Key::Int(i) => Value::Int(*i),
-                                    Key::Text(s) => Value::Text(s.clone()),
-                                };
-                                row.fields.insert(name.clone(), value);
+                                row.fields.insert(name.clone(), new.clone().into());
                             }
                         }
                     }
@@ -238,19 +257,4 @@ fn plainer_keys(case: &Case) -> Vec<Case> {
         }
     }
     all
-}
-
-/// The plainest value of a type.
-fn zero(data_type: DataType) -> Value {
-    use crate::schema::Scalar;
-    match data_type {
-        DataType::Scalar(Scalar::Bool) => Value::Bool(false),
-        DataType::Scalar(Scalar::Float) => Value::Float(0.0),
-        DataType::Scalar(Scalar::Double) => Value::Double(0.0),
-        DataType::Scalar(Scalar::VarChar) => Value::Text(String::new()),
-        DataType::Scalar(_) => Value::Int(0),
-        DataType::Json => Value::Json(serde_json::Value::Object(serde_json::Map::new())),
-        DataType::Array(_) => Value::Array(Vec::new()),
-        DataType::FloatVector { dim } => Value::Vector(vec![0.0; usize::from(dim)]),
-    }
 }

@@ -1,9 +1,13 @@
 //! How large a case is. Every reduction makes it strictly smaller.
 
+use std::collections::BTreeMap;
+
+use half::{bf16, f16};
 use serde_json::{Number, Value as Json};
 
 use crate::case::{Case, Check, Operation};
 use crate::filter::{Expr, FieldPath, Literal, Spelling, Step};
+use crate::schema::Field;
 use crate::value::{Key, Row, Value};
 
 /// The size of a case, ordered by what a reader minds most.
@@ -24,13 +28,13 @@ pub struct Size {
 /// Measures a case.
 pub fn size(case: &Case) -> Size {
     let filters: Vec<&Expr> = case.checks.iter().filter_map(|check| check.filter()).collect();
-    let nullable = case.schema.fields.iter().filter(|field| field.nullable).count() as u64;
+    let declared = case.schema.fields.iter().map(field).sum::<u64>();
     let mut size = Size {
         nodes: filters.iter().map(|filter| filter.nodes()).sum(),
         rows: 0,
         fields: case.schema.fields.len() + usize::from(case.schema.dynamic),
         operations: case.operations.len(),
-        complexity: nullable
+        complexity: declared
             + filters.into_iter().map(expr).sum::<u64>()
             + case.checks.iter().map(page).sum::<u64>()
             + case.checks.iter().map(spelling).sum::<u64>(),
@@ -48,6 +52,19 @@ pub fn size(case: &Case) -> Size {
         }
     }
     size
+}
+
+/// What a field declares beyond its type.
+fn field(field: &Field) -> u64 {
+    let flags = [
+        field.nullable,
+        field.partition_key,
+        field.auto_id,
+        field.max_length.is_some(),
+        field.max_capacity.is_some(),
+    ];
+    let flags = flags.into_iter().filter(|flag| *flag).count() as u64;
+    flags + field.default.as_ref().map_or(0, json)
 }
 
 fn page(check: &Check) -> u64 {
@@ -84,8 +101,29 @@ pub(super) fn value(value: &Value) -> u64 {
         Value::Text(s) => 1 + text(s),
         Value::Json(j) => json(j),
         Value::Array(items) => 1 + items.iter().map(|item| 1 + self::value(item)).sum::<u64>(),
-        Value::Vector(items) => 1 + items.iter().filter(|x| **x != 0.0).count() as u64,
+        Value::Timestamp(micros) => 1 + int(*micros),
+        // A point is plainer than a polygon.
+        Value::Geometry(s) => 1 + text(s) - u64::from(s == "POINT (0 0)"),
+        Value::Structs(structs) => {
+            let size = |members: &BTreeMap<String, Value>| {
+                members.values().map(|item| 1 + self::value(item)).sum::<u64>()
+            };
+            1 + structs.iter().map(|members| 1 + size(members)).sum::<u64>()
+        }
+        Value::Vector(items) => 1 + others(items, &0.0),
+        Value::BinaryVector(bytes) => 1 + others(bytes, &0),
+        Value::Float16Vector(items) => 1 + others(items, &f16::ZERO),
+        Value::BFloat16Vector(items) => 1 + others(items, &bf16::ZERO),
+        Value::Int8Vector(items) => 1 + others(items, &0),
+        Value::SparseVector(values) => {
+            let entry = |(at, x): (&u32, &f32)| 1 + int(i64::from(*at)) + float(&x.to_string());
+            values.iter().map(entry).sum()
+        }
     }
+}
+
+fn others<T: PartialEq>(items: &[T], zero: &T) -> u64 {
+    items.iter().filter(|item| *item != zero).count() as u64
 }
 
 /// The complexity of a JSON value.

@@ -1,5 +1,6 @@
 //! Plainer values: every candidate is less complex than what it replaces.
 
+use half::{bf16, f16};
 use serde_json::{Map, Number, Value as Json};
 
 use super::size;
@@ -21,7 +22,47 @@ pub(super) fn values(value: &Value) -> Vec<Value> {
         // Milvus wants an object at the top.
         Value::Json(j) => jsons(j).into_iter().filter(Json::is_object).map(Value::Json).collect(),
         Value::Array(items) => lists(items, values).into_iter().map(Value::Array).collect(),
-        Value::Vector(items) => vec![Value::Vector(vec![0.0; items.len()])],
+        Value::Timestamp(micros) => ints(*micros).into_iter().map(Value::Timestamp).collect(),
+        Value::Geometry(_) => {
+            let plain = ["POINT (0 0)", "POINT (1 2)", "POLYGON ((0 0, 1 0, 1 1, 0 0))"];
+            plain.map(|text| Value::Geometry(text.to_owned())).into()
+        }
+        Value::Structs(structs) => lists(structs, |members| {
+            let one = |(name, value): (&String, &Value)| {
+                let with = |plainer| {
+                    let mut members = members.clone();
+                    members.insert(name.clone(), plainer);
+                    members
+                };
+                values(value).into_iter().map(with).collect::<Vec<_>>()
+            };
+            members.iter().flat_map(one).collect()
+        })
+        .into_iter()
+        .map(Value::Structs)
+        .collect(),
+        Value::Vector(items) => zeros(items, &0.0).into_iter().map(Value::Vector).collect(),
+        Value::BinaryVector(items) => {
+            zeros(items, &0).into_iter().map(Value::BinaryVector).collect()
+        }
+        Value::Float16Vector(items) => {
+            zeros(items, &f16::ZERO).into_iter().map(Value::Float16Vector).collect()
+        }
+        Value::BFloat16Vector(items) => {
+            zeros(items, &bf16::ZERO).into_iter().map(Value::BFloat16Vector).collect()
+        }
+        Value::Int8Vector(items) => zeros(items, &0).into_iter().map(Value::Int8Vector).collect(),
+        Value::SparseVector(values) => {
+            let without = |at: &u32| {
+                let mut fewer = values.clone();
+                fewer.remove(at);
+                fewer
+            };
+            let mut all: Vec<_> = values.keys().map(without).collect();
+            all.retain(|fewer| !fewer.is_empty());
+            all.push([(0, 1.0)].into());
+            all.into_iter().map(Value::SparseVector).collect()
+        }
     };
     let before = size::value(value);
     candidates.into_iter().filter(|candidate| size::value(candidate) < before).collect()
@@ -120,6 +161,16 @@ fn lists<T: Clone>(items: &[T], plainer: impl Fn(&T) -> Vec<T>) -> Vec<Vec<T>> {
         }
     }
     all
+}
+
+/// All components zero, or one of them.
+fn zeros<T: Copy>(items: &[T], zero: &T) -> Vec<Vec<T>> {
+    let one = |i: usize| {
+        let mut with = items.to_vec();
+        with[i] = *zero;
+        with
+    };
+    std::iter::once(vec![*zero; items.len()]).chain((0..items.len()).map(one)).collect()
 }
 
 fn ints(i: i64) -> Vec<i64> {

@@ -2,6 +2,7 @@
 //! store a string in an integer column if it looks like one.
 
 use duckdb::types::Value as Duck;
+use half::{bf16, f16};
 use serde_json::{Map, Value as Json};
 
 use crate::backend::BackendError;
@@ -14,7 +15,20 @@ pub(super) fn column_type(data_type: DataType) -> String {
         DataType::Scalar(scalar) => scalar_type(scalar).to_owned(),
         DataType::Json => "JSON".to_owned(),
         DataType::Array(element) => format!("{}[]", scalar_type(element)),
+        // Microseconds, as Milvus has them: DuckDB's own TIMESTAMPTZ needs its ICU extension to be
+        // read and written as text, and would compare the same numbers.
+        DataType::Timestamptz => "BIGINT".to_owned(),
+        // Its spatial extension normalises what it reads; here every coordinate must come back.
+        DataType::Geometry => "VARCHAR".to_owned(),
+        // As JSON text, but not of the type JSON, which would be free to write numbers anew.
+        DataType::StructArray => "VARCHAR".to_owned(),
         DataType::FloatVector { .. } => "FLOAT[]".to_owned(),
+        DataType::Int8Vector { .. } => "TINYINT[]".to_owned(),
+        // Floats of 16 bits and sparse vectors it has none of: the bytes then.
+        DataType::BinaryVector { .. }
+        | DataType::Float16Vector { .. }
+        | DataType::BFloat16Vector { .. }
+        | DataType::SparseVector => "BLOB".to_owned(),
     }
 }
 
@@ -46,7 +60,7 @@ pub(super) fn encode_row(schema: &Schema, row: &Row) -> Result<(Key, Vec<Duck>),
     let mut columns = Vec::with_capacity(schema.fields.len() + 1);
     for field in &schema.fields {
         let value = row.get(&field.name);
-        match encode(field.data_type, value) {
+        match encode(field, value) {
             Some(Duck::Null) if !field.nullable => {
                 return wrong(&field.name, "required".to_owned(), "null".to_owned());
             }
@@ -63,8 +77,11 @@ pub(super) fn encode_row(schema: &Schema, row: &Row) -> Result<(Key, Vec<Duck>),
     }
 }
 
-fn encode(data_type: DataType, value: &Value) -> Option<Duck> {
-    match (data_type, value) {
+fn encode(field: &Field, value: &Value) -> Option<Duck> {
+    if *value != Value::Null && !value.fits(field) {
+        return None;
+    }
+    match (field.data_type, value) {
         (_, Value::Null) => Some(Duck::Null),
         (DataType::Scalar(scalar), value) => encode_scalar(scalar, value),
         (DataType::Json, Value::Json(json)) => Some(Duck::Text(json.to_string())),
@@ -72,10 +89,25 @@ fn encode(data_type: DataType, value: &Value) -> Option<Duck> {
             let items = items.iter().map(|item| encode_scalar(element, item));
             items.collect::<Option<_>>().map(Duck::List)
         }
-        (DataType::FloatVector { dim }, Value::Vector(items))
-            if items.len() == usize::from(dim) =>
-        {
+        (_, Value::Timestamp(micros)) => Some(Duck::BigInt(*micros)),
+        (_, Value::Geometry(text)) => Some(Duck::Text(text.clone())),
+        (_, Value::Structs(_)) => Some(Duck::Text(value.to_json().to_string())),
+        (_, Value::Vector(items)) => {
             Some(Duck::List(items.iter().copied().map(Duck::Float).collect()))
+        }
+        (_, Value::Int8Vector(items)) => {
+            Some(Duck::List(items.iter().copied().map(Duck::TinyInt).collect()))
+        }
+        (_, Value::BinaryVector(bytes)) => Some(Duck::Blob(bytes.clone())),
+        (_, Value::Float16Vector(items)) => {
+            Some(Duck::Blob(items.iter().flat_map(|x| x.to_le_bytes()).collect()))
+        }
+        (_, Value::BFloat16Vector(items)) => {
+            Some(Duck::Blob(items.iter().flat_map(|x| x.to_le_bytes()).collect()))
+        }
+        (_, Value::SparseVector(values)) => {
+            let pairs = values.iter().flat_map(|(at, x)| [at.to_le_bytes(), x.to_le_bytes()]);
+            Some(Duck::Blob(pairs.flatten().collect()))
         }
         _ => None,
     }
@@ -105,12 +137,42 @@ pub(super) fn decode(field: &Field, value: Duck) -> Result<Value, BackendError> 
             let items = items.iter().map(|item| decode_scalar(element, item));
             items.collect::<Option<_>>().map(Value::Array)
         }
+        (DataType::Timestamptz, Duck::BigInt(micros)) => Some(Value::Timestamp(*micros)),
+        (DataType::Geometry, Duck::Text(text)) => Some(Value::Geometry(text.clone())),
+        (DataType::StructArray, Duck::Text(json)) => {
+            serde_json::from_str(json).ok().and_then(|json| Value::from_json(field, &json).ok())
+        }
         (DataType::FloatVector { .. }, Duck::List(items)) => {
             let items = items.iter().map(|item| match item {
                 Duck::Float(x) => Some(*x),
                 _ => None,
             });
             items.collect::<Option<_>>().map(Value::Vector)
+        }
+        (DataType::Int8Vector { .. }, Duck::List(items)) => {
+            let items = items.iter().map(|item| match item {
+                Duck::TinyInt(x) => Some(*x),
+                _ => None,
+            });
+            items.collect::<Option<_>>().map(Value::Int8Vector)
+        }
+        (DataType::BinaryVector { .. }, Duck::Blob(bytes)) => {
+            Some(Value::BinaryVector(bytes.clone()))
+        }
+        (DataType::Float16Vector { .. }, Duck::Blob(bytes)) => {
+            let (items, _) = bytes.as_chunks();
+            Some(Value::Float16Vector(items.iter().map(|b| f16::from_le_bytes(*b)).collect()))
+        }
+        (DataType::BFloat16Vector { .. }, Duck::Blob(bytes)) => {
+            let (items, _) = bytes.as_chunks();
+            Some(Value::BFloat16Vector(items.iter().map(|b| bf16::from_le_bytes(*b)).collect()))
+        }
+        (DataType::SparseVector, Duck::Blob(bytes)) => {
+            let (pairs, _) = bytes.as_chunks::<8>();
+            let pair = |[a, b, c, d, e, f, g, h]: &[u8; 8]| {
+                (u32::from_le_bytes([*a, *b, *c, *d]), f32::from_le_bytes([*e, *f, *g, *h]))
+            };
+            Some(Value::SparseVector(pairs.iter().map(pair).collect()))
         }
         _ => None,
     };

@@ -65,9 +65,27 @@ faults! {
     NullBecomesDefault = "null-becomes-default",
     /// FLOAT values come back one unit in the last place away from what was stored.
     FloatOutputDrifts = "float-output-drifts",
+    /// The last component of every dense vector comes back off by the least that there is.
+    VectorComponentOff = "vector-component-off",
+    /// The last entry of a sparse vector of at least two is lost.
+    SparseEntryLost = "sparse-entry-lost",
+    /// Subnormal numbers of FLOAT16 vectors come back as zero.
+    HalfSubnormalLost = "half-subnormal-lost",
+    /// TIMESTAMPTZ values come back in whole milliseconds.
+    TimestampInMilliseconds = "timestamp-in-milliseconds",
+    /// Coordinates of GEOMETRY values come back without their fractions.
+    GeometryWithoutFractions = "geometry-without-fractions",
+    /// Structs of an array come back in the opposite order.
+    StructsReversed = "structs-reversed",
 
     /// The last row of an insert of at least two is acknowledged and not stored.
     LostInsert = "lost-insert",
+    /// A field with a default that a row leaves out is zero, false, or empty instead.
+    DefaultNotApplied = "default-not-applied",
+    /// The rows of one partition are missing where there is a partition key.
+    PartitionKeyRowsLost = "partition-key-rows-lost",
+    /// Assigned keys are reported in the opposite order.
+    AssignedKeysReversed = "assigned-keys-reversed",
     /// An upsert of a key that exists keeps the old row.
     StaleAfterUpsert = "stale-after-upsert",
     /// A delete is acknowledged and removes nothing.

@@ -12,8 +12,11 @@ use super::reply::{Reply, invalid, no_index, not_found, not_loaded, ok};
 use super::sabotage::Sabotage;
 use super::server::VERSION;
 use crate::filter::Switch;
-use crate::schema::{Field, Schema};
+use crate::schema::{DataType, Field, Scalar, Schema};
 use crate::value::{Key, Row};
+
+/// Assigned keys are large, as Milvus's are, which it makes of the time.
+const FIRST_ASSIGNED: i64 = 450_000_000_000_000_000;
 
 /// One server.
 #[derive(Debug)]
@@ -270,6 +273,9 @@ impl Node {
     }
 
     pub(super) fn upsert(&mut self, request: pb::UpsertRequest) -> Reply<pb::MutationResult> {
+        if self.collection(&request.collection_name)?.schema.primary().auto_id {
+            return Err(invalid("upserts of assigned keys are not simulated"));
+        }
         if request.partial_update {
             return Err(invalid("partial updates are not simulated"));
         }
@@ -300,13 +306,30 @@ impl Node {
         store: impl FnOnce(&mut BTreeMap<Key, Row>, Vec<(Key, Row)>),
     ) -> Reply<pb::MutationResult> {
         let timestamp = self.tick();
-        let collection = self.collection(name)?;
+        let Node { collections, sabotage, clock } = self;
+        let collection = collections.get_mut(name).ok_or_else(|| not_found(name))?;
         let schema = &collection.schema;
-        let rows = codec::decode_rows(schema, columns, count).map_err(invalid)?;
+        let mut rows = codec::decode_rows(schema, columns, count).map_err(invalid)?;
+        sabotage.fill_defaults(schema, &mut rows);
+        let primary = schema.primary();
+        if primary.auto_id {
+            for row in &mut rows {
+                *clock += 1;
+                let key = FIRST_ASSIGNED + *clock as i64;
+                let key = match primary.data_type {
+                    DataType::Scalar(Scalar::VarChar) => Key::Text(key.to_string()),
+                    _ => Key::Int(key),
+                };
+                row.fields.insert(primary.name.clone(), key.into());
+            }
+        }
         let keyed = rows.into_iter().map(|row| row.key(schema).map(|key| (key, row)));
         let keyed = keyed.collect::<Option<Vec<_>>>();
         let keyed = keyed.ok_or_else(|| invalid("a row has no primary key"))?;
-        let keys: Vec<_> = keyed.iter().map(|(key, _)| key.clone()).collect();
+        let mut keys: Vec<_> = keyed.iter().map(|(key, _)| key.clone()).collect();
+        if primary.auto_id && sabotage.has(Fault::AssignedKeysReversed) {
+            keys.reverse();
+        }
         store(&mut collection.rows, keyed);
         Ok(mutation(&collection.schema, &keys, timestamp))
     }
@@ -338,7 +361,9 @@ impl Node {
         }
         let output = collection.output(&request.output_fields)?;
         let matches = collection.select(sabotage, &request.expr)?;
-        let mut rows: Vec<_> = matches.into_iter().map(|(_, row)| row).collect();
+        let rows = matches.into_iter().map(|(_, row)| row);
+        let mut rows: Vec<_> =
+            rows.filter(|row| !sabotage.is_lost(&collection.schema, row)).collect();
         sabotage.tamper_matches(&mut rows);
 
         let (output_fields, fields_data) = match output {

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use half::{bf16, f16};
 use serde_json::{Number, Value as Json};
 
 use super::fault::Fault;
@@ -123,6 +124,28 @@ impl Sabotage {
         }
     }
 
+    /// What an insert stores where a row has no value for a field with a default.
+    pub(super) fn fill_defaults(&self, schema: &Schema, rows: &mut [Row]) {
+        for field in schema.fields.iter().filter(|field| field.default.is_some()) {
+            for row in rows.iter_mut().filter(|row| *row.get(&field.name) == Value::Null) {
+                let forgotten = self.has(Fault::DefaultNotApplied);
+                let value = if forgotten { Value::plain(field) } else { field.absent() };
+                row.fields.insert(field.name.clone(), value);
+            }
+        }
+    }
+
+    /// Whether a row is in a partition that this server has lost.
+    pub(super) fn is_lost(&self, schema: &Schema, row: &Row) -> bool {
+        let key = schema.fields.iter().find(|field| field.partition_key);
+        self.has(Fault::PartitionKeyRowsLost)
+            && key.is_some_and(|field| match row.get(&field.name) {
+                Value::Int(i) => i % 2 != 0,
+                Value::Text(text) => text.len() % 2 != 0,
+                _ => false,
+            })
+    }
+
     /// The returned values as this server encodes them.
     pub(super) fn tamper_values(&self, rows: &mut [Row], output: &[&Field]) {
         for fault in &self.faults {
@@ -141,16 +164,55 @@ impl Sabotage {
                 Fault::NullBecomesDefault => {
                     rows.iter_mut().for_each(|row| fill_nulls(row, output.iter().copied()));
                 }
-                Fault::FloatOutputDrifts => {
-                    for value in rows.iter_mut().flat_map(|row| row.fields.values_mut()) {
-                        if let Value::Float(x) = value {
-                            *x = x.next_up();
-                        }
-                    }
+                fault => {
+                    let values = rows.iter_mut().flat_map(|row| row.fields.values_mut());
+                    values.for_each(|value| tamper_value(*fault, value));
                 }
-                _ => {}
             }
         }
+    }
+}
+
+/// One fault on one value.
+fn tamper_value(fault: Fault, value: &mut Value) {
+    match (fault, value) {
+        (Fault::FloatOutputDrifts, Value::Float(x)) => *x = x.next_up(),
+        (Fault::VectorComponentOff, Value::Vector(items)) => {
+            items.iter_mut().next_back().into_iter().for_each(|x| *x = x.next_up());
+        }
+        (Fault::VectorComponentOff, Value::BinaryVector(bytes)) => {
+            bytes.iter_mut().next_back().into_iter().for_each(|byte| *byte ^= 1);
+        }
+        (Fault::VectorComponentOff, Value::Float16Vector(items)) => {
+            let last = items.iter_mut().next_back().into_iter();
+            last.for_each(|x| *x = f16::from_bits(x.to_bits() ^ 1));
+        }
+        (Fault::VectorComponentOff, Value::BFloat16Vector(items)) => {
+            let last = items.iter_mut().next_back().into_iter();
+            last.for_each(|x| *x = bf16::from_bits(x.to_bits() ^ 1));
+        }
+        (Fault::VectorComponentOff, Value::Int8Vector(items)) => {
+            items.iter_mut().next_back().into_iter().for_each(|x| *x ^= 1);
+        }
+        (Fault::SparseEntryLost, Value::SparseVector(entries)) if entries.len() >= 2 => {
+            entries.pop_last();
+        }
+        (Fault::HalfSubnormalLost, Value::Float16Vector(items)) => {
+            items.iter_mut().filter(|x| !x.is_normal()).for_each(|x| *x = f16::ZERO);
+        }
+        (Fault::TimestampInMilliseconds, Value::Timestamp(micros)) => {
+            *micros -= micros.rem_euclid(1000);
+        }
+        (Fault::GeometryWithoutFractions, Value::Geometry(text)) => {
+            let mut parts = text.split('.');
+            let mut whole = parts.next().unwrap_or_default().to_owned();
+            parts.for_each(|part| {
+                whole.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()))
+            });
+            *text = whole;
+        }
+        (Fault::StructsReversed, Value::Structs(structs)) => structs.reverse(),
+        _ => {}
     }
 }
 
@@ -312,16 +374,7 @@ fn fill_nulls<'a>(row: &mut Row, fields: impl Iterator<Item = &'a Field>) {
     for field in fields.filter(|field| field.nullable) {
         let value = row.fields.entry(field.name.clone()).or_insert(Value::Null);
         if *value == Value::Null {
-            *value = match field.data_type {
-                DataType::Scalar(Scalar::Bool) => Value::Bool(false),
-                DataType::Scalar(Scalar::Float) => Value::Float(0.0),
-                DataType::Scalar(Scalar::Double) => Value::Double(0.0),
-                DataType::Scalar(Scalar::VarChar) => Value::Text(String::new()),
-                DataType::Scalar(_) => Value::Int(0),
-                DataType::Json => Value::Json(Json::Object(Default::default())),
-                DataType::Array(_) => Value::Array(Vec::new()),
-                DataType::FloatVector { dim } => Value::Vector(vec![0.0; dim.into()]),
-            };
+            *value = Value::plain(field);
         }
     }
 }
@@ -342,6 +395,16 @@ fn alter(value: &mut Value) {
         }
         Value::Json(json) => *json = serde_json::json!({ "altered": json.take() }),
         Value::Array(items) => items.iter_mut().take(1).for_each(alter),
+        Value::Timestamp(micros) => *micros -= micros.signum().max(1),
+        Value::Geometry(text) => *text = "POINT (1 1)".to_owned(),
+        Value::Structs(structs) => {
+            structs.iter_mut().take(1).flat_map(|members| members.values_mut()).for_each(alter);
+        }
         Value::Vector(items) => items.iter_mut().for_each(|x| *x += 1.0),
+        Value::BinaryVector(bytes) => bytes.iter_mut().for_each(|byte| *byte = !*byte),
+        Value::Float16Vector(items) => items.iter_mut().for_each(|x| *x = -*x),
+        Value::BFloat16Vector(items) => items.iter_mut().for_each(|x| *x = -*x),
+        Value::Int8Vector(items) => items.iter_mut().for_each(|x| *x ^= 1),
+        Value::SparseVector(values) => values.values_mut().for_each(|x| *x += 1.0),
     }
 }

@@ -16,7 +16,27 @@ pub(super) fn value(value: &Value) -> String {
         Value::Text(text) => string(text),
         Value::Json(value) => json(value),
         Value::Array(items) => list(items.iter().map(self::value)),
+        Value::Timestamp(_) => json(&value.to_json()),
+        Value::Geometry(text) => string(text),
+        Value::Structs(structs) => list(structs.iter().map(|members| {
+            dict(members.iter().map(|(name, value)| (name.as_str(), self::value(value))))
+        })),
         Value::Vector(items) => list(items.iter().map(|x| float(*x))),
+        Value::BinaryVector(bytes) => self::bytes(bytes),
+        // pymilvus takes the bytes of these as well, and they leave no doubt.
+        Value::Float16Vector(items) => {
+            self::bytes(&items.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<_>>())
+        }
+        Value::BFloat16Vector(items) => {
+            self::bytes(&items.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<_>>())
+        }
+        Value::Int8Vector(items) => {
+            self::bytes(&items.iter().map(|x| x.cast_unsigned()).collect::<Vec<_>>())
+        }
+        Value::SparseVector(values) => {
+            let entry = |(at, x): (&u32, &f32)| format!("{at}: {}", float(*x));
+            format!("{{{}}}", values.iter().map(entry).collect::<Vec<_>>().join(", "))
+        }
     }
 }
 
@@ -90,6 +110,11 @@ pub(super) fn list(items: impl Iterator<Item = String>) -> String {
 fn dict<'a>(members: impl Iterator<Item = (&'a str, String)>) -> String {
     let members = members.map(|(key, value)| format!("{}: {value}", string(key)));
     format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+}
+
+fn bytes(bytes: &[u8]) -> String {
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("bytes.fromhex(\"{hex}\")")
 }
 
 fn boolean(b: bool) -> &'static str {

@@ -82,13 +82,25 @@ def exact(value, bits=None):
     """A form in which == is exact: FLOAT and DOUBLE by their bits, and True is not 1."""
     if isinstance(value, bool):
         return ("bool", value)
-    if value is None or isinstance(value, str):
+@TEXTS@    if value is None or isinstance(value, str):
         return value
     if isinstance(value, dict):
-        return {key: exact(member) for key, member in value.items()}
+        inner = bits if isinstance(bits, dict) else {}
+        return {key: exact(member, inner.get(key, bits)) for key, member in value.items()}
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], bytes):
+        value = value[0]  # as pymilvus returns the bytes of a vector
     if hasattr(value, "__iter__"):
         return [exact(item, bits) for item in value]
     return struct.pack(bits, value) if bits else value
+"#;
+
+const MOMENTS: &str = r#"    if bits == "time" and isinstance(value, str):
+        return datetime.datetime.fromisoformat(value.replace("Z", "+00:00"))
+"#;
+
+const GEOMETRIES: &str = r#"    if bits == "wkt" and isinstance(value, str):
+        numbers = re.findall(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?", value)
+        return (value.split("(")[0].strip().upper(), [float(number) for number in numbers])
 "#;
 
 const COUNT: &str = r#"
@@ -194,7 +206,12 @@ pub(super) fn script(finding: &Finding) -> String {
     let probe = probe(check, divergence);
     let title = title(finding);
     let mut modules = vec!["contextlib", "logging", "os", "sys", "tempfile", "uuid"];
-    modules.extend(matches!(probe, Probe::Values).then_some("struct"));
+    let values = matches!(probe, Probe::Values);
+    let has = |data_type| case.schema.fields.iter().any(|field| field.data_type == data_type);
+    let (moments, geometries) = (has(DataType::Timestamptz), has(DataType::Geometry));
+    modules.extend(values.then_some("struct"));
+    modules.extend((values && moments).then_some("datetime"));
+    modules.extend((values && geometries).then_some("re"));
     modules.extend(matches!(probe, Probe::Steps { body: HANG, .. }).then_some("time"));
     modules.sort_unstable();
     let mut script =
@@ -202,13 +219,18 @@ pub(super) fn script(finding: &Finding) -> String {
     script.extend(modules.iter().map(|module| format!("import {module}\n")));
     script.push_str(PYMILVUS);
     script.push_str(&expected(&probe, case, divergence));
+    if case.schema.primary().auto_id {
+        script.push_str("HANDLES = {}  # what the rows are called here, by the key they got\n");
+    }
     script.push_str(&write_function(case));
     let reads = !matches!(probe, Probe::Steps { writes: true, .. });
     if reads {
         script.push_str(&query_function(&probe, &case.schema, check));
     }
-    if matches!(probe, Probe::Values) {
-        script.push_str(EXACT);
+    if values {
+        let mut texts = if moments { MOMENTS.to_owned() } else { String::new() };
+        texts.push_str(if geometries { GEOMETRIES } else { "" });
+        script.push_str(&EXACT.replace("@TEXTS@", &texts));
     }
     let body = match &probe {
         Probe::Keys => KEYS.to_owned(),
@@ -248,7 +270,7 @@ fn expected(probe: &Probe, case: &Case, divergence: &Divergence) -> String {
                 format!("    {},\n", literal::row(&case.schema, &row))
             });
             let bits = case.schema.fields.iter().filter_map(|field| {
-                Some(format!("{}: \"{}\"", literal::string(&field.name), bits(field.data_type)?))
+                Some(format!("{}: {}", literal::string(&field.name), bits(field)?))
             });
             let bits = bits.collect::<Vec<_>>().join(", ");
             let rows: String = rows.collect();
@@ -276,28 +298,49 @@ fn matching(case: &Case, filter: &Expr) -> Vec<Key> {
     rows.map(|(key, _)| key).collect()
 }
 
-fn bits(data_type: DataType) -> Option<char> {
-    match data_type {
+/// How a field's values are made exact, as `exact` has it.
+fn bits(field: &Field) -> Option<String> {
+    let name = match field.data_type {
         DataType::Scalar(Scalar::Float)
         | DataType::Array(Scalar::Float)
-        | DataType::FloatVector { .. } => Some('f'),
-        DataType::Scalar(Scalar::Double) | DataType::Array(Scalar::Double) => Some('d'),
-        _ => None,
-    }
+        | DataType::SparseVector
+        | DataType::FloatVector { .. } => "f",
+        DataType::Scalar(Scalar::Double) | DataType::Array(Scalar::Double) => "d",
+        DataType::Timestamptz => "time",
+        DataType::Geometry => "wkt",
+        DataType::StructArray => {
+            let members = field.members.iter().filter_map(|member| {
+                Some(format!("{}: {}", literal::string(&member.name), bits(member)?))
+            });
+            return Some(format!("{{{}}}", members.collect::<Vec<_>>().join(", ")));
+        }
+        _ => return None,
+    };
+    Some(literal::string(name))
 }
 
 /// Creates the collection and runs the operations.
 pub(in crate::report) fn write_function(case: &Case) -> String {
     let Schema { fields, dynamic } = &case.schema;
-    let dynamic = if *dynamic { "True" } else { "False" };
+    let boolean = |b: bool| if b { "True" } else { "False" };
     let mut lines = vec![format!(
-        "schema = client.create_schema(auto_id=False, enable_dynamic_field={dynamic})"
+        "schema = client.create_schema(auto_id={}, enable_dynamic_field={})",
+        boolean(case.schema.primary().auto_id),
+        boolean(*dynamic)
     )];
-    lines.extend(fields.iter().map(add_field));
+    lines.extend(fields.iter().flat_map(add_field));
     lines.push("index = client.prepare_index_params()".to_owned());
     for vector in fields.iter().filter(|field| field.is_vector()) {
         let name = literal::string(&vector.name);
-        lines.push(format!("index.add_index({name}, index_type=\"FLAT\", metric_type=\"L2\")"));
+        let index = match vector.data_type {
+            DataType::SparseVector => r#"index_type="SPARSE_INVERTED_INDEX", metric_type="IP""#,
+            DataType::BinaryVector { .. } => r#"index_type="BIN_FLAT", metric_type="HAMMING""#,
+            DataType::Int8Vector { .. } => {
+                r#"index_type="HNSW", metric_type="L2", params={"M": 16, "efConstruction": 64}"#
+            }
+            _ => r#"index_type="FLAT", metric_type="L2""#,
+        };
+        lines.push(format!("index.add_index({name}, {index})"));
     }
     lines.push(
         "client.create_collection(\n        name, schema=schema, index_params=index, \
@@ -309,29 +352,52 @@ pub(in crate::report) fn write_function(case: &Case) -> String {
     format!("\n\ndef write(client, name):\n{lines}")
 }
 
-fn add_field(field: &Field) -> String {
-    let mut arguments = vec![literal::string(&field.name)];
-    let max_length = || format!("max_length={}", Field::MAX_LENGTH);
+/// The lines that add a field.
+fn add_field(field: &Field) -> Vec<String> {
+    let mut lines = Vec::new();
+    let name = literal::string(&field.name);
+    if field.data_type == DataType::StructArray {
+        lines.push("members = client.create_struct_field_schema()".to_owned());
+        lines.extend(field.members.iter().map(|member| {
+            let arguments = [literal::string(&member.name)].into_iter().chain(type_of(member));
+            format!("members.add_field({})", arguments.collect::<Vec<_>>().join(", "))
+        }));
+    }
+    let mut arguments = vec![name];
+    arguments.extend(type_of(field));
+    arguments.extend(field.primary.then(|| "is_primary=True".to_owned()));
+    arguments.extend(field.auto_id.then(|| "auto_id=True".to_owned()));
+    arguments.extend(field.nullable.then(|| "nullable=True".to_owned()));
+    arguments.extend(field.partition_key.then(|| "is_partition_key=True".to_owned()));
+    let default = field.default.as_ref();
+    arguments.extend(default.map(|_| format!("default_value={}", literal::value(&field.absent()))));
+    lines.push(format!("schema.add_field({})", arguments.join(", ")));
+    lines
+}
+
+/// The arguments that say a field's type.
+fn type_of(field: &Field) -> Vec<String> {
+    let data_type = match field.data_type {
+        DataType::Array(_) | DataType::StructArray => "ARRAY",
+        other => other.kind(),
+    };
+    let mut arguments = vec![format!("DataType.{data_type}")];
+    let max_length = || format!("max_length={}", field.max_length());
     match field.data_type {
-        DataType::Scalar(scalar) => {
-            arguments.push(format!("DataType.{}", DataType::Scalar(scalar)));
-            arguments.extend((scalar == Scalar::VarChar).then(max_length));
-        }
-        DataType::Json => arguments.push("DataType.JSON".to_owned()),
+        DataType::Scalar(scalar) => arguments.extend((scalar == Scalar::VarChar).then(max_length)),
         DataType::Array(element) => {
-            arguments.push("DataType.ARRAY".to_owned());
             arguments.push(format!("element_type=DataType.{}", DataType::Scalar(element)));
-            arguments.push(format!("max_capacity={}", Field::MAX_CAPACITY));
+            arguments.push(format!("max_capacity={}", field.max_capacity()));
             arguments.extend((element == Scalar::VarChar).then(max_length));
         }
-        DataType::FloatVector { dim } => {
-            arguments.push("DataType.FLOAT_VECTOR".to_owned());
-            arguments.push(format!("dim={dim}"));
+        DataType::StructArray => {
+            arguments.push("element_type=DataType.STRUCT".to_owned());
+            arguments.push("struct_schema=members".to_owned());
+            arguments.push(format!("max_capacity={}", field.max_capacity()));
         }
+        other => arguments.extend(other.dim().map(|dim| format!("dim={dim}"))),
     }
-    arguments.extend(field.primary.then(|| "is_primary=True".to_owned()));
-    arguments.extend(field.nullable.then(|| "nullable=True".to_owned()));
-    format!("schema.add_field({})", arguments.join(", "))
+    arguments
 }
 
 /// One call; none for an operation on no row.
@@ -342,6 +408,12 @@ fn operation(schema: &Schema, operation: &Operation) -> Option<String> {
         Operation::Delete(keys) if keys.is_empty() => return None,
         Operation::Delete(keys) => {
             let ids = literal::list(keys.iter().map(literal::key));
+            if schema.primary().auto_id {
+                return Some(format!(
+                    "ids = [key for key, handle in HANDLES.items() if handle in {ids}]\n    \
+                     client.delete(name, ids=ids, timeout=TIMEOUT)"
+                ));
+            }
             return Some(format!("client.delete(name, ids={ids}, timeout=TIMEOUT)"));
         }
         Operation::Flush => return Some("client.flush(name, timeout=TIMEOUT)".to_owned()),
@@ -349,9 +421,28 @@ fn operation(schema: &Schema, operation: &Operation) -> Option<String> {
     if rows.is_empty() {
         return None;
     }
+    if schema.primary().auto_id {
+        return Some(insert_without_keys(schema, rows));
+    }
     let rows: String =
         rows.iter().map(|row| format!("        {},\n", literal::row(schema, row))).collect();
     Some(format!("rows = [\n{rows}    ]\n    client.{call}(name, rows, timeout=TIMEOUT)"))
+}
+
+/// Inserts rows without their keys, and keeps which key each of them got.
+fn insert_without_keys(schema: &Schema, rows: &[Row]) -> String {
+    let handles = rows.iter().filter_map(|row| row.key(schema));
+    let handles = literal::list(handles.map(|key| literal::key(&key)));
+    let written = rows.iter().map(|row| {
+        let mut row = row.clone();
+        row.fields.remove(&schema.primary().name);
+        format!("        {},\n", literal::row(schema, &row))
+    });
+    let written: String = written.collect();
+    format!(
+        "rows = [\n{written}    ]\n    result = client.insert(name, rows, timeout=TIMEOUT)\n    \
+         HANDLES.update(zip(result[\"ids\"], {handles}))"
+    )
 }
 
 /// Asks what the case checks.
@@ -374,8 +465,18 @@ fn query_function(probe: &Probe, schema: &Schema, check: Option<&Check>) -> Stri
         _ => String::new(),
     };
     let filter = literal::string(&filter.unwrap_or_default());
+    let key = literal::string(&schema.primary().name);
+    let (begin, end) = if schema.primary().auto_id {
+        let named = format!("dict(row, **{{{key}: HANDLES.get(row[{key}], row[{key}])}})");
+        let counted = fields == "[\"count(*)\"]";
+        let row = if counted { "row".to_owned() } else { named };
+        ("rows =", format!("    return [{row} for row in rows]\n"))
+    } else {
+        ("return", String::new())
+    };
     format!(
-        "\n\ndef query(client, name):\n    return client.query(\n        name,\n        \
-         filter={filter},\n        output_fields={fields},\n        {limit}timeout=TIMEOUT,\n    )\n"
+        "\n\ndef query(client, name):\n    {begin} client.query(\n        name,\n        \
+         filter={filter},\n        output_fields={fields},\n        {limit}timeout=TIMEOUT,\n    )\n\
+         {end}"
     )
 }

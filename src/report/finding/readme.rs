@@ -58,9 +58,24 @@ fn steps(finding: &Finding) -> String {
         .fields
         .iter()
         .map(|field| {
-            let notes = [(field.primary, "primary key"), (field.nullable, "nullable")];
-            let notes: Vec<&str> =
-                notes.into_iter().filter(|(is, _)| *is).map(|(_, n)| n).collect();
+            let flags = [
+                (field.primary, "primary key"),
+                (field.auto_id, "assigned by the engine"),
+                (field.partition_key, "partition key"),
+                (field.nullable, "nullable"),
+            ];
+            let flags = flags.into_iter().filter(|(is, _)| *is).map(|(_, note)| note.to_owned());
+            let default = field.default.as_ref();
+            let limit = |name: &str, limit: Option<u32>| limit.map(|l| format!("{name} {l}"));
+            let members = field.members.iter().map(|member| {
+                format!("member {} {}", code(&member.name), code(&member.data_type.to_string()))
+            });
+            let notes: Vec<String> = flags
+                .chain(default.map(|json| format!("default {}", code(&json.to_string()))))
+                .chain(limit("max_length", field.max_length))
+                .chain(limit("max_capacity", field.max_capacity))
+                .chain(members)
+                .collect();
             vec![code(&field.name), code(&field.data_type.to_string()), notes.join(", ")]
         })
         .collect();

@@ -137,9 +137,47 @@ fn wrong_value() -> Finding {
     finding(case, divergence, None)
 }
 
+fn every_type() -> Finding {
+    let case = case(
+        json!({"fields": [
+            {"name": "id", "type": "INT64", "primary": true, "auto_id": true},
+            {"name": "text_0", "type": "VARCHAR", "partition_key": true, "max_length": 8},
+            {"name": "int8_0", "type": "INT8", "default": 7},
+            {"name": "moment_0", "type": "TIMESTAMPTZ", "nullable": true,
+                "default": "2024-02-29T00:00:00Z"},
+            {"name": "place_0", "type": "GEOMETRY"},
+            {"name": "structs_0", "type": "ARRAY<STRUCT>", "max_capacity": 3, "members": [
+                {"name": "x", "type": "FLOAT"}, {"name": "s", "type": "VARCHAR"},
+            ]},
+            {"name": "bits", "type": "BINARY_VECTOR(16)"},
+            {"name": "half", "type": "FLOAT16_VECTOR(2)"},
+            {"name": "brain", "type": "BFLOAT16_VECTOR(2)"},
+            {"name": "bytes", "type": "INT8_VECTOR(2)"},
+            {"name": "sparse", "type": "SPARSE_FLOAT_VECTOR"},
+        ]}),
+        json!([
+            {"insert": [
+                {"id": 1, "text_0": "a", "place_0": "POINT (0.5 -1)", "structs_0": [],
+                    "moment_0": null, "bits": [255, 1], "half": [0.1, 6e-8], "brain": [0.1, -0.0],
+                    "bytes": [-128, 127], "sparse": {"4294967294": 0.1, "0": 2.0}},
+                {"id": 2, "text_0": "b", "place_0": "POLYGON ((0 0, 1 0, 1 1, 0 0))",
+                    "structs_0": [{"x": 0.1, "s": "a"}], "int8_0": 1,
+                    "moment_0": "1969-12-31T23:59:59.999999Z", "bits": [0, 0], "half": [0, 0],
+                    "brain": [0, 0], "bytes": [0, 0], "sparse": {"0": 1.0}},
+            ]},
+            {"delete": [2]},
+        ]),
+        json!(["entities"]),
+    );
+    let mut wrong = case.rows().into_values().next().unwrap();
+    wrong.fields.insert("int8_0".to_owned(), Value::Int(0));
+    let divergence = differs(&case, Class::WrongValue, &[1], vec![wrong]);
+    finding(case, divergence, None)
+}
+
 #[test]
 fn every_file_is_as_a_maintainer_reads_it() {
-    let findings = [missing_rows(), extra_rows(), wrongly_rejected(), wrong_value()];
+    let findings = [missing_rows(), extra_rows(), wrongly_rejected(), wrong_value(), every_type()];
     let folder = tempfile::tempdir().unwrap();
     for finding in findings {
         let written = write(folder.path(), &finding).unwrap();
@@ -231,7 +269,9 @@ fn every_class_has_a_title_and_a_script() {
             scripts.push(python::script(&finding));
         }
     }
-    scripts.extend([missing_rows(), extra_rows(), wrong_value()].iter().map(python::script));
+    scripts.extend(
+        [missing_rows(), extra_rows(), wrong_value(), every_type()].iter().map(python::script),
+    );
     for script in &scripts {
         assert!(!script.contains('@'), "{script}");
     }

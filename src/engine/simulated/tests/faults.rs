@@ -44,6 +44,16 @@ fn witness(fault: Fault) -> Witness {
         | Fault::LostInsert
         | Fault::StaleAfterUpsert
         | Fault::LostDelete
+        // In `types`.
+        | Fault::VectorComponentOff
+        | Fault::SparseEntryLost
+        | Fault::HalfSubnormalLost
+        | Fault::TimestampInMilliseconds
+        | Fault::GeometryWithoutFractions
+        | Fault::StructsReversed
+        | Fault::DefaultNotApplied
+        | Fault::PartitionKeyRowsLost
+        | Fault::AssignedKeysReversed
         | Fault::DiesInCreate
         | Fault::DiesInLoad
         | Fault::DiesInInsert => Own,

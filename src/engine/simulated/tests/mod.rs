@@ -2,6 +2,7 @@
 
 mod calls;
 mod faults;
+mod types;
 
 use std::time::Duration;
 
@@ -281,6 +282,7 @@ fn sdk_schema() -> CollectionSchema {
             DataType::FloatVector { dim } => {
                 new.data_type(SdkType::FloatVector).dimension(dim.into())
             }
+            other => panic!("{other} is tested in `types`"),
         };
         let text = [DataType::Scalar(Scalar::VarChar), DataType::Array(Scalar::VarChar)];
         all.add_field(if text.contains(&field.data_type) { new.max_length(64) } else { new })
