@@ -26,9 +26,11 @@ pub(super) fn parse_instant(text: &str) -> Option<i64> {
     Some(instant.as_microsecond())
 }
 
-/// Reads an interval: `P1Y2M3W4DT5H6M7.5S`.
+/// Reads an interval: `P1Y2M3W4DT5H6M7.5S`. None is negative, as in the server.
 pub(super) fn parse_interval(text: &str) -> Option<Interval> {
-    let span: Span = text.trim().parse().ok()?;
+    // jiff would also read "1 day".
+    let text = Some(text.trim()).filter(|text| text.starts_with('P'))?;
+    let span: Span = text.parse().ok().filter(|span: &Span| !span.is_negative())?;
     let months = i64::from(span.get_years()) * 12 + i64::from(span.get_months());
     let days = i64::from(span.get_weeks()) * 7 + i64::from(span.get_days());
     let seconds = i64::from(span.get_hours())

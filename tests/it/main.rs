@@ -7,6 +7,7 @@ mod embedded;
 mod engine;
 mod exit;
 mod help;
+mod parser;
 mod properties;
 mod sample_repro;
 mod secrets;
