@@ -218,14 +218,17 @@ impl Printer<'_, '_> {
 
     fn path(&mut self, path: &FieldPath) -> fmt::Result {
         self.f.write_str(&path.root)?;
-        let single = self.spelling.quotes == Quotes::Single;
         for step in &path.steps {
             match step {
                 // The server family takes what is between the quotes as it stands.
-                Step::Key(key) if key.contains('"') || single && !key.contains('\'') => {
-                    write!(self.f, "['{key}']")?;
+                Step::Key(key) => {
+                    let single = match self.spelling.quotes {
+                        Quotes::Double => !fits(key, '"'),
+                        Quotes::Single => fits(key, '\''),
+                    };
+                    let quote = if single { '\'' } else { '"' };
+                    write!(self.f, "[{quote}{key}{quote}]")?;
                 }
-                Step::Key(key) => write!(self.f, "[\"{key}\"]")?,
                 Step::Index(index) => write!(self.f, "[{index}]")?,
             }
         }
@@ -265,4 +268,18 @@ fn is_shifted_time(expr: &Expr) -> bool {
         Expr::Binary { right, .. } => matches!(**right, Expr::Literal(Literal::Interval(_))),
         _ => false,
     }
+}
+
+/// Whether a key can stand between such quotes, as it is.
+fn fits(key: &str, quote: char) -> bool {
+    let mut chars = key.chars();
+    while let Some(c) = chars.next() {
+        if c == quote {
+            return false;
+        }
+        if c == '\\' {
+            chars.next();
+        }
+    }
+    true
 }

@@ -42,11 +42,13 @@ pub(super) fn parse_interval(text: &str) -> Option<Interval> {
         .checked_mul(1000)?
         .checked_add(span.get_microseconds())?
         .checked_add(span.get_nanoseconds() / 1000)?;
-    Some(Interval {
+    let interval = Interval {
         months: i32::try_from(months).ok()?,
         days: i32::try_from(days).ok()?,
         micros: seconds.checked_mul(1_000_000)?.checked_add(micros)?,
-    })
+    };
+    // Years and months together may be more months than jiff reads.
+    interval.to_string().parse::<Span>().is_ok().then_some(interval)
 }
 
 /// An instant moved by an interval, in the calendar of UTC; `None` beyond the years that

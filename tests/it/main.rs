@@ -8,6 +8,7 @@ mod engine;
 mod exit;
 mod help;
 mod parser;
+mod parser_random;
 mod properties;
 mod sample_repro;
 mod secrets;
