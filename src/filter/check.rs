@@ -26,6 +26,16 @@ impl TypeError {
     pub(super) fn new(part: impl ToString, reason: impl Into<String>) -> TypeError {
         TypeError { part: part.to_string(), reason: reason.into() }
     }
+
+    /// The part of the filter that is wrong, as it is printed.
+    pub fn part(&self) -> &str {
+        &self.part
+    }
+
+    /// What is wrong with it.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
 }
 
 /// Where a path leads.

@@ -2,15 +2,18 @@
 //! evaluator. Nothing here knows a server or SQL.
 
 pub mod ast;
+mod caret;
 pub mod check;
 pub mod eval;
 mod fold;
+mod lex;
 mod like;
 pub mod operator;
 pub mod parse;
 mod print;
 pub mod semantics;
 pub mod spelling;
+pub mod template;
 mod text;
 mod time;
 
@@ -18,6 +21,7 @@ pub use ast::{Bound, Expr, FieldPath, Interval, Literal, Step};
 pub use check::{TypeError, check};
 pub use eval::{Truth, Undefined, evaluate};
 pub use operator::{BinaryOp, Elements, Function, UnaryOp};
-pub use parse::{ParseError, parse};
+pub use parse::{MAX_DEPTH, ParseError, parse};
 pub use semantics::{Semantics, Switch};
 pub use spelling::{Filter, Floats, Quotes, Radix, Spelling, Strings, Words};
+pub use template::BindError;

@@ -56,10 +56,20 @@ impl Printer<'_, '_> {
             }
             Expr::Unary { op, operand } => {
                 self.f.write_str(op.symbol())?;
-                self.operand(operand)
+                match **operand {
+                    // Otherwise the sign would be the number's.
+                    Expr::Literal(Literal::Int(_) | Literal::Float(_)) => {
+                        self.parenthesised(operand)
+                    }
+                    _ => self.operand(operand),
+                }
             }
             Expr::Binary { op, left, right } => {
-                self.operand(left)?;
+                match op {
+                    BinaryOp::Pow => self.base(left)?,
+                    op if op.is_comparison() && is_shifted_time(left) => self.expr(left)?,
+                    _ => self.operand(left)?,
+                }
                 self.f.write_char(' ')?;
                 match (op, self.spelling.words) {
                     (BinaryOp::And, Words::Symbols) => self.f.write_str("&&")?,
@@ -67,7 +77,10 @@ impl Printer<'_, '_> {
                     (op, _) => self.word(op.symbol())?,
                 }
                 self.f.write_char(' ')?;
-                self.operand(right)
+                match op {
+                    op if op.is_comparison() && is_shifted_time(right) => self.expr(right),
+                    _ => self.operand(right),
+                }
             }
             Expr::Range { operand, low, high, descending } => {
                 let (first, last) = if *descending { (high, low) } else { (low, high) };
@@ -92,7 +105,7 @@ impl Printer<'_, '_> {
                 }
             }
             Expr::Like { operand, pattern } => {
-                self.operand(operand)?;
+                self.base(operand)?;
                 self.word(" like ")?;
                 self.string(pattern)
             }
@@ -132,17 +145,21 @@ impl Printer<'_, '_> {
     /// A child of an operator: in parentheses unless it is one word.
     fn operand(&mut self, expr: &Expr) -> fmt::Result {
         match expr {
-            // Beside TIMESTAMPTZ columns the grammar has no place for parentheses.
-            Expr::Binary { right, .. }
-                if matches!(**right, Expr::Literal(Literal::Interval(_))) =>
-            {
-                self.expr(expr)
-            }
             Expr::Literal(_) | Expr::Field(_) | Expr::Call { .. } | Expr::Elements { .. } => {
                 self.expr(expr)
             }
             compound => self.parenthesised(compound),
         }
+    }
+
+    /// What stands before an operator that binds tighter than a minus.
+    fn base(&mut self, expr: &Expr) -> fmt::Result {
+        let negative = match expr {
+            Expr::Literal(Literal::Int(i)) => *i < 0,
+            Expr::Literal(Literal::Float(x)) => x.is_sign_negative(),
+            _ => false,
+        };
+        if negative { self.parenthesised(expr) } else { self.operand(expr) }
     }
 
     fn parenthesised(&mut self, expr: &Expr) -> fmt::Result {
@@ -201,14 +218,17 @@ impl Printer<'_, '_> {
 
     fn path(&mut self, path: &FieldPath) -> fmt::Result {
         self.f.write_str(&path.root)?;
-        let single = self.spelling.quotes == Quotes::Single;
         for step in &path.steps {
             match step {
                 // The server family takes what is between the quotes as it stands.
-                Step::Key(key) if key.contains('"') || single && !key.contains('\'') => {
-                    write!(self.f, "['{key}']")?;
+                Step::Key(key) => {
+                    let single = match self.spelling.quotes {
+                        Quotes::Double => !fits(key, '"'),
+                        Quotes::Single => fits(key, '\''),
+                    };
+                    let quote = if single { '\'' } else { '"' };
+                    write!(self.f, "[{quote}{key}{quote}]")?;
                 }
-                Step::Key(key) => write!(self.f, "[\"{key}\"]")?,
                 Step::Index(index) => write!(self.f, "[{index}]")?,
             }
         }
@@ -240,4 +260,26 @@ impl Printer<'_, '_> {
         }
         self.f.write_char(quote)
     }
+}
+
+/// `tsz + INTERVAL "…"`, for which the grammar has no parentheses.
+fn is_shifted_time(expr: &Expr) -> bool {
+    match expr {
+        Expr::Binary { right, .. } => matches!(**right, Expr::Literal(Literal::Interval(_))),
+        _ => false,
+    }
+}
+
+/// Whether a key can stand between such quotes, as it is.
+fn fits(key: &str, quote: char) -> bool {
+    let mut chars = key.chars();
+    while let Some(c) = chars.next() {
+        if c == quote {
+            return false;
+        }
+        if c == '\\' {
+            chars.next();
+        }
+    }
+    true
 }

@@ -3,7 +3,8 @@
 //! A [`Spelling`] changes nothing about what a filter means, only how it looks: engines have read
 //! `AND`, `0x10` and `'…'` otherwise than `and`, `16` and `"…"`.
 
-use super::ast::Expr;
+use super::ast::{Expr, FieldPath, Literal};
+use super::lex::{Lexeme, Token, is_keyword, tokenize};
 use super::parse::{ParseError, parse};
 
 /// How a filter is written. The default is what every engine reads alike.
@@ -117,8 +118,163 @@ pub struct Filter {
 
 impl Filter {
     /// Reads a filter and how it is written.
+    ///
+    /// A text that mixes spellings has the one that most of it is written in, and where nothing
+    /// tells, the plain one.
+    ///
+    /// ```
+    /// use milvus_difftest::filter::{Filter, Quotes, Words};
+    /// let filter = Filter::parse("a > 1 AND b == 'x'").unwrap();
+    /// assert_eq!(filter.spelling.words, Words::Upper);
+    /// assert_eq!(filter.to_string(), "(a > 1) AND (b == 'x')");
+    /// ```
     pub fn parse(text: &str) -> Result<Filter, ParseError> {
-        parse(text).map(Filter::from)
+        let expr = parse(text)?;
+        Ok(Filter { expr, spelling: Spelling::of(text) })
+    }
+
+    /// The same filter, plain in whatever does not show: a filter without strings has no quotes.
+    /// What [`Filter::parse`] reads is like that, so that a filter read back from its own text
+    /// equals `filter.normalised()`.
+    #[must_use]
+    pub fn normalised(self) -> Filter {
+        let text = self.to_string();
+        let plain = Spelling::default();
+        let mut filter = self;
+        for set in [
+            |spelling, plain| spelling.words = plain.words,
+            |spelling, plain| spelling.quotes = plain.quotes,
+            |spelling, plain| spelling.radix = plain.radix,
+            |spelling, plain| spelling.floats = plain.floats,
+            |spelling, plain| spelling.strings = plain.strings,
+        ] as [fn(&mut Spelling, Spelling); 5]
+        {
+            let before = filter.spelling;
+            set(&mut filter.spelling, plain);
+            if filter.to_string() != text {
+                filter.spelling = before;
+            }
+        }
+        filter
+    }
+}
+
+impl Spelling {
+    /// How a filter is written: of each choice the one that most tokens are consistent with.
+    fn of(text: &str) -> Spelling {
+        let (lexemes, _) = tokenize(text);
+        let mut words = Votes::new([Words::Lower, Words::Upper, Words::Symbols]);
+        let mut quotes = Votes::new([Quotes::Double, Quotes::Single]);
+        let mut radix =
+            Votes::new([Radix::Decimal, Radix::Hexadecimal, Radix::Octal, Radix::Binary]);
+        let mut floats = Votes::new([Floats::Plain, Floats::Exponent]);
+        let mut strings = Votes::new([Strings::Plain, Strings::Unicode, Strings::Raw]);
+        for (i, Lexeme { token, span }) in lexemes.iter().enumerate() {
+            let written = text.get(span.clone()).unwrap_or_default();
+            let is_written = |literal: Literal, spelling: Spelling| {
+                Filter { expr: Expr::Literal(literal), spelling }.to_string() == written
+            };
+            let plain = Spelling::default();
+            let word = |offset: usize| match lexemes.get(offset).map(|lexeme| &lexeme.token) {
+                Some(Token::Word(word)) => *word,
+                _ => "",
+            };
+            let before = if i > 0 { word(i - 1) } else { "" };
+            match token {
+                Token::Symbol("!" | "&&" | "||") => words.vote(|it| it == Words::Symbols),
+                Token::Word(name) => {
+                    let function = matches!(
+                        lexemes.get(i + 1).map(|lexeme| &lexeme.token),
+                        Some(Token::Symbol("("))
+                    );
+                    // ISO and INTERVAL are always written so.
+                    let fixed =
+                        name.eq_ignore_ascii_case("iso") || name.eq_ignore_ascii_case("interval");
+                    if fixed || !function && !is_keyword(name) {
+                        continue;
+                    }
+                    let lower = name.to_ascii_lowercase();
+                    let in_symbols = match lower.as_str() {
+                        "and" | "or" => false,
+                        // Within `not in` and `is not null` it stays a word.
+                        "not" => {
+                            word(i + 1).eq_ignore_ascii_case("in")
+                                || before.eq_ignore_ascii_case("is")
+                        }
+                        _ => true,
+                    };
+                    words.vote(|it| match it {
+                        Words::Lower => *name == lower,
+                        Words::Upper => *name == lower.to_ascii_uppercase(),
+                        Words::Symbols => in_symbols && *name == lower,
+                    });
+                }
+                Token::Path(path) => {
+                    let spell = |quotes| {
+                        let expr = Expr::Field(FieldPath::clone(path));
+                        Filter { expr, spelling: Spelling { quotes, ..plain } }.to_string()
+                    };
+                    quotes.vote(|it| spell(it) == written);
+                }
+                Token::Int(int) => {
+                    // A threshold is always decimal.
+                    let threshold = i > 1 && word(i - 2).eq_ignore_ascii_case("threshold");
+                    if let (Ok(int), false) = (i64::try_from(*int), threshold) {
+                        radix.vote(|radix| {
+                            is_written(Literal::Int(int), Spelling { radix, ..plain })
+                        });
+                    }
+                }
+                Token::Float(x) => {
+                    floats.vote(|floats| {
+                        is_written(Literal::Float(*x), Spelling { floats, ..plain })
+                    });
+                }
+                Token::Text(string) => {
+                    if ["iso", "interval"].contains(&before.to_ascii_lowercase().as_str()) {
+                        continue;
+                    }
+                    let single = written.ends_with('\'');
+                    quotes.vote(|it| (it == Quotes::Single) == single);
+                    let spelling = Spelling {
+                        quotes: if single { Quotes::Single } else { Quotes::Double },
+                        ..plain
+                    };
+                    strings.vote(|strings| {
+                        is_written(Literal::Text(string.clone()), Spelling { strings, ..spelling })
+                    });
+                }
+                Token::Symbol(_) | Token::Template(_) => {}
+            }
+        }
+        Spelling {
+            words: words.winner(),
+            quotes: quotes.winner(),
+            radix: radix.winner(),
+            floats: floats.winner(),
+            strings: strings.winner(),
+        }
+    }
+}
+
+/// How many tokens are written as each choice would have them.
+struct Votes<T, const N: usize>([(T, usize); N]);
+
+impl<T: Copy + Default, const N: usize> Votes<T, N> {
+    fn new(choices: [T; N]) -> Votes<T, N> {
+        Votes(choices.map(|choice| (choice, 0)))
+    }
+
+    fn vote(&mut self, consistent: impl Fn(T) -> bool) {
+        for (choice, votes) in &mut self.0 {
+            *votes += usize::from(consistent(*choice));
+        }
+    }
+
+    /// The earliest of those with the most votes.
+    fn winner(self) -> T {
+        let best = self.0.into_iter().rev().max_by_key(|(_, votes)| *votes);
+        best.map(|(choice, _)| choice).unwrap_or_default()
     }
 }
 

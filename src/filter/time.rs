@@ -26,9 +26,11 @@ pub(super) fn parse_instant(text: &str) -> Option<i64> {
     Some(instant.as_microsecond())
 }
 
-/// Reads an interval: `P1Y2M3W4DT5H6M7.5S`.
+/// Reads an interval: `P1Y2M3W4DT5H6M7.5S`. None is negative, as in the server.
 pub(super) fn parse_interval(text: &str) -> Option<Interval> {
-    let span: Span = text.trim().parse().ok()?;
+    // jiff would also read "1 day".
+    let text = Some(text.trim()).filter(|text| text.starts_with('P'))?;
+    let span: Span = text.parse().ok().filter(|span: &Span| !span.is_negative())?;
     let months = i64::from(span.get_years()) * 12 + i64::from(span.get_months());
     let days = i64::from(span.get_weeks()) * 7 + i64::from(span.get_days());
     let seconds = i64::from(span.get_hours())
@@ -40,11 +42,13 @@ pub(super) fn parse_interval(text: &str) -> Option<Interval> {
         .checked_mul(1000)?
         .checked_add(span.get_microseconds())?
         .checked_add(span.get_nanoseconds() / 1000)?;
-    Some(Interval {
+    let interval = Interval {
         months: i32::try_from(months).ok()?,
         days: i32::try_from(days).ok()?,
         micros: seconds.checked_mul(1_000_000)?.checked_add(micros)?,
-    })
+    };
+    // Years and months together may be more months than jiff reads.
+    interval.to_string().parse::<Span>().is_ok().then_some(interval)
 }
 
 /// An instant moved by an interval, in the calendar of UTC; `None` beyond the years that

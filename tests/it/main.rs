@@ -9,6 +9,8 @@ mod engine;
 mod engines;
 mod exit;
 mod help;
+mod parser;
+mod parser_random;
 mod properties;
 mod sample_repro;
 mod secrets;
