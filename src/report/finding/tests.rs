@@ -207,6 +207,27 @@ fn the_rust_reproduction_compiles() {
 }
 
 #[test]
+fn another_engine_is_named_wherever_it_must_be_started() {
+    for (engine, packages, name) in [
+        ("v2.3.5-lite", "pip install pymilvus milvus==2.3.5\nmilvus-server &", "milvus-2.3.5"),
+        (
+            "milvus_lite-2.5.1",
+            "pip install pymilvus milvus-lite==2.5.1 'setuptools<81'\n",
+            "milvus-lite-2.5.1",
+        ),
+    ] {
+        let finding = Finding { engine: engine.to_owned(), ..missing_rows() };
+        let readme = readme::readme(&finding);
+        assert!(readme.contains(packages), "{readme}");
+        assert!(readme.contains(&format!("replay case.json --engine {name}\n")), "{readme}");
+        let test = rust::test(&finding);
+        let options =
+            format!("EmbeddedOptions {{ kind: \"{name}\".parse()?, ..Default::default() }}");
+        assert!(test.contains(&options), "{test}");
+    }
+}
+
+#[test]
 fn a_finding_seen_again_replaces_its_files() {
     let folder = tempfile::tempdir().unwrap();
     let mut finding = missing_rows();
