@@ -19,7 +19,7 @@ use crate::milvus::Dialect;
 use crate::shrink::{Budget, shrink};
 use crate::triage::shape;
 use crate::value::Key;
-use crate::verdict::{Actual, Divergence, Expected, Verdict};
+use crate::verdict::{Actual, Divergence, Expected, Judges, Verdict};
 
 /// What the workers of a campaign share.
 pub(super) struct Shared {
@@ -108,7 +108,7 @@ fn announce_restarts(shared: &Shared, bench: &mut Workbench) {
 
 fn checked(check: &Check, verdict: &Verdict, rows: usize) -> Event {
     let matched = match verdict {
-        Verdict::Pass { matched } => Some(*matched),
+        Verdict::Pass { matched, .. } => Some(*matched),
         Verdict::Divergence(divergence) => match &divergence.expected {
             Expected::Rows(keys) => Some(keys.len()),
             Expected::Count(count) => usize::try_from(*count).ok(),
@@ -129,6 +129,11 @@ fn checked(check: &Check, verdict: &Verdict, rows: usize) -> Event {
         class: match verdict {
             Verdict::Divergence(divergence) => Some(divergence.class),
             _ => None,
+        },
+        model_alone: match verdict {
+            Verdict::Pass { judges, .. } => *judges == Judges::ModelAlone,
+            Verdict::Divergence(divergence) => divergence.judges == Judges::ModelAlone,
+            _ => false,
         },
     }
 }
