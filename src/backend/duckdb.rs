@@ -15,6 +15,10 @@ use crate::filter::Expr;
 use crate::schema::Schema;
 use crate::value::{Key, META, Row};
 
+/// A row's key, and what conditions are on it.
+#[cfg(test)]
+pub(super) type Truths = (Key, Vec<Option<bool>>);
+
 /// DuckDB, in this process.
 ///
 /// Its futures never wait: a call blocks for the milliseconds that a statement takes on a few
@@ -149,7 +153,7 @@ impl DuckDb {
         &self,
         table: &Table,
         conditions: &[String],
-    ) -> Result<Vec<(Key, Vec<Option<bool>>)>, BackendError> {
+    ) -> Result<Vec<Truths>, BackendError> {
         let key = table.schema.primary();
         let column = DuckDbDialect.column(&table.schema, &key.name);
         let conditions = conditions.join(", ");

@@ -462,7 +462,14 @@ async fn a_file_keeps_its_rows() {
 #[tokio::test]
 async fn what_no_type_fits_is_an_error() {
     let (mut backend, table, _) = filled().await;
-    for text in ["i8 == \"a\"", "ai[\"x\"] == 1", "v == 1", "i8", "s like \"a\\\\\""] {
+    for text in [
+        "i8 == \"a\"",
+        "ai[\"x\"] == 1",
+        "v == 1",
+        "i8",
+        "s like \"a\\\\\"",
+        "(r[\"k\"] + 1) + 1 == 3",
+    ] {
         let filter = parse(text).unwrap();
         let error = backend.query(&table, &filter).await.unwrap_err();
         assert!(matches!(error, BackendError::Filter(_)), "{text}: {error}");
