@@ -11,7 +11,7 @@ use crate::milvus::{Milvus, MilvusError};
 use crate::oracle::reference;
 use crate::schema::Schema;
 use crate::value::{Key, Row};
-use crate::verdict::{Actual, Class, Divergence, Expected, Verdict};
+use crate::verdict::{Actual, Class, Divergence, Expected, Judges, Verdict};
 
 /// Both sides of the comparison.
 pub struct Sides<'a> {
@@ -176,7 +176,7 @@ fn refusal(error: MilvusError) -> Result<Divergence, ApplyError> {
         _ => return Err(error.into()),
     };
     let actual = Actual::Error(error.to_string());
-    Ok(Divergence { class, expected: Expected::Accepted, actual })
+    Ok(Divergence { class, expected: Expected::Accepted, actual, judges: Judges::Both })
 }
 
 impl Applied<'_, '_> {

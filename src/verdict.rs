@@ -14,6 +14,8 @@ pub enum Verdict {
     Pass {
         /// How many rows matched.
         matched: usize,
+        /// Who says so.
+        judges: Judges,
     },
     /// The target answered differently, twice.
     Divergence(Box<Divergence>),
@@ -21,6 +23,15 @@ pub enum Verdict {
     Inconclusive(Doubt),
     /// The engine's dialect lacks what the check is about.
     Unsupported(String),
+}
+
+/// Who knows the expected answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judges {
+    /// The model and the reference database, which agree.
+    Both,
+    /// The model: the reference database cannot express the filter.
+    ModelAlone,
 }
 
 /// Why a check proves nothing.
@@ -80,6 +91,8 @@ pub struct Divergence {
     pub expected: Expected,
     /// What the target did.
     pub actual: Actual,
+    /// Who says what was expected.
+    pub judges: Judges,
 }
 
 /// What the references agree on.

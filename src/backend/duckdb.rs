@@ -15,6 +15,10 @@ use crate::filter::Expr;
 use crate::schema::Schema;
 use crate::value::{Key, META, Row};
 
+/// A row's key, and what conditions are on it.
+#[cfg(test)]
+pub(super) type Truths = (Key, Vec<Option<bool>>);
+
 /// DuckDB, in this process.
 ///
 /// Its futures never wait: a call blocks for the milliseconds that a statement takes on a few
@@ -141,6 +145,29 @@ impl DuckDb {
         })?;
         rows.sort_by_cached_key(|row| row.key(schema));
         Ok(rows)
+    }
+
+    /// Every row's key, with what each of some conditions is on it: many answers for one statement.
+    #[cfg(test)]
+    pub(super) fn truths(
+        &self,
+        table: &Table,
+        conditions: &[String],
+    ) -> Result<Vec<Truths>, BackendError> {
+        let key = table.schema.primary();
+        let column = DuckDbDialect.column(&table.schema, &key.name);
+        let conditions = conditions.join(", ");
+        let sql = format!("SELECT {column}, {conditions} FROM {}", identifier(&table.name));
+        self.read("filter", table, &sql, |values| {
+            let mut values = values.into_iter();
+            let found = decode_key(key, values.next().unwrap_or(Duck::Null))?;
+            let truths = values.map(|value| match value {
+                Duck::Boolean(truth) => Some(truth),
+                Duck::Null => None,
+                other => panic!("a condition is {other:?}"),
+            });
+            Ok((found, truths.collect()))
+        })
     }
 
     fn query_now(&self, table: &Table, filter: &Expr) -> Result<Vec<Key>, BackendError> {

@@ -33,6 +33,15 @@ pub enum BackendError {
     /// The type checker accepted a construct that the lowering does not know.
     #[error("no SQL is known for `{0}`; teach it to `backend::sql`, or make the checker reject it")]
     Lowering(String),
+    /// The filter has a meaning that SQL cannot express exactly. No defect: whoever asks has to do
+    /// without this database.
+    #[error("SQL cannot express {construct}, and so not `{filter}`; judge it by the model alone")]
+    Inexpressible {
+        /// The filter.
+        filter: String,
+        /// What in it has no counterpart.
+        construct: String,
+    },
     /// A value is not one of its field's type, in a row to be stored or in what came back.
     #[error("'{field}' is {expected} and cannot be {found}; check that the row fits the schema")]
     Value {

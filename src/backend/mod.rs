@@ -3,7 +3,8 @@
 //! A [`Backend`] keeps one table per collection. Filters reach it as trees and leave as SQL that
 //! [`sql`] writes for the database's [`SqlDialect`](sql::SqlDialect), with the meaning that
 //! [`Semantics::canonical`](crate::filter::Semantics::canonical) describes. That lowering shares
-//! nothing with the evaluator but name resolution, so that each is a check of the other.
+//! nothing with the evaluator but what comes before either: type checker, name resolution, and the
+//! folding of constants. So each is a check of the other.
 //!
 //! ```
 //! use milvus_difftest::backend::{Backend, DuckDb, Table};

@@ -33,6 +33,8 @@ pub enum Event {
         selective: Option<bool>,
         /// The class, for divergences.
         class: Option<Class>,
+        /// Whether the model judged it alone, because no reference database can express it.
+        model_alone: bool,
         /// The known issues that explain a divergence fully, by their titles.
         known: Vec<String>,
     },

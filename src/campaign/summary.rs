@@ -36,6 +36,8 @@ pub struct Summary {
     pub selective: u64,
     /// Why the documentation leaves the answer to checks open, and how often.
     pub undefined: BTreeMap<String, u64>,
+    /// Checks that the model judged alone, because SQL cannot express their filters.
+    pub model_alone: u64,
     /// Wrong answers that were not given again.
     pub unrepeatable: u64,
     /// How often each known issue was met, by its title.
@@ -74,7 +76,8 @@ impl Summary {
                 self.dialect.clone_from(dialect);
                 self.jobs = *jobs;
             }
-            Event::Checked { kind, doubt, selective, class, known } => {
+            Event::Checked { kind, doubt, selective, class, model_alone, known } => {
+                self.model_alone += u64::from(*model_alone);
                 match kind {
                     Kind::Pass => self.verdicts.pass += 1,
                     Kind::Divergence => self.verdicts.divergence += 1,

@@ -14,7 +14,7 @@ use crate::engine::{Engine, EngineError};
 use crate::known::KnownIssues;
 use crate::milvus::{ConnectOptions, Milvus, MilvusError};
 use crate::shrink::Probe;
-use crate::verdict::{Actual, Class, Divergence, Doubt, Expected, Verdict};
+use crate::verdict::{Actual, Class, Divergence, Doubt, Expected, Judges, Verdict};
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
@@ -247,7 +247,8 @@ fn lost<T>(error: ApplyError, in_writes: bool) -> Result<Result<T, Lost>, BenchE
 
 fn divergence(class: Class, text: String) -> Verdict {
     let actual = Actual::Error(text);
-    Verdict::Divergence(Box::new(Divergence { class, expected: Expected::Accepted, actual }))
+    let (expected, judges) = (Expected::Accepted, Judges::Both);
+    Verdict::Divergence(Box::new(Divergence { class, expected, actual, judges }))
 }
 
 async fn connect(engine: &Engine, options: WorkbenchOptions) -> Result<Milvus, MilvusError> {

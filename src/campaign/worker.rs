@@ -21,7 +21,7 @@ use crate::milvus::Dialect;
 use crate::shrink::{Budget, shrink};
 use crate::triage::shape;
 use crate::value::Key;
-use crate::verdict::{Actual, Divergence, Expected, Verdict};
+use crate::verdict::{Actual, Divergence, Expected, Judges, Verdict};
 
 /// What the workers of a campaign share.
 pub(super) struct Shared {
@@ -167,7 +167,7 @@ fn explained(shared: &Shared, case: &Case, check: &Check, verdict: &Verdict) -> 
 
 fn checked(check: &Check, verdict: &Verdict, rows: usize, known: Vec<String>) -> Event {
     let matched = match verdict {
-        Verdict::Pass { matched } => Some(*matched),
+        Verdict::Pass { matched, .. } => Some(*matched),
         Verdict::Divergence(divergence) => match &divergence.expected {
             Expected::Rows(keys) => Some(keys.len()),
             Expected::Count(count) => usize::try_from(*count).ok(),
@@ -190,6 +190,11 @@ fn checked(check: &Check, verdict: &Verdict, rows: usize, known: Vec<String>) ->
             _ => None,
         },
         known,
+        model_alone: match verdict {
+            Verdict::Pass { judges, .. } => *judges == Judges::ModelAlone,
+            Verdict::Divergence(divergence) => divergence.judges == Judges::ModelAlone,
+            _ => false,
+        },
     }
 }
 

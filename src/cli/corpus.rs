@@ -114,7 +114,7 @@ async fn check(args: &CorpusCheckArgs, quiet: bool) -> Result<Exit, Failure> {
         let mut tally = Tally::default();
         for ((check, verdict), entry) in case.checks.iter().zip(&verdicts).zip(&corpus.entries) {
             let count = match verdict {
-                Verdict::Pass { matched } => Some(*matched),
+                Verdict::Pass { matched, .. } => Some(*matched),
                 Verdict::Divergence(divergence) => match &divergence.expected {
                     Expected::Rows(keys) => Some(keys.len()),
                     _ => None,

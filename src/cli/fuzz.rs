@@ -158,7 +158,7 @@ mod tests {
     use super::*;
     use crate::case::Case;
     use crate::schema::Schema;
-    use crate::verdict::{Actual, Class, Divergence, Expected};
+    use crate::verdict::{Actual, Class, Divergence, Expected, Judges};
 
     fn finding(class: Class) -> Finding {
         let schema = Schema { fields: Vec::new(), dynamic: false };
@@ -169,6 +169,7 @@ mod tests {
                 class,
                 expected: Expected::Accepted,
                 actual: Actual::Error(String::new()),
+                judges: Judges::Both,
             },
             sql: None,
             engine: String::new(),

@@ -126,7 +126,7 @@ async fn agree(
     keys: &[Key],
 ) -> Result<(), BuildError> {
     let found = match backend.query(table, &filter.expr).await {
-        Err(BackendError::Lowering(_)) => return Ok(()),
+        Err(BackendError::Inexpressible { .. }) => return Ok(()),
         found => found?,
     };
     if found == keys {

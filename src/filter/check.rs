@@ -379,6 +379,9 @@ fn arithmetic(
         (Kind::Int, Kind::Real) if b.is_some() => wrong("an integer takes integers only"),
         (Kind::Real, Kind::Int) if a.is_some() => wrong("an integer takes integers only"),
         (a, b) if a.is_number() && b.is_number() => Ok(Kind::Real),
+        // The server's grammar of plans has one operation on a place in JSON.
+        (Kind::Json, _) if !matches!(left, Expr::Field(_)) => wrong("JSON takes one operation"),
+        (_, Kind::Json) if !matches!(right, Expr::Field(_)) => wrong("JSON takes one operation"),
         (Kind::Json, Kind::Int) if constants => Ok(Kind::Json),
         (Kind::Json, Kind::Real) if constants && op != BinaryOp::Mod => Ok(Kind::Json),
         (Kind::Int | Kind::Real, Kind::Json)

@@ -5,7 +5,7 @@ pub mod ast;
 mod caret;
 pub mod check;
 pub mod eval;
-mod fold;
+pub(crate) mod fold;
 mod lex;
 mod like;
 pub mod operator;

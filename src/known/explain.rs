@@ -174,7 +174,7 @@ fn combinations(all: &[Switch], size: usize) -> Vec<Vec<Switch>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::Expected;
+    use crate::verdict::{Expected, Judges};
 
     /// A row with FLOAT 0.1 and a null, as an engine answers that compares as doubles and takes
     /// `in` on null for false.
@@ -222,6 +222,7 @@ mod tests {
         assert!(!diff.is_empty());
         Divergence {
             class: Class::MissingRows,
+            judges: Judges::Both,
             expected: Expected::Rows(expected.keys().cloned().collect()),
             actual: Actual::Differs { keys: answered.keys().cloned().collect(), diff },
         }

@@ -3,22 +3,25 @@
 //!
 //! Applies to every check whose filter the documentation gives a meaning on every row. Inconclusive
 //! where it does not (overflow, results beyond the finite range), and where the target answers
-//! differently when asked again.
+//! differently when asked again. A filter that SQL cannot express is judged by the model alone, and
+//! the verdict says so.
 
 use std::collections::BTreeMap;
 
 use crate::apply::{Applied, ApplyError, Conflict};
+use crate::backend::BackendError;
 use crate::case::Check;
 use crate::compare::Diff;
 use crate::filter::{Expr, Filter, Semantics, Truth, evaluate};
 use crate::milvus::{Consistency, MilvusError, QueryOptions};
 use crate::value::{Key, Row};
-use crate::verdict::{Actual, Class, Divergence, Doubt, Expected, Verdict};
+use crate::verdict::{Actual, Class, Divergence, Doubt, Expected, Judges, Verdict};
 
 pub(crate) async fn judge(
     applied: &mut Applied<'_, '_>,
     check: &Check,
 ) -> Result<Verdict, ApplyError> {
+    let mut judges = Judges::Both;
     let keys = match check {
         Check::Entities => applied.rows.keys().cloned().collect(),
         Check::Refused(_) => Vec::new(),
@@ -26,8 +29,11 @@ pub(crate) async fn judge(
             let filter = &filter.expr;
             match matching(applied, filter) {
                 Ok(keys) => {
-                    let backend = applied.sides.backend.query(&applied.table, filter).await?;
-                    agree(applied, check, filter, &keys, backend)?;
+                    match applied.sides.backend.query(&applied.table, filter).await {
+                        Ok(backend) => agree(applied, check, filter, &keys, backend)?,
+                        Err(BackendError::Inexpressible { .. }) => judges = Judges::ModelAlone,
+                        Err(error) => return Err(error.into()),
+                    }
                     keys
                 }
                 Err(reason) => return Ok(Verdict::Inconclusive(Doubt::Undefined(reason))),
@@ -35,11 +41,13 @@ pub(crate) async fn judge(
         }
     };
     let Some(first) = ask(applied, check, &keys, Consistency::Eventually).await? else {
-        return Ok(Verdict::Pass { matched: keys.len() });
+        return Ok(Verdict::Pass { matched: keys.len(), judges });
     };
     // A mismatch must repeat, the second time with every write surely visible.
     match ask(applied, check, &keys, Consistency::Strong).await? {
-        Some(second) if second.class == first.class => Ok(Verdict::Divergence(Box::new(second))),
+        Some(second) if second.class == first.class => {
+            Ok(Verdict::Divergence(Box::new(Divergence { judges, ..second })))
+        }
         Some(second) => Ok(Verdict::Inconclusive(Doubt::Unrepeatable(format!(
             "the target answered {}, then {}",
             first.actual, second.actual
@@ -131,6 +139,7 @@ async fn ask(
             class: Class::WronglyAccepted,
             expected: Expected::Refused,
             actual: Actual::Rows(answered),
+            judges: Judges::Both,
         }));
     }
     let expected: BTreeMap<Key, &Row> =
@@ -157,6 +166,7 @@ async fn ask(
         class,
         expected: Expected::Rows(keys.to_vec()),
         actual: Actual::Differs { keys: answered, diff },
+        judges: Judges::Both,
     }))
 }
 
@@ -165,6 +175,7 @@ fn wrong_count(expected: u64, actual: u64) -> Option<Divergence> {
         class: Class::WrongCount,
         expected: Expected::Count(expected),
         actual: Actual::Count(actual),
+        judges: Judges::Both,
     })
 }
 
@@ -176,5 +187,6 @@ fn failure(error: MilvusError, expected: Expected) -> Result<Divergence, ApplyEr
         MilvusError::Malformed { .. } => Class::WrongValue,
         _ => return Err(error.into()),
     };
-    Ok(Divergence { class, expected, actual: Actual::Error(error.to_string()) })
+    let actual = Actual::Error(error.to_string());
+    Ok(Divergence { class, expected, actual, judges: Judges::Both })
 }

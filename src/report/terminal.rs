@@ -159,6 +159,9 @@ pub fn table(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
     for (reason, count) in &summary.undefined {
         let _ = writeln!(text, "  {count} inconclusive: {reason}");
     }
+    if summary.model_alone > 0 {
+        let _ = writeln!(text, "  {} judged by the model alone", summary.model_alone);
+    }
     if summary.unrepeatable > 0 {
         let _ = writeln!(text, "  {} wrong answers were not given again", summary.unrepeatable);
     }

@@ -71,6 +71,7 @@ fn the_summary_has_its_keys_and_figures_that_add_up() {
         "selective_share",
         "unproven_share",
         "verdicts",
+        "model_alone",
         "unrepeatable",
         "unexplored",
         "undefined",

@@ -1,4 +1,4 @@
-//! References that disagree are never blamed on Milvus.
+//! References that disagree are never blamed on Milvus; one that cannot say is done without.
 
 use futures::future::FutureExt;
 use milvus_difftest::apply::{ApplyError, Sides, apply};
@@ -8,12 +8,25 @@ use milvus_difftest::engine::simulated::{Fault, SimulatedMilvus, SimulatedOption
 use milvus_difftest::filter::Expr;
 use milvus_difftest::milvus::{ConnectOptions, Milvus};
 use milvus_difftest::value::{Key, Row};
+use milvus_difftest::verdict::{Class, Judges, Verdict};
 use std::time::Duration;
 
-/// A database that forgets the last match of every query, or a row of every scan.
+/// A database that does not answer as it should.
 struct Liar {
     database: DuckDb,
-    in_queries: bool,
+    lie: Lie,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Lie {
+    /// Forgets the last match of every query.
+    InQueries,
+    /// Forgets a row of every scan.
+    InScans,
+    /// Says of every filter that SQL cannot express it.
+    Inexpressible,
+    /// Says of every filter that nobody has taught it.
+    Unknown,
 }
 
 impl Backend for Liar {
@@ -34,8 +47,16 @@ impl Backend for Liar {
     }
 
     fn query<'a>(&'a mut self, table: &'a Table, filter: &'a Expr) -> Answer<'a, Vec<Key>> {
-        let forget = usize::from(self.in_queries);
+        let forget = usize::from(self.lie == Lie::InQueries);
         async move {
+            match self.lie {
+                Lie::Inexpressible => {
+                    let (filter, construct) = (filter.to_string(), "anything".to_owned());
+                    return Err(BackendError::Inexpressible { filter, construct });
+                }
+                Lie::Unknown => return Err(BackendError::Lowering(filter.to_string())),
+                Lie::InQueries | Lie::InScans => {}
+            }
             let mut keys = self.database.query(table, filter).await?;
             keys.truncate(keys.len().saturating_sub(forget));
             Ok(keys)
@@ -44,7 +65,7 @@ impl Backend for Liar {
     }
 
     fn scan<'a>(&'a mut self, table: &'a Table) -> Answer<'a, Vec<Row>> {
-        let forget = usize::from(!self.in_queries);
+        let forget = usize::from(self.lie == Lie::InScans);
         async move {
             let mut rows = self.database.scan(table).await?;
             rows.truncate(rows.len().saturating_sub(forget));
@@ -72,20 +93,21 @@ const CASE: &str = r#"{
     "checks": [{"query": "id > 0"}]
 }"#;
 
-async fn judge(in_queries: bool, faults: Vec<Fault>) -> Option<String> {
+async fn judge(lie: Lie, faults: Vec<Fault>) -> Result<Verdict, ApplyError> {
     let (case, _) = Case::from_json(CASE).unwrap();
     let engine = SimulatedMilvus::start(SimulatedOptions { faults, ..Default::default() }).unwrap();
     let deadline = Duration::from_secs(10);
     let options = ConnectOptions { uri: engine.uri(), token: None, deadline };
     let milvus = Milvus::connect(&options).await.unwrap();
-    let mut liar = Liar { database: DuckDb::in_memory().unwrap(), in_queries };
+    let mut liar = Liar { database: DuckDb::in_memory().unwrap(), lie };
     let mut sides = Sides { milvus: &milvus, backend: &mut liar, query_deadline: deadline };
-    let result = async {
-        let mut applied = apply(&case, "conflict", &mut sides).await?;
-        applied.judge(&case.checks[0]).await
-    };
-    match result.await {
-        Err(ApplyError::Conflict(conflict)) => Some(conflict.to_string()),
+    let mut applied = apply(&case, "conflict", &mut sides).await?;
+    applied.judge(&case.checks[0]).await
+}
+
+async fn conflict(lie: Lie, faults: Vec<Fault>) -> String {
+    match judge(lie, faults).await {
+        Err(ApplyError::Conflict(conflict)) => conflict.to_string(),
         Err(error) => panic!("{error}"),
         Ok(verdict) => panic!("{verdict:?}"),
     }
@@ -93,18 +115,35 @@ async fn judge(in_queries: bool, faults: Vec<Fault>) -> Option<String> {
 
 #[tokio::test]
 async fn a_conflict_on_a_query_is_no_divergence() {
-    let text = judge(true, Vec::new()).await.unwrap();
+    let text = conflict(Lie::InQueries, Vec::new()).await;
     assert_eq!(text, "on `id > 0` the model finds rows 1, 2, a liar row 1");
 }
 
 #[tokio::test]
 async fn a_conflict_comes_before_a_divergence_of_the_target() {
     // The target agrees with the liar: two against one, and still nobody is blamed.
-    assert!(judge(true, vec![Fault::DropLastMatch]).await.is_some());
+    let text = conflict(Lie::InQueries, vec![Fault::DropLastMatch]).await;
+    assert!(text.contains("a liar"), "{text}");
 }
 
 #[tokio::test]
 async fn a_conflict_on_stored_rows_is_found_before_the_target_is_asked() {
-    let text = judge(false, Vec::new()).await.unwrap();
+    let text = conflict(Lie::InScans, Vec::new()).await;
     assert_eq!(text, "a liar does not hold what was written: missing: 2");
+}
+
+#[tokio::test]
+async fn what_sql_cannot_express_the_model_judges_alone() {
+    let verdict = judge(Lie::Inexpressible, Vec::new()).await.unwrap();
+    let Verdict::Pass { matched, judges } = verdict else { panic!("{verdict:?}") };
+    assert_eq!((matched, judges), (2, Judges::ModelAlone));
+    let verdict = judge(Lie::Inexpressible, vec![Fault::DropLastMatch]).await.unwrap();
+    let Verdict::Divergence(divergence) = verdict else { panic!("{verdict:?}") };
+    assert_eq!((divergence.class, divergence.judges), (Class::MissingRows, Judges::ModelAlone));
+}
+
+#[tokio::test]
+async fn what_sql_has_not_been_taught_is_an_error() {
+    let error = judge(Lie::Unknown, Vec::new()).await.unwrap_err();
+    assert!(matches!(error, ApplyError::Backend(BackendError::Lowering(_))), "{error}");
 }

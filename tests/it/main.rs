@@ -15,4 +15,5 @@ mod properties;
 mod sample_repro;
 mod secrets;
 mod selftest;
+mod semantics;
 mod support;

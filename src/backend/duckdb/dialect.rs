@@ -1,5 +1,5 @@
 use crate::backend::sql::{Constant, JsonKind, JsonPlace, SqlDialect, SqlType};
-use crate::filter::{BinaryOp, Step};
+use crate::filter::{BinaryOp, Step, UnaryOp};
 use crate::schema::Schema;
 
 /// SQL as DuckDB speaks it.
@@ -60,12 +60,18 @@ impl SqlDialect for DuckDbDialect {
     fn constant(&self, constant: Constant<'_>) -> String {
         match constant {
             Constant::Bool(b) => if b { "TRUE" } else { "FALSE" }.to_owned(),
-            Constant::Int(i) => format!("CAST({i} AS BIGINT)"),
-            Constant::Wide(i) => format!("CAST({i} AS HUGEINT)"),
+            // DuckDB types a number by its size, and compares and computes in the wider type.
+            Constant::Int(i) => i.to_string(),
+            Constant::Wide(i) => i.to_string(),
             // From a string: an unquoted 0.1 is a DECIMAL. `{:?}` is the shortest text that reads
             // back to the same bits.
             Constant::Float(x) => format!("CAST('{x:?}' AS FLOAT)"),
-            Constant::Double(x) => format!("CAST('{x:?}' AS DOUBLE)"),
+            Constant::Double(x) if !x.is_finite() => format!("CAST('{x:?}' AS DOUBLE)"),
+            // A number with an exponent is a DOUBLE.
+            Constant::Double(x) => {
+                let digits = format!("{x:?}");
+                if digits.contains('e') { digits } else { digits + "e0" }
+            }
             Constant::Text(s) => text(s),
         }
     }
@@ -74,8 +80,22 @@ impl SqlDialect for DuckDbDialect {
         format!("CAST({sql} AS {})", type_name(to))
     }
 
+    fn narrow(&self, sql: &str) -> String {
+        format!("TRY_CAST({sql} AS BIGINT)")
+    }
+
+    fn cast_list(&self, list: &str, to: SqlType) -> String {
+        format!("CAST({list} AS {}[])", type_name(to))
+    }
+
+    fn unary(&self, op: UnaryOp, _: SqlType, operand: &str) -> String {
+        format!("({}{operand})", op.symbol())
+    }
+
     fn arithmetic(&self, op: BinaryOp, ty: SqlType, left: &str, right: &str) -> String {
         let symbol = match (op, ty) {
+            // `^` is a power.
+            (BinaryOp::BitXor, _) => return format!("xor({left}, {right})"),
             (BinaryOp::Div, SqlType::Int | SqlType::Wide) => "//",
             (op, _) => op.symbol(),
         };
@@ -94,13 +114,12 @@ impl SqlDialect for DuckDbDialect {
         format!("{list}[{}]", u64::from(index) + 1)
     }
 
-    fn contains(&self, list: &str, ty: SqlType, constant: &str) -> String {
-        // DuckDB 2.0 would find this common type by itself; other versions need not.
-        let list = match ty {
-            SqlType::Bool | SqlType::Text => list.to_owned(),
-            ty => format!("CAST({list} AS {}[])", type_name(ty)),
-        };
+    fn contains(&self, list: &str, constant: &str) -> String {
         format!("list_contains({list}, {constant})")
+    }
+
+    fn list_equals(&self, list: &str, constants: &[String]) -> String {
+        format!("{list} = [{}]", constants.join(", "))
     }
 
     fn json_is(&self, place: &JsonPlace, kind: JsonKind) -> String {
@@ -121,6 +140,15 @@ impl SqlDialect for DuckDbDialect {
             JsonKind::Text => return at("json_extract_string", place),
         };
         format!("TRY_CAST({} AS {})", at("json_extract", place), type_name(ty))
+    }
+
+    fn json_is_array(&self, place: &JsonPlace) -> String {
+        format!("COALESCE({} = 'ARRAY', FALSE)", at("json_type", place))
+    }
+
+    fn json_length(&self, place: &JsonPlace) -> String {
+        // Null where the place is missing, 0 where it holds no array; unsigned, which matters to `~`.
+        format!("COALESCE(CAST({} AS BIGINT), 0)", at("json_array_length", place))
     }
 
     fn json_exists(&self, place: &JsonPlace) -> String {

@@ -9,7 +9,7 @@ use crate::engine::EngineKind;
 use crate::finding::Finding;
 use crate::schema::Schema;
 use crate::value::{Key, META, Row};
-use crate::verdict::{Actual, Class, Expected};
+use crate::verdict::{Actual, Class, Expected, Judges};
 
 /// Rows of one operation that are shown; `case.json` has all of them.
 const ROWS: usize = 20;
@@ -45,11 +45,16 @@ fn summary(finding: &Finding) -> String {
         Class::SelfInconsistent => "answers the same question in two ways",
         _ => "answers otherwise than the rules below say",
     };
-    format!(
-        "{engine} {symptom}. Two independent references agree on the expected answer: {backend}, \
-         and the three-valued evaluator of milvus-difftest.
-"
-    )
+    let judges = match finding.divergence.judges {
+        Judges::Both => format!(
+            "Two independent references agree on the expected answer: {backend}, and the \
+             three-valued evaluator of milvus-difftest."
+        ),
+        Judges::ModelAlone => "The expected answer is that of the three-valued evaluator of \
+             milvus-difftest alone: SQL cannot express the filter."
+            .to_owned(),
+    };
+    format!("{engine} {symptom}. {judges}\n")
 }
 
 fn steps(finding: &Finding) -> String {

@@ -9,7 +9,7 @@ use crate::case::{Case, Check};
 use crate::compare::Diff;
 use crate::filter::{Filter, parse};
 use crate::value::{Key, Row, Value};
-use crate::verdict::{Actual, Class, Divergence, Expected};
+use crate::verdict::{Actual, Class, Divergence, Expected, Judges};
 
 fn case(schema: Json, operations: Json, checks: Json) -> Case {
     let file = json!({
@@ -47,6 +47,7 @@ fn differs(case: &Case, class: Class, expected: &[i64], answer: Vec<Row>) -> Div
         class,
         expected: Expected::Rows(keys),
         actual: Actual::Differs { keys: answered, diff },
+        judges: Judges::Both,
     }
 }
 
@@ -100,6 +101,7 @@ fn wrongly_rejected() -> Finding {
         class: Class::WronglyRejected,
         expected: Expected::Rows(vec![Key::Int(1)]),
         actual: Actual::Error(error.to_owned()),
+        judges: Judges::Both,
     };
     finding(case, divergence, None)
 }
@@ -284,7 +286,7 @@ fn every_class_has_a_title_and_a_script() {
                 Expected::Accepted => Vec::new(),
             };
             finding.case.checks = checks;
-            finding.divergence = Divergence { class, expected, actual };
+            finding.divergence = Divergence { class, expected, actual, judges: Judges::ModelAlone };
             assert!(title(&finding).starts_with(&format!("{class}: ")), "{}", title(&finding));
             assert!(readme::readme(&finding).starts_with("# "));
             scripts.push(python::script(&finding));
