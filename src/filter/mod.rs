@@ -5,6 +5,7 @@ pub mod ast;
 pub mod check;
 pub mod eval;
 mod fold;
+pub mod grammar;
 mod like;
 pub mod operator;
 pub mod parse;
