@@ -5,7 +5,7 @@ use super::check::TypeError;
 use super::operator::{BinaryOp, UnaryOp};
 
 /// The constant that an operand comes to; `None` if it depends on the row.
-pub(super) fn constant(expr: &Expr) -> Result<Option<Literal>, TypeError> {
+pub(crate) fn constant(expr: &Expr) -> Result<Option<Literal>, TypeError> {
     let wrong = |reason: &str| Err(TypeError::new(expr, reason));
     match expr {
         Expr::Literal(Literal::Template(_)) => wrong("this template has no value"),

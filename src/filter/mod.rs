@@ -4,7 +4,7 @@
 pub mod ast;
 pub mod check;
 pub mod eval;
-mod fold;
+pub(crate) mod fold;
 pub mod grammar;
 mod like;
 pub mod operator;

@@ -9,6 +9,6 @@ mod query;
 mod write;
 
 pub use connection::{ConnectOptions, Milvus};
-pub use dialect::Dialect;
+pub use dialect::{Dialect, DialectError};
 pub use error::MilvusError;
 pub use query::{Consistency, QueryOptions};

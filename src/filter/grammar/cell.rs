@@ -286,7 +286,7 @@ impl Walk<'_> {
                     let commuting = matches!(op, BinaryOp::Add | BinaryOp::Mul);
                     self.on_all(
                         if commuting {
-                            Construct::ConstantLeftCommuting
+                            Construct::CommutedArithmetic
                         } else {
                             Construct::ConstantLeft
                         },
@@ -542,7 +542,7 @@ mod tests {
             ("x == 1", &["equality on INT8?"][..]),
             ("1 < x", &["reversed-ordering on INT8?"]),
             ("x + 1 < 2", &["ordered-add on INT8?"]),
-            ("2 * x == 4", &["multiply on INT8?", "constant-left-commuting on INT8?"]),
+            ("2 * x == 4", &["multiply on INT8?", "commuted-arithmetic on INT8?"]),
             (
                 "(x + 1) * 2 == 4",
                 &["add on INT8?", "multiply on INT8?", "nested-arithmetic on INT8?"],

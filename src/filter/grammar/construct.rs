@@ -130,7 +130,7 @@ constructs! {
     OrderedMultiply "ordered-multiply" Numbers "x * 2 < 2" "a product in an ordering"
     OrderedDivide "ordered-divide" Numbers "x / 2 < 2" "a quotient in an ordering"
     OrderedModulo "ordered-modulo" IntegersAndJson "x % 2 < 1" "a remainder in an ordering"
-    ConstantLeftCommuting "constant-left-commuting" Numbers "1 + x == 2" "a constant before `+` or `*`"
+    CommutedArithmetic "commuted-arithmetic" Numbers "1 + x == 2" "a constant before `+` or `*`"
     ConstantLeft "constant-left" TypedNumbers "1 - x == 2" "a constant before another operator"
     NestedArithmetic "nested-arithmetic" TypedNumbers "(x + 1) * 2 == 4" "arithmetic on arithmetic"
     ColumnArithmetic "column-arithmetic" TypedNumbers "x + y == 3" "arithmetic between columns"

@@ -7,8 +7,10 @@
 
 mod cell;
 mod construct;
+mod coverage;
 mod operand;
 
 pub use cell::{Cell, applicable, cells, everything};
 pub use construct::{Construct, UnknownConstruct, family};
+pub use coverage::Coverage;
 pub use operand::{Group, Kind, Operand, UnknownGroup};
