@@ -14,7 +14,8 @@ use super::workbench::{BenchError, Workbench, WorkbenchOptions};
 use super::worker::{Shared, work};
 use crate::engine::simulated::SimulatedOptions;
 use crate::engine::{Engine, EngineError, Installation, Secret};
-use crate::milvus::Dialect;
+use crate::generate;
+use crate::milvus::{Dialect, DialectError};
 use crate::shrink::Budget;
 
 /// Where the engines of a campaign come from.
@@ -51,8 +52,12 @@ impl Target {
 pub struct Campaign {
     /// The engines.
     pub target: Target,
-    /// Every case follows from it and the dialect.
+    /// Every case follows from it, the dialect and the options of the generator.
     pub seed: u64,
+    /// What the engine has; by its version if none is given.
+    pub dialect: Option<Dialect>,
+    /// What to generate beside.
+    pub generation: generate::Options,
     /// Workers.
     pub jobs: usize,
     /// So many cases, at most.
@@ -78,7 +83,7 @@ pub enum CampaignError {
     Bench(#[from] BenchError),
     /// The built-in dialects are unreadable.
     #[error("the built-in dialects are unreadable: {0}")]
-    Dialects(#[from] toml::de::Error),
+    Dialects(#[from] DialectError),
 }
 
 /// Asks a running campaign to end; its summary is complete all the same.
@@ -103,6 +108,8 @@ impl Campaign {
         Campaign {
             target,
             seed: 0,
+            dialect: None,
+            generation: generate::Options::default(),
             jobs: 1,
             cases: None,
             time: None,
@@ -125,7 +132,10 @@ impl Campaign {
         }
         let version = benches.first().map(|b| b.engine_version().to_owned()).unwrap_or_default();
         let backend = benches.first().map(Workbench::backend_name).unwrap_or_default();
-        let dialect = Dialect::for_version(&version)?;
+        let dialect = match &self.dialect {
+            Some(dialect) => dialect.clone(),
+            None => Dialect::for_version(&version)?,
+        };
         let (events, mut received) = unbounded_channel();
         let mut summary = Summary::default();
         let mut emit = |summary: &mut Summary, event: Event| {
@@ -139,6 +149,7 @@ impl Campaign {
                 engine: version,
                 backend,
                 dialect: dialect.name.clone(),
+                cells: dialect.cells(),
                 jobs: benches.len(),
             },
         );
@@ -146,6 +157,7 @@ impl Campaign {
         let shared = Arc::new(Shared {
             seed: self.seed,
             dialect,
+            generation: self.generation,
             cases: self.cases,
             deadline: self.time.map(|time| started + time),
             shrink: self.shrink,

@@ -25,7 +25,10 @@ struct File {
     cases: Option<u64>,
     seed: Option<u64>,
     jobs: Option<usize>,
+    depth: Option<u16>,
+    beyond_dialect: Option<bool>,
     target: Option<String>,
+    dialect: Option<String>,
     token: Option<String>,
     cache: Option<PathBuf>,
     python: Option<PathBuf>,
@@ -51,7 +54,10 @@ pub fn with_file(args: FuzzArgs) -> Result<FuzzArgs, ConfigError> {
         cases: args.cases.or(file.cases),
         seed: args.seed.or(file.seed),
         jobs: args.jobs.or(file.jobs),
+        depth: args.depth.or(file.depth),
+        beyond_dialect: args.beyond_dialect || file.beyond_dialect.unwrap_or(false),
         target: TargetArgs {
+            dialect: args.target.dialect.or(file.dialect),
             target: args.target.target.or(file.target),
             token: args.target.token.or(file.token),
             cache: args.target.cache.or(file.cache),
@@ -132,8 +138,12 @@ mod tests {
     #[test]
     fn every_option_can_be_in_the_file() {
         let text = keys().iter().fold(String::new(), |text, key| {
-            let number = ["cases", "seed", "jobs", "shrink-evaluations"].contains(&key.as_str());
-            text + key + if number { " = 7\n" } else { " = '7s'\n" }
+            text + key
+                + match key.as_str() {
+                    "cases" | "seed" | "jobs" | "shrink-evaluations" | "depth" => " = 7\n",
+                    "beyond-dialect" => " = true\n",
+                    _ => " = '7s'\n",
+                }
         });
         let file = parse(Path::new("difftest.toml"), &text).unwrap();
         assert_eq!((file.seed, file.shrink_evaluations), (Some(7), Some(7)));

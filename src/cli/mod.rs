@@ -2,6 +2,7 @@
 
 mod args;
 mod config;
+mod coverage;
 mod exit;
 mod fuzz;
 mod replay;

@@ -9,7 +9,7 @@ mod filter;
 mod rows;
 mod schema;
 
-pub use case::{case, cases};
-pub use filter::filters;
+pub use case::{Options, case, case_with, cases};
+pub use filter::{MAX_DEPTH, filters};
 pub use rows::rows;
 pub use schema::schemas;

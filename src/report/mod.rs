@@ -1,6 +1,7 @@
 //! What people read: the terminal, the summary file, the folders of findings. Each is a consumer
 //! of a campaign's events, and changes nothing.
 
+pub mod coverage;
 pub mod finding;
 pub mod summary;
 pub mod terminal;
