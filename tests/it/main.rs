@@ -3,6 +3,7 @@
 mod bad_input;
 mod campaign;
 mod conflict;
+mod coverage;
 mod embedded;
 mod engine;
 mod exit;

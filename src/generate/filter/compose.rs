@@ -132,9 +132,11 @@ impl<'a> Composer<'a> {
             return self.spelled(chance, constants);
         }
         let rare = if self.depth > MAX_DEPTH { 100 } else { 10 };
+        let deep = self.depth >= DEEP && self.dialect.has(Construct::DeepNesting);
+        let long = self.dialect.has(Construct::LongChain);
         let term = match chance.below(1000) {
-            choice if choice < rare && self.depth >= DEEP => self.deep(chance),
-            choice if choice < rare + 10 => self.long(chance),
+            choice if choice < rare && deep => self.deep(chance),
+            choice if choice < rare + 10 && long => self.long(chance),
             _ => {
                 let leaves = chance.one_of([1, 1, 1, 1, 2, 2, 2, 3, 4, 6]);
                 self.tree(chance, leaves, self.depth)
@@ -240,7 +242,9 @@ impl<'a> Composer<'a> {
                 }
             }
             let chosen = match chance.below(1000) {
-                0..3 => self.some_site(chance, Construct::InLong),
+                0..3 if self.dialect.has(Construct::InLong) => {
+                    self.some_site(chance, Construct::InLong)
+                }
                 3..7 if self.dialect.has(Construct::LeastInteger) => {
                     self.some_site(chance, Construct::LeastInteger)
                 }
