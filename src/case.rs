@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::filter::check::{Place, resolve};
+use crate::filter::operator::OpClass;
 use crate::filter::{self, Expr, Filter, Semantics, Switch};
 use crate::schema::{Field, Schema};
 use crate::value::{Key, Row};
@@ -57,8 +58,10 @@ pub enum Check {
         /// Rows before the page.
         offset: u32,
     },
-    /// A comparison of a column with a literal of another type, which must be refused.
+    /// A filter whose types do not fit, which must be refused.
     Refused(Filter),
+    /// Which rows match, of an engine that may have no such filter: a refusal is an answer too.
+    QueryOrRefusal(Filter),
 }
 
 impl Check {
@@ -74,7 +77,8 @@ impl Check {
             Check::Query(filter)
             | Check::Count(filter)
             | Check::Page { filter, .. }
-            | Check::Refused(filter) => Some(filter),
+            | Check::Refused(filter)
+            | Check::QueryOrRefusal(filter) => Some(filter),
         }
     }
 
@@ -93,6 +97,7 @@ impl Check {
                 Check::Page { filter, limit: *limit, offset: *offset }
             }
             Check::Refused(_) => Check::Refused(filter),
+            Check::QueryOrRefusal(_) => Check::QueryOrRefusal(filter),
         }
     }
 }
@@ -103,25 +108,12 @@ impl Check {
         match self {
             Check::Entities => return Ok(()),
             Check::Page { limit: 0, .. } => return invalid("a page needs a limit".to_owned()),
-            // A plain comparison: what else is wrong with a filter need not be refused.
             Check::Refused(filter) => {
-                let literal_of_another_type = match &filter.expr {
-                    Expr::Binary { op, left, right } if op.is_comparison() => {
-                        match (&**left, &**right) {
-                            (Expr::Field(path), Expr::Literal(_)) => {
-                                matches!(resolve(schema, path), Ok(Place::Column(..)))
-                                    && filter::check(schema, &filter.expr).is_err()
-                            }
-                            _ => false,
-                        }
-                    }
-                    _ => false,
-                };
-                return if literal_of_another_type {
+                return if is_mistyped(schema, &filter.expr) {
                     Ok(())
                 } else {
                     invalid(format!(
-                        "`{filter}` is no comparison of a column with a literal of another type"
+                        "`{filter}` is no single term on a column whose types do not fit"
                     ))
                 };
             }
@@ -134,6 +126,27 @@ impl Check {
             None => Ok(()),
         }
     }
+}
+
+/// Whether a filter is a term on a scalar column, on which every engine must notice that types do
+/// not fit. What else is wrong with a filter need not be refused.
+fn is_mistyped(schema: &Schema, filter: &Expr) -> bool {
+    let column = |operand: &Expr| match operand {
+        Expr::Field(path) => matches!(resolve(schema, path), Ok(Place::Column(..))),
+        _ => false,
+    };
+    let literal = |operand: &Expr| matches!(operand, Expr::Literal(_));
+    let term = match filter {
+        Expr::Binary { op, left, right } if op.is_comparison() && literal(right) => match &**left {
+            Expr::Binary { op, left, right } if op.class() == OpClass::Arithmetic => {
+                column(left) && literal(right)
+            }
+            left => column(left),
+        },
+        Expr::In { operand, .. } | Expr::Like { operand, .. } => column(operand),
+        _ => false,
+    };
+    term && filter::check(schema, filter).is_err()
 }
 
 impl Case {
@@ -251,6 +264,7 @@ impl Case {
                 offset: *offset,
             }),
             Check::Refused(filter) => FileCheck::Refused(filter.to_string()),
+            Check::QueryOrRefusal(filter) => FileCheck::QueryOrRefusal(filter.to_string()),
         };
         let file = CaseFile {
             format: FORMAT.to_owned(),
@@ -326,6 +340,7 @@ impl Case {
                     Check::Page { filter: parse(filter)?, limit, offset }
                 }
                 FileCheck::Refused(text) => Check::Refused(parse(text)?),
+                FileCheck::QueryOrRefusal(text) => Check::QueryOrRefusal(parse(text)?),
             });
         }
         let case = Case { schema, operations, checks };
@@ -394,6 +409,8 @@ enum FileCheck {
     Count(String),
     Page(FilePage),
     Refused(String),
+    #[serde(rename = "query_or_refusal")]
+    QueryOrRefusal(String),
 }
 
 #[derive(Serialize, Deserialize)]

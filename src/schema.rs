@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::value::Value;
 
 /// A type that a column or an ARRAY element can have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scalar {
     /// BOOL.
     Bool,

@@ -55,6 +55,9 @@ pub fn shape(case: &Case, divergence: &Divergence) -> String {
         Some(Check::Refused(filter)) => {
             format!("{class}: {}", filter_shape(&case.schema, &filter.expr).replace("!=", "cmp"))
         }
+        Some(Check::QueryOrRefusal(filter)) => {
+            format!("{class}: {}", filter_shape(&case.schema, &filter.expr))
+        }
         Some(Check::Entities) | None => format!("{class}: entities{}", values(case, divergence)),
     }
 }

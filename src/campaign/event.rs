@@ -1,7 +1,9 @@
 //! What happens in a campaign: the single interface between it and every report.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::filter::grammar::Cell;
 use crate::finding::Finding;
 use crate::verdict::{Class, Doubt, Verdict};
 
@@ -19,6 +21,8 @@ pub enum Event {
         backend: String,
         /// The dialect that the generator keeps to.
         dialect: String,
+        /// The cells of the grammar that the dialect has.
+        cells: BTreeSet<Cell>,
         /// Workers.
         jobs: usize,
     },
@@ -62,6 +66,8 @@ pub enum Event {
         number: u64,
         /// A hash of the case's file.
         digest: u64,
+        /// How many of its checks touch each cell of the grammar.
+        cells: BTreeMap<Cell, u64>,
     },
     /// A new finding, shrunk.
     Found(Box<Finding>),

@@ -15,8 +15,9 @@ use super::workbench::{BenchError, Workbench, WorkbenchOptions};
 use super::worker::{Shared, look_for_fixed, work};
 use crate::engine::simulated::SimulatedOptions;
 use crate::engine::{Engine, EngineError, Installation, Secret};
+use crate::generate;
 use crate::known::{KnownError, KnownIssues};
-use crate::milvus::Dialect;
+use crate::milvus::{Dialect, DialectError};
 use crate::shrink::Budget;
 
 /// Where the engines of a campaign come from.
@@ -53,8 +54,12 @@ impl Target {
 pub struct Campaign {
     /// The engines.
     pub target: Target,
-    /// Every case follows from it and the dialect.
+    /// Every case follows from it, the dialect and the options of the generator.
     pub seed: u64,
+    /// What the engine has; by its version if none is given.
+    pub dialect: Option<Dialect>,
+    /// What to generate beside.
+    pub generation: generate::Options,
     /// Workers.
     pub jobs: usize,
     /// So many cases, at most.
@@ -97,7 +102,7 @@ pub enum CampaignError {
     Known(#[from] KnownError),
     /// The built-in dialects are unreadable.
     #[error("the built-in dialects are unreadable: {0}")]
-    Dialects(#[from] toml::de::Error),
+    Dialects(#[from] DialectError),
 }
 
 /// Asks a running campaign to end; its summary is complete all the same.
@@ -122,6 +127,8 @@ impl Campaign {
         Campaign {
             target,
             seed: 0,
+            dialect: None,
+            generation: generate::Options::default(),
             jobs: 1,
             cases: None,
             time: None,
@@ -146,7 +153,10 @@ impl Campaign {
         let benches = try_join_all((0..self.jobs.max(1)).map(bench)).await?;
         let version = benches.first().map(|b| b.engine_version().to_owned()).unwrap_or_default();
         let backend = benches.first().map(Workbench::backend_name).unwrap_or_default();
-        let dialect = Dialect::for_version(&version)?;
+        let dialect = match &self.dialect {
+            Some(dialect) => dialect.clone(),
+            None => Dialect::for_version(&version)?,
+        };
         let known_issues = match &self.known {
             Known::Nothing => KnownIssues::default(),
             Known::OfVersion => KnownIssues::for_version(&version)?,
@@ -165,6 +175,7 @@ impl Campaign {
                 engine: version,
                 backend,
                 dialect: dialect.name.clone(),
+                cells: dialect.cells(),
                 jobs: benches.len(),
             },
         );
@@ -172,6 +183,7 @@ impl Campaign {
         let shared = Arc::new(Shared {
             seed: self.seed,
             dialect,
+            generation: self.generation,
             cases: self.cases,
             deadline: self.time.map(|time| started + time),
             shrink: self.shrink,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::event::{Event, Kind};
+use crate::filter::grammar::Coverage;
 use crate::finding::Finding;
 use crate::verdict::{Class, Doubt, Tally};
 
@@ -24,6 +25,8 @@ pub struct Summary {
     pub cases: u64,
     /// The sum of the hashes of these cases: equal for equal cases, in whatever order.
     pub cases_digest: u64,
+    /// Which cells of the grammar were touched.
+    pub coverage: Coverage,
     /// Verdicts.
     pub verdicts: Tally,
     /// Checks that the target refused to answer, among the divergences.
@@ -69,11 +72,12 @@ impl Summary {
     /// Takes an event into account.
     pub fn add(&mut self, event: &Event) {
         match event {
-            Event::Started { seed, engine, backend, dialect, jobs } => {
+            Event::Started { seed, engine, backend, dialect, cells, jobs } => {
                 self.seed = *seed;
                 self.engine.clone_from(engine);
                 self.backend.clone_from(backend);
                 self.dialect.clone_from(dialect);
+                self.coverage = Coverage::of(cells.clone());
                 self.jobs = *jobs;
             }
             Event::Checked { kind, doubt, selective, class, model_alone, known } => {
@@ -100,7 +104,8 @@ impl Summary {
                     None => {}
                 }
             }
-            Event::CaseDone { digest, .. } => {
+            Event::CaseDone { digest, cells, .. } => {
+                self.coverage.add(cells);
                 self.cases += 1;
                 self.cases_digest = self.cases_digest.wrapping_add(*digest);
             }

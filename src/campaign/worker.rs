@@ -1,6 +1,6 @@
 //! One worker: takes cases by number, judges them, and shrinks what diverges.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,10 +14,12 @@ use super::steer::{Steered, steer};
 use super::workbench::{BenchError, SameClass, Workbench};
 use crate::case::{Case, Check};
 use crate::filter::Expr;
+use crate::filter::grammar::{Cell, cells};
 use crate::finding::Finding;
 use crate::generate;
 use crate::known::KnownIssues;
 use crate::milvus::Dialect;
+use crate::schema::Schema;
 use crate::shrink::{Budget, shrink};
 use crate::triage::shape;
 use crate::value::Key;
@@ -28,6 +30,7 @@ pub(super) struct Shared {
     pub seed: u64,
     pub dialect: Dialect,
     pub known_issues: KnownIssues,
+    pub generation: generate::Options,
     pub cases: Option<u64>,
     pub deadline: Option<Instant>,
     pub shrink: Budget,
@@ -91,7 +94,7 @@ impl Shared {
 /// Works until the campaign's budget is used up.
 pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), BenchError> {
     while let Some(number) = shared.next_case() {
-        let mut case = generate::case(shared.seed, number, &shared.dialect);
+        let mut case = generate::case_with(shared.seed, number, &shared.dialect, shared.generation);
         let Steered { dropped, kept } = steer(&mut case, &shared.known_issues, number);
         shared.emit(Event::Steered { dropped, kept });
         let rows = case.rows().len();
@@ -109,7 +112,12 @@ pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), B
         };
         let verdicts = bench.judge(&case, &mut seen).await?;
         announce_restarts(shared, bench);
-        shared.emit(Event::CaseDone { number, digest: digest(&case) });
+        let asked = case.checks.iter().take(verdicts.len());
+        shared.emit(Event::CaseDone {
+            number,
+            digest: digest(&case),
+            cells: touched(&case.schema, asked),
+        });
         let judged = case.checks.iter().zip(verdicts).zip(known);
         let diverging = judged.filter_map(|((check, verdict), known)| match verdict {
             Verdict::Divergence(divergence) if !known => Some((check.clone(), *divergence)),
@@ -218,7 +226,12 @@ async fn investigate(
         if let (Some(filter), false) = (check.filter(), matches!(check, Check::Refused(_))) {
             let mut predicates = Vec::new();
             sub_predicates(filter, &mut predicates);
-            predicates.into_iter().for_each(|part| add(Check::Query(part.clone().into())));
+            let ask = |part: &Expr| match check {
+                // A part may be what the engine has not got.
+                Check::QueryOrRefusal(_) => check.with_filter(part.clone()),
+                _ => Check::Query(part.clone().into()),
+            };
+            predicates.into_iter().for_each(|part| add(ask(part)));
         }
         add(check.clone());
     }
@@ -357,7 +370,9 @@ fn smallest_part(check: &Check, answers: &[(Check, Divergence)]) -> Option<(Chec
     answers
         .iter()
         .find(|(part, _)| match part {
-            Check::Query(filter) => predicates.contains(&&filter.expr),
+            Check::Query(filter) | Check::QueryOrRefusal(filter) => {
+                predicates.contains(&&filter.expr)
+            }
             part => part == check,
         })
         .cloned()
@@ -374,6 +389,18 @@ fn sub_predicates<'a>(filter: &'a Expr, all: &mut Vec<&'a Expr>) {
         }
         _ => {}
     }
+}
+
+/// The cells of the grammar that checks touch, and how many of them each.
+fn touched<'a>(schema: &Schema, checks: impl Iterator<Item = &'a Check>) -> BTreeMap<Cell, u64> {
+    let mut touched = BTreeMap::new();
+    let filters = checks.filter(|check| !matches!(check, Check::Refused(_)));
+    for filter in filters.filter_map(Check::spelled) {
+        for cell in cells(schema, filter) {
+            *touched.entry(cell).or_default() += 1;
+        }
+    }
+    touched
 }
 
 /// A hash of the case's file: equal campaigns have equal sums of them.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 use super::exit;
 use crate::engine::EngineKind;
@@ -56,6 +56,9 @@ pub enum Command {
     /// Prove that the tool can fail: inject faults into a simulated Milvus and find each of them
     #[command(after_help = format!("{SELFTEST}\n\n{}", exit::HELP))]
     Selftest(SelftestArgs),
+    /// Say how much of the filter language generated cases reach, without any engine
+    #[command(after_help = exit::HELP)]
+    Coverage(CoverageArgs),
 }
 
 /// Which engine to test.
@@ -83,6 +86,10 @@ pub struct TargetArgs {
     /// The Python that runs the embedded engine, 3.10 or later [default: python3]
     #[arg(long, value_name = "FILE", env = "MILVUS_DIFFTEST_PYTHON", hide_env = true)]
     pub python: Option<PathBuf>,
+    /// What the engine has: the name of a dialect, or a TOML file with one [default: by the
+    /// engine's version]. It never changes an expected answer
+    #[arg(long, value_name = "NAME|FILE", env = "MILVUS_DIFFTEST_DIALECT", hide_env = true)]
+    pub dialect: Option<String>,
     /// A query beyond this counts as hung [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = duration, env = "MILVUS_DIFFTEST_QUERY_TIMEOUT", hide_env = true)]
     pub query_timeout: Option<Duration>,
@@ -102,6 +109,13 @@ pub struct FuzzArgs {
     /// Workers, each with an engine of its own [default: the number of cores, at most 4]
     #[arg(long, value_name = "N", env = "MILVUS_DIFFTEST_JOBS", hide_env = true)]
     pub jobs: Option<usize>,
+    /// Nest predicates at most so deep; beyond 40 deep filters are frequent [default: 40]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=150), env = "MILVUS_DIFFTEST_DEPTH", hide_env = true)]
+    pub depth: Option<u16>,
+    /// Ask for what the dialect lacks, too: the engine must refuse it or be right, and must refuse
+    /// filters whose types do not fit. Engines may crash
+    #[arg(long, env = "MILVUS_DIFFTEST_BEYOND_DIALECT", hide_env = true)]
+    pub beyond_dialect: bool,
     #[command(flatten)]
     pub target: TargetArgs,
     /// Write each finding to a folder in this one [default: runs/SEED]
@@ -201,6 +215,36 @@ pub struct SelftestArgs {
     /// The same seed gives the same cases
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct CoverageArgs {
+    /// Of this dialect: a name, or a TOML file with one [default: the newest documented server]
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "engine")]
+    pub dialect: Option<String>,
+    /// Of the dialect of this engine, for instance milvus-lite-3.2.2
+    #[arg(long, value_name = "NAME")]
+    pub engine: Option<String>,
+    /// Generate so many cases, each with about 60 filters
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub cases: u64,
+    /// The same seed gives the same cases
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// How to print it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: CoverageFormat,
+}
+
+/// How to print a coverage table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CoverageFormat {
+    /// Columns for a terminal
+    Text,
+    /// Tables for a document
+    Markdown,
+    /// Every cell with its count
+    Json,
 }
 
 /// "90s", "5m", or seconds: for clap and for the configuration file.

@@ -27,7 +27,10 @@ struct File {
     seed: Option<u64>,
     jobs: Option<usize>,
     engine: Option<String>,
+    depth: Option<u16>,
+    beyond_dialect: Option<bool>,
     target: Option<String>,
+    dialect: Option<String>,
     token: Option<String>,
     cache: Option<PathBuf>,
     python: Option<PathBuf>,
@@ -63,7 +66,10 @@ pub fn with_file(args: FuzzArgs) -> Result<FuzzArgs, ConfigError> {
         cases: args.cases.or(file.cases),
         seed: args.seed.or(file.seed),
         jobs: args.jobs.or(file.jobs),
+        depth: args.depth.or(file.depth),
+        beyond_dialect: args.beyond_dialect || file.beyond_dialect.unwrap_or(false),
         target: TargetArgs {
+            dialect: args.target.dialect.or(file.dialect),
             engine: args.target.engine.or(engine),
             target: args.target.target.or(target),
             token: args.target.token.or(file.token),
@@ -151,10 +157,9 @@ mod tests {
     #[test]
     fn every_option_can_be_in_the_file() {
         let text = keys().iter().fold(String::new(), |text, key| {
-            let number = ["cases", "seed", "jobs", "shrink-evaluations"].contains(&key.as_str());
             let value = match key.as_str() {
-                "strict" => "true",
-                _ if number => "7",
+                "strict" | "beyond-dialect" => "true",
+                "cases" | "seed" | "jobs" | "shrink-evaluations" | "depth" => "7",
                 _ => "'7s'",
             };
             text + &format!("{key} = {value}\n")

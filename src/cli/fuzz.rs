@@ -11,7 +11,9 @@ use super::setup::{on_signal, or_signal, target};
 use super::start::{Failure, say};
 use crate::campaign::{Campaign, Event, Known, Stop, Summary};
 use crate::finding::Finding;
+use crate::generate::{MAX_DEPTH, Options};
 use crate::known::KnownIssues;
+use crate::milvus::Dialect;
 use crate::report;
 use crate::report::terminal::Terminal;
 
@@ -21,6 +23,8 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
         return Err(Failure::usage("--jobs must be at least 1"));
     }
     let seed = args.seed.unwrap_or_else(rand::random::<u64>);
+    let dialect = args.target.dialect.as_deref().map(Dialect::load).transpose();
+    let dialect = dialect.map_err(Failure::usage)?;
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(seed.to_string()));
     check_writable(&out, args.summary.as_deref())?;
     let Some(target) = or_signal(target(&args.target, quiet)).await else {
@@ -37,6 +41,11 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
         jobs: args.jobs.unwrap_or(cores.min(4)),
         cases: args.cases,
         time,
+        dialect,
+        generation: Options {
+            depth: args.depth.map_or(MAX_DEPTH, usize::from),
+            beyond_dialect: args.beyond_dialect,
+        },
         ..Campaign::new(target)
     };
     campaign.known = match (&args.known, args.strict) {

@@ -3,6 +3,7 @@
 mod args;
 mod config;
 mod corpus;
+mod coverage;
 mod exit;
 mod fuzz;
 mod input;

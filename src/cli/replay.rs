@@ -9,6 +9,8 @@ use super::setup::{or_signal, target};
 use super::start::{Failure, say};
 use crate::campaign::{Workbench, WorkbenchOptions};
 use crate::case::{Case, Check};
+use crate::filter::grammar::cells;
+use crate::milvus::Dialect;
 use crate::verdict::{Class, Verdict};
 
 pub async fn run(args: ReplayArgs, quiet: bool) -> Result<Exit, Failure> {
@@ -20,13 +22,15 @@ pub async fn run(args: ReplayArgs, quiet: bool) -> Result<Exit, Failure> {
         let paths: Vec<_> = args.paths.iter().map(|path| path.display().to_string()).collect();
         return Err(Failure::usage(format!("there is no case.json in {}", paths.join(", "))));
     }
+    let dialect = args.target.dialect.as_deref().map(Dialect::load).transpose();
+    let dialect = dialect.map_err(Failure::usage)?;
     // All of them are read before any engine is started.
     let mut cases = Vec::new();
     for file in files {
         let (case, _) = Case::load(&file).map_err(Failure::usage)?;
         cases.push((file, case));
     }
-    match or_signal(replay(&args, cases, quiet)).await {
+    match or_signal(replay(&args, dialect.as_ref(), cases, quiet)).await {
         Some(result) => result,
         None => Ok(Exit::Interrupted),
     }
@@ -34,6 +38,7 @@ pub async fn run(args: ReplayArgs, quiet: bool) -> Result<Exit, Failure> {
 
 async fn replay(
     args: &ReplayArgs,
+    dialect: Option<&Dialect>,
     cases: Vec<(PathBuf, Case)>,
     quiet: bool,
 ) -> Result<Exit, Failure> {
@@ -50,7 +55,9 @@ async fn replay(
             case.checks.push(Check::Entities);
         }
         let mut all = |_: &Check, _: &Verdict| ControlFlow::Continue(());
-        let verdicts = bench.judge(&case, &mut all).await.map_err(Failure::environment)?;
+        let lacking = dialect.map(|dialect| beyond(dialect, &mut case)).unwrap_or_default();
+        let mut verdicts = bench.judge(&case, &mut all).await.map_err(Failure::environment)?;
+        verdicts.extend(lacking.into_iter().map(Verdict::Unsupported));
         let file = file.display();
         let mut divergences = verdicts.iter().filter_map(|verdict| match verdict {
             Verdict::Divergence(divergence) => Some(divergence),
@@ -82,6 +89,24 @@ async fn replay(
         (.., true) => Exit::Vacuous,
         _ => Exit::Clean,
     })
+}
+
+/// Takes away the checks that a dialect rules out, and says why.
+fn beyond(dialect: &Dialect, case: &mut Case) -> Vec<String> {
+    let mut lacking = Vec::new();
+    let schema = &case.schema;
+    case.checks.retain(|check| {
+        let Some(filter) = check.spelled() else { return true };
+        if matches!(check, Check::Refused(_) | Check::QueryOrRefusal(_)) {
+            return true;
+        }
+        let missing = cells(schema, filter).into_iter().find(|cell| !dialect.accepts(cell));
+        if let Some(cell) = missing {
+            lacking.push(format!("the dialect {} lacks {cell}", dialect.name));
+        }
+        missing.is_none()
+    });
+    lacking
 }
 
 /// A file, or every `case.json` below a folder, sorted by path.

@@ -157,6 +157,5 @@ fn candidates(
 }
 
 fn features(schema: &Schema, filter: &Filter) -> Vec<String> {
-    let _ = (schema, filter);
-    Vec::new()
+    crate::filter::grammar::cells(schema, filter).iter().map(ToString::to_string).collect()
 }

@@ -6,6 +6,7 @@ mod caret;
 pub mod check;
 pub mod eval;
 pub(crate) mod fold;
+pub mod grammar;
 mod lex;
 mod like;
 pub mod operator;

@@ -5,8 +5,8 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sha2::{Digest, Sha256};
 
-use super::filter::mistyped;
-use super::{filters, rows, schemas};
+use super::filter::{Chance, Composer, MAX_DEPTH, mistyped};
+use super::{rows, schemas};
 use crate::case::{Case, Check, Operation};
 use crate::milvus::Dialect;
 use crate::schema::Schema;
@@ -15,8 +15,24 @@ use crate::value::Row;
 const MOST_ROWS: usize = 300;
 const FILTERS: usize = 60;
 
+/// What cases are made of beside what the dialect says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// How deep predicates are nested, at most.
+    pub depth: usize,
+    /// Whether to ask for what the dialect lacks, too: the engine must refuse it or be right, and
+    /// refuse what has no meaning.
+    pub beyond_dialect: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { depth: MAX_DEPTH, beyond_dialect: false }
+    }
+}
+
 /// Cases that the dialect accepts: one collection, some writes, many questions.
-pub fn cases(dialect: &Dialect) -> BoxedStrategy<Case> {
+pub fn cases(dialect: &Dialect, options: Options) -> BoxedStrategy<Case> {
     let dialect = dialect.clone();
     schemas(&dialect)
         .prop_flat_map(|schema| {
@@ -27,30 +43,42 @@ pub fn cases(dialect: &Dialect) -> BoxedStrategy<Case> {
             let operations = operations(&schema, rows, rewrite, flush);
             (Just(schema), operations)
         })
-        .prop_flat_map(move |(schema, operations)| {
-            let case = Case { schema, operations, checks: vec![Check::Entities] };
+        .prop_perturb(move |(schema, operations), rng| {
+            let mut case = Case { schema, operations, checks: vec![Check::Entities] };
             let rows: Vec<Row> = case.rows().into_values().collect();
-            let filters = filters(&case.schema, &rows, &dialect);
-            let page = (filters.clone(), 1u32..20, 0u32..20);
-            let page = page.prop_map(|(filter, limit, offset)| Check::Page {
-                filter: filter.into(),
-                limit,
-                offset,
-            });
-            let query = filters.clone().prop_map(|filter| Check::Query(filter.into()));
-            let count = filters.prop_map(|filter| Check::Count(filter.into()));
-            let mut checks = vec![(24, query.boxed()), (3, count.boxed()), (2, page.boxed())];
-            let refused =
-                mistyped(&case.schema).map(|filter| filter.prop_map(|f| Check::Refused(f.into())));
-            checks.extend(refused.map(|refused| (1, refused.boxed())));
-            let check = proptest::strategy::Union::new_weighted(checks);
-            proptest::collection::vec(check, FILTERS).prop_map(move |checks| {
-                let mut case = case.clone();
-                case.checks.extend(checks);
-                case
-            })
+            let composer = Composer::new(&case.schema, &rows, &dialect, options.depth);
+            let mut chance = Chance::new(rng);
+            let checks = (0..FILTERS).map(|_| check(&composer, &mut chance, &case.schema, options));
+            let checks: Vec<Check> = checks.collect();
+            case.checks.extend(checks);
+            case
         })
         .boxed()
+}
+
+fn check(composer: &Composer<'_>, chance: &mut Chance, schema: &Schema, options: Options) -> Check {
+    if options.beyond_dialect && chance.one_in(4) {
+        let beyond = if chance.one_in(4) { None } else { composer.beyond(chance) };
+        if let Some(filter) = beyond {
+            return Check::QueryOrRefusal(filter);
+        }
+        if let Some(filter) = mistyped::any(chance, schema) {
+            return Check::Refused(filter.into());
+        }
+    }
+    let refused = if chance.one_in(30) { mistyped::comparison(chance, schema) } else { None };
+    if let Some(filter) = refused {
+        return Check::Refused(filter.into());
+    }
+    match chance.below(29) {
+        0 | 1 => Check::Page {
+            filter: composer.filter(chance),
+            limit: chance.within(1, 19) as u32,
+            offset: chance.below(20) as u32,
+        },
+        2..5 => Check::Count(composer.filter(chance)),
+        _ => Check::Query(composer.filter(chance)),
+    }
 }
 
 /// Inserts in batches; then, in half of the cases, replaces some rows and deletes others.
@@ -98,13 +126,18 @@ fn operations(
 /// assert_ne!(case(7, 0, &dialect), case(7, 1, &dialect));
 /// ```
 pub fn case(seed: u64, number: u64, dialect: &Dialect) -> Case {
+    case_with(seed, number, dialect, Options::default())
+}
+
+/// The same with other options than the default.
+pub fn case_with(seed: u64, number: u64, dialect: &Dialect, options: Options) -> Case {
     let mut hash = Sha256::new();
     hash.update(seed.to_le_bytes());
     hash.update(number.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &hash.finalize());
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     // Only local rejections could fail here, and no strategy of this room filters.
-    match cases(dialect).new_tree(&mut runner) {
+    match cases(dialect, options).new_tree(&mut runner) {
         Ok(tree) => tree.current(),
         Err(reason) => unreachable!("a strategy without filters rejected: {reason}"),
     }

@@ -8,9 +8,8 @@ mod case;
 mod filter;
 mod rows;
 mod schema;
-mod spelling;
 
-pub use case::{case, cases};
-pub use filter::filters;
+pub use case::{Options, case, case_with, cases};
+pub use filter::{MAX_DEPTH, filters};
 pub use rows::rows;
 pub use schema::schemas;

@@ -33,7 +33,7 @@ pub fn schemas(dialect: &Dialect) -> BoxedStrategy<Schema> {
         ),
     );
     let sometimes = |feature: SchemaFeature, weight: f64| {
-        prop::bool::weighted(if dialect.has(feature) { weight } else { 0.0 })
+        prop::bool::weighted(if dialect.allows(feature) { weight } else { 0.0 })
     };
     let flags = (
         sometimes(SchemaFeature::PartitionKey, 0.2),
@@ -85,14 +85,14 @@ fn vectors(dialect: &Dialect) -> BoxedStrategy<Vec<DataType>> {
         DataType::SparseVector,
     ];
     all.retain(|data_type| dialect.has_type(*data_type));
-    let most = if dialect.has(SchemaFeature::ManyVectors) { all.len().min(3) } else { 1 };
+    let most = if dialect.allows(SchemaFeature::ManyVectors) { all.len().min(3) } else { 1 };
     prop_oneof![1 => Just(vec![float]), 1 => subsequence(all, 1..=most)].boxed()
 }
 
 /// A field whose name is to be given.
 fn field(types: Vec<DataType>, dialect: &Dialect) -> BoxedStrategy<Field> {
-    let nullable = if dialect.has(SchemaFeature::Nullable) { 0.5 } else { 0.0 };
-    let default = if dialect.has(SchemaFeature::Default) { 0.15 } else { 0.0 };
+    let nullable = if dialect.allows(SchemaFeature::Nullable) { 0.5 } else { 0.0 };
+    let default = if dialect.allows(SchemaFeature::Default) { 0.15 } else { 0.0 };
     let limits = (
         prop_oneof![3 => Just(None), 1 => Just(Some(65_535)), 1 => Just(Some(8))],
         prop_oneof![3 => Just(None), 1 => Just(Some(4096)), 1 => Just(Some(3))],

@@ -122,7 +122,10 @@ impl KnownIssues {
                     && keys.iter().all(|key| predicted.contains_key(key))
                     && same_changes(case, expected, &predicted, diff)
             }
-            (Check::Query(_) | Check::Entities, Actual::Differs { keys, diff }) => {
+            (
+                Check::Query(_) | Check::QueryOrRefusal(_) | Check::Entities,
+                Actual::Differs { keys, diff },
+            ) => {
                 let mut keys: Vec<&Key> = keys.iter().collect();
                 keys.sort();
                 diff.keyless == 0

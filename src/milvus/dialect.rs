@@ -1,18 +1,22 @@
 //! What the grammar and types of each engine version accept, as data.
 //!
 //! A dialect only keeps the generator from asking for what an engine has not got. It never changes
-//! an expected answer.
+//! an expected answer. The format is described in `dialects.toml`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use toml::Spanned;
 
+use crate::filter::grammar::{self, Cell, Construct, Group, family};
 use crate::schema::DataType;
 
-/// The inventory of one engine version. The fields are documented in `dialects.toml`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The inventory of one engine version.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dialect {
-    /// The name in reports, for instance `milvus-lite-3`.
+    /// The name in reports, for instance `milvus-lite-3.2`.
     pub name: String,
     /// Server versions start with one of these.
     pub versions: Vec<String>,
@@ -20,30 +24,25 @@ pub struct Dialect {
     pub types: Vec<String>,
     /// What schemas and fields can have.
     pub schema: Vec<SchemaFeature>,
-    /// `in` on JSON paths and array elements.
-    pub in_on_path: bool,
-    /// `is null` on JSON paths.
-    pub is_null_on_path: bool,
-    /// `%`.
-    pub modulo: bool,
-    /// Arithmetic compared with `<`, `<=`, `>`, `>=`.
-    pub ordered_arithmetic: bool,
-    /// LIKE other than `prefix%`, and `_`.
-    pub like_infix: bool,
-    /// `\%`, `\_` and `\\` in LIKE patterns stand for the character.
-    pub like_escape: bool,
-    /// `not (…)`.
-    pub not: bool,
-    /// `exists`.
-    pub exists: bool,
-    /// `array_length` compared with `<`, `<=`, `>`, `>=`.
-    pub ordered_length: bool,
-    /// Comparisons with the literal on the left: `5 < a`.
-    pub literal_first: bool,
-    /// `-9223372036854775808`, whose digits alone are beyond INT64.
-    pub least_int: bool,
-    /// A negative number as the second argument of `array_contains` and `json_contains`.
-    pub negative_contains: bool,
+    /// Constructs that it refuses.
+    lacks: BTreeSet<Construct>,
+    /// Constructs that it takes on these operands alone.
+    only: BTreeMap<Construct, Vec<BTreeSet<Group>>>,
+}
+
+/// A dialect as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: String,
+    #[serde(default)]
+    versions: Vec<String>,
+    types: Option<Vec<String>>,
+    schema: Option<Vec<SchemaFeature>>,
+    #[serde(default)]
+    lacks: Vec<Spanned<String>>,
+    #[serde(default)]
+    only: BTreeMap<Spanned<String>, Vec<Spanned<String>>>,
 }
 
 /// What a schema or a field can have, beside names and types.
@@ -65,16 +64,60 @@ pub enum SchemaFeature {
     ManyVectors,
 }
 
+impl SchemaFeature {
+    /// Every feature.
+    pub const ALL: [SchemaFeature; 6] = [
+        SchemaFeature::Nullable,
+        SchemaFeature::Default,
+        SchemaFeature::PartitionKey,
+        SchemaFeature::AutoId,
+        SchemaFeature::Dynamic,
+        SchemaFeature::ManyVectors,
+    ];
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Dialects {
-    dialect: Vec<Dialect>,
+struct File {
+    dialect: Vec<Entry>,
+}
+
+/// A dialect that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialectError {
+    /// The file cannot be read.
+    #[error("cannot read the dialect {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file says something that means nothing.
+    #[error("the dialect {origin} is wrong: line {line}: {reason}")]
+    Invalid {
+        /// The file, or that it is built in.
+        origin: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Neither a file nor a built-in dialect has this name.
+    #[error("there is no dialect '{name}', and no file of that name; built in are {known}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The built-in dialects.
+        known: String,
+    },
 }
 
 impl Dialect {
     /// Every dialect that this crate knows.
-    pub fn all() -> Result<Vec<Dialect>, toml::de::Error> {
-        toml::from_str::<Dialects>(include_str!("dialects.toml")).map(|file| file.dialect)
+    pub fn all() -> Result<Vec<Dialect>, DialectError> {
+        Dialect::parse(include_str!("dialects.toml"), "dialects.toml (built in)")
     }
 
     /// The dialect for a version as the server reports it. The longest matching prefix wins, and
@@ -82,9 +125,9 @@ impl Dialect {
     ///
     /// ```
     /// use milvus_difftest::milvus::Dialect;
-    /// assert_eq!(Dialect::for_version("milvus_lite-3.2.2").unwrap().name, "milvus-lite-3");
+    /// assert_eq!(Dialect::for_version("milvus_lite-3.2.2").unwrap().name, "milvus-lite-3.2");
     /// ```
-    pub fn for_version(version: &str) -> Result<Dialect, toml::de::Error> {
+    pub fn for_version(version: &str) -> Result<Dialect, DialectError> {
         let fit = |dialect: &Dialect| {
             let prefixes = dialect.versions.iter().filter(|prefix| version.starts_with(*prefix));
             prefixes.map(String::len).max()
@@ -99,37 +142,130 @@ impl Dialect {
     }
 
     /// Whether schemas can have this.
-    pub fn has(&self, feature: SchemaFeature) -> bool {
+    pub fn allows(&self, feature: SchemaFeature) -> bool {
         self.schema.contains(&feature)
     }
 
-    /// Everything that the documentation of the newest Milvus allows.
+    /// The built-in dialect of that name, or the one in the file of that name.
+    pub fn load(name: &str) -> Result<Dialect, DialectError> {
+        let mut known = Dialect::all()?;
+        known.push(Dialect::everything());
+        if let Some(found) = known.iter().find(|dialect| dialect.name == name) {
+            return Ok(found.clone());
+        }
+        let path = Path::new(name);
+        if !path.exists() {
+            let known: Vec<String> = known.into_iter().map(|dialect| dialect.name).collect();
+            let (name, known) = (name.to_owned(), known.join(", "));
+            return Err(DialectError::Unknown { name, known });
+        }
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| DialectError::Io { path: path.to_owned(), source })?;
+        let invalid = |reason: &str| DialectError::Invalid {
+            origin: name.to_owned(),
+            line: 1,
+            reason: reason.to_owned(),
+        };
+        match Dialect::parse(&text, name)?.as_slice() {
+            [dialect] => Ok(dialect.clone()),
+            _ => Err(invalid("a file must have one [[dialect]], and has not")),
+        }
+    }
+
+    /// Reads the dialects of a file; `origin` names it in errors.
+    ///
+    /// ```
+    /// use milvus_difftest::milvus::Dialect;
+    /// let text = "[[dialect]]\nname = 'mine'\nlacks = ['modulos']";
+    /// let error = Dialect::parse(text, "mine.toml").unwrap_err().to_string();
+    /// assert!(error.contains("line 3") && error.contains("did you mean 'modulo'?"), "{error}");
+    /// ```
+    pub fn parse(text: &str, origin: &str) -> Result<Vec<Dialect>, DialectError> {
+        let invalid = |at: usize, reason: String| DialectError::Invalid {
+            origin: origin.to_owned(),
+            line: 1 + text.get(..at).unwrap_or(text).matches('\n').count(),
+            reason,
+        };
+        let file: File = toml::from_str(text).map_err(|error| {
+            invalid(error.span().map_or(0, |span| span.start), error.message().to_owned())
+        })?;
+        let constructs = |name: &Spanned<String>| {
+            family(name.get_ref()).map_err(|error| invalid(name.span().start, error.to_string()))
+        };
+        let mut all = Vec::new();
+        for entry in file.dialect {
+            let mut lacks = BTreeSet::new();
+            for name in &entry.lacks {
+                lacks.extend(constructs(name)?);
+            }
+            let mut only: BTreeMap<Construct, Vec<BTreeSet<Group>>> = BTreeMap::new();
+            for (name, groups) in &entry.only {
+                let mut operands = BTreeSet::new();
+                for group in groups {
+                    let parsed = group.get_ref().parse::<Group>();
+                    let wrong = |error: grammar::UnknownGroup| {
+                        invalid(group.span().start, error.to_string())
+                    };
+                    operands.insert(parsed.map_err(wrong)?);
+                }
+                for construct in constructs(name)? {
+                    only.entry(construct).or_default().push(operands.clone());
+                }
+            }
+            // A dialect that does not say has every type, and schemas with everything.
+            let types = entry.types.unwrap_or_else(|| DataType::KINDS.map(str::to_owned).into());
+            let unknown = |name: &&String| !DataType::KINDS.contains(&name.as_str());
+            if let Some(name) = types.iter().find(unknown) {
+                let known = DataType::KINDS.join(", ");
+                return Err(invalid(0, format!("there is no type '{name}'; known are {known}")));
+            }
+            let schema = entry.schema.unwrap_or_else(|| SchemaFeature::ALL.to_vec());
+            let Entry { name, versions, .. } = entry;
+            all.push(Dialect { name, versions, types, schema, lacks, only });
+        }
+        Ok(all)
+    }
+
+    /// Everything that this crate's checker and model give a meaning: more than any engine has.
     pub fn everything() -> Dialect {
         Dialect {
-            name: "documentation".to_owned(),
+            name: "everything".to_owned(),
             versions: Vec::new(),
             types: DataType::KINDS.map(str::to_owned).into(),
-            schema: vec![
-                SchemaFeature::Nullable,
-                SchemaFeature::Default,
-                SchemaFeature::PartitionKey,
-                SchemaFeature::AutoId,
-                SchemaFeature::Dynamic,
-                SchemaFeature::ManyVectors,
-            ],
-            in_on_path: true,
-            is_null_on_path: true,
-            modulo: true,
-            ordered_arithmetic: true,
-            like_infix: true,
-            like_escape: true,
-            not: true,
-            exists: true,
-            ordered_length: true,
-            literal_first: true,
-            least_int: true,
-            negative_contains: true,
+            schema: SchemaFeature::ALL.to_vec(),
+            lacks: BTreeSet::new(),
+            only: BTreeMap::new(),
         }
+    }
+
+    /// Whether the engine has a construct, on some operand at least.
+    pub fn has(&self, construct: Construct) -> bool {
+        !self.lacks.contains(&construct)
+    }
+
+    /// Whether the engine has a construct on this operand.
+    ///
+    /// ```
+    /// use milvus_difftest::filter::grammar::everything;
+    /// use milvus_difftest::milvus::Dialect;
+    /// let lite = Dialect::load("milvus-lite-3.2").unwrap();
+    /// let refused = everything(true).into_iter().filter(|cell| !lite.accepts(cell));
+    /// assert!(refused.map(|cell| cell.to_string()).any(|cell| cell == "in on ARRAY<INT8>[i]"));
+    /// ```
+    pub fn accepts(&self, cell: &Cell) -> bool {
+        if !self.has(cell.construct) {
+            return false;
+        }
+        let Some(operand) = cell.operand else { return true };
+        let restrictions = self.only.get(&cell.construct).map(Vec::as_slice).unwrap_or_default();
+        (self.allows(SchemaFeature::Nullable) || !operand.nullable)
+            && restrictions.iter().all(|groups| groups.iter().any(|g| g.has(operand.kind)))
+    }
+
+    /// Every cell that the engine has.
+    pub fn cells(&self) -> BTreeSet<Cell> {
+        let all = grammar::everything(self.allows(SchemaFeature::Nullable)).into_iter();
+        all.filter(|cell| self.accepts(cell)).collect()
     }
 }
 
@@ -148,11 +284,51 @@ mod tests {
     #[test]
     fn every_version_has_a_dialect() {
         let name = |version: &str| Dialect::for_version(version).unwrap().name;
-        assert_eq!(name("milvus_lite-3.2.2"), "milvus-lite-3");
+        assert_eq!(name("milvus_lite-3.2.2"), "milvus-lite-3.2");
         assert_eq!(name("milvus_lite-2.5.1"), "milvus-lite-2.5");
         assert_eq!(name("milvus_lite-2"), "milvus-lite-2.5");
         assert_eq!(name("v2.3.5-lite"), "milvus-2.3");
         assert_eq!(name("v2.6.4"), "milvus-2.6");
-        assert_eq!(name("v9.0"), "milvus-2.6");
+        assert_eq!(name("v9.0"), "milvus-3");
+    }
+
+    #[test]
+    fn what_a_dialect_says_of_cells_is_as_written() {
+        let of = |name: &str| {
+            let cells = Dialect::load(name).unwrap().cells();
+            cells.iter().map(ToString::to_string).collect::<BTreeSet<_>>()
+        };
+        let lite = of("milvus-lite-3.2");
+        for (cell, has) in [
+            ("in on INT8", true),
+            ("in on dynamic", true),
+            ("in on JSON[key]", false),
+            ("in-empty on JSON[key]", false),
+            ("in-long", true),
+            ("modulo on INT8", false),
+            ("ordered-modulo on INT8", false),
+            ("commuted-arithmetic on INT8?", true),
+            ("constant-left on INT8?", true),
+        ] {
+            assert_eq!(lite.contains(cell), has, "{cell}");
+        }
+        let old = of("milvus-2.3");
+        assert!(old.contains("commuted-arithmetic on INT8") && !old.contains("equality on INT8?"));
+        assert!(!old.contains("constant-left on INT8"));
+        for newer in ["milvus-2.4", "milvus-2.5", "milvus-2.6"] {
+            let without: Vec<_> = old.difference(&of(newer)).cloned().collect();
+            assert_eq!(without, Vec::<String>::new(), "{newer} has less than 2.3");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_lines() {
+        let message = |text: &str| Dialect::parse(text, "mine.toml").unwrap_err().to_string();
+        let head = "[[dialect]]\nname = 'mine'\n";
+        let text = format!("{head}[dialect.only]\nin = ['colum']");
+        assert!(message(&text).contains("line 4: there is no operand 'colum'; did you mean"));
+        assert!(message(&format!("{head}lakcs = []")).contains("line 3: unknown field `lakcs`"));
+        let error = Dialect::load("milvus-lite-33").unwrap_err().to_string();
+        assert!(error.contains("built in are milvus-lite-3.2, "), "{error}");
     }
 }

@@ -25,7 +25,10 @@ pub(crate) async fn judge(
     let keys = match check {
         Check::Entities => applied.rows.keys().cloned().collect(),
         Check::Refused(_) => Vec::new(),
-        Check::Query(filter) | Check::Count(filter) | Check::Page { filter, .. } => {
+        Check::Query(filter)
+        | Check::Count(filter)
+        | Check::Page { filter, .. }
+        | Check::QueryOrRefusal(filter) => {
             let filter = &filter.expr;
             match matching(applied, filter) {
                 Ok(keys) => {
@@ -124,7 +127,9 @@ async fn ask(
     }
     let answer = sides.milvus.query(&table.name, &table.schema, &filter, options).await;
     let answer = match (check, answer) {
-        (Check::Refused(_), Err(MilvusError::Rejected { .. })) => return Ok(None),
+        (Check::Refused(_) | Check::QueryOrRefusal(_), Err(MilvusError::Rejected { .. })) => {
+            return Ok(None);
+        }
         (Check::Refused(_), Err(error)) => return failure(error, Expected::Refused).map(Some),
         (_, Err(error)) => return failure(error, Expected::Rows(keys.to_vec())).map(Some),
         (_, Ok(mut answer)) => {
@@ -162,6 +167,8 @@ async fn ask(
     } else {
         return Ok(None);
     };
+    // What it has not got it should have refused.
+    let class = if let Check::QueryOrRefusal(_) = check { Class::WronglyAccepted } else { class };
     Ok(Some(Divergence {
         class,
         expected: Expected::Rows(keys.to_vec()),

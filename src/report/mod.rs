@@ -2,6 +2,7 @@
 //! of a campaign's events, and changes nothing.
 
 pub mod corpus;
+pub mod coverage;
 pub mod finding;
 pub mod summary;
 pub mod terminal;

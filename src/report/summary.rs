@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::campaign::Summary;
+use crate::filter::grammar::Coverage;
 use crate::verdict::Tally;
 
 const VERSION: u32 = 1;
@@ -28,6 +29,7 @@ struct File<'a> {
     checks: u64,
     checks_per_second: f64,
     selective_share: f64,
+    coverage: CoverageEntry,
     unproven_share: f64,
     verdicts: Tally,
     model_alone: u64,
@@ -41,6 +43,26 @@ struct File<'a> {
     interrupted: bool,
     error: &'a Option<String>,
     findings: Vec<FindingEntry<'a>>,
+}
+
+/// What was asked of what the dialect has.
+#[derive(Serialize)]
+struct CoverageEntry {
+    share: f64,
+    hit: usize,
+    cells: usize,
+    never_hit: Vec<String>,
+}
+
+impl CoverageEntry {
+    fn of(coverage: &Coverage) -> CoverageEntry {
+        CoverageEntry {
+            share: coverage.share(),
+            hit: coverage.hit(),
+            cells: coverage.wanted().len(),
+            never_hit: coverage.missed().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -87,6 +109,7 @@ pub fn to_json(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
         checks: summary.verdicts.total(),
         checks_per_second: summary.checks_per_second(),
         selective_share: summary.selective_share(),
+        coverage: CoverageEntry::of(&summary.coverage),
         unproven_share: summary.unproven_share(),
         verdicts: summary.verdicts,
         model_alone: summary.model_alone,

@@ -44,7 +44,7 @@ impl Terminal {
     /// Shows an event.
     pub fn show(&mut self, event: &Event, summary: &Summary) {
         match event {
-            Event::Started { seed, engine, backend, dialect, jobs } => {
+            Event::Started { seed, engine, backend, dialect, jobs, .. } => {
                 self.started = Instant::now();
                 let workers = if *jobs == 1 { "worker" } else { "workers" };
                 self.line(&format!(
@@ -156,6 +156,15 @@ pub fn table(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
             100.0 * summary.steered_share()
         );
     }
+    let coverage = &summary.coverage;
+    let _ = writeln!(
+        text,
+        "{:.0} % of what the dialect {} has was asked: {} of {} constructs on types",
+        100.0 * coverage.share(),
+        summary.dialect,
+        coverage.hit(),
+        coverage.wanted().len(),
+    );
     for (reason, count) in &summary.undefined {
         let _ = writeln!(text, "  {count} inconclusive: {reason}");
     }

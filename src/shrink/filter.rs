@@ -3,6 +3,10 @@
 use super::value;
 use crate::filter::{BinaryOp, Bound, Expr, FieldPath, Literal};
 
+/// Lists up to this length lose their elements one by one, longer ones a part at a time.
+const ONE_BY_ONE: usize = 100;
+const PARTS: usize = 16;
+
 /// One-step reductions of a filter. They need not be well-typed.
 pub(super) fn filters(expr: &Expr) -> Vec<Expr> {
     let mut all = Vec::new();
@@ -57,6 +61,15 @@ pub(super) fn filters(expr: &Expr) -> Vec<Expr> {
                 if !half.is_empty() && half.len() < list.len() {
                     all.push(with(half.to_vec()));
                 }
+            }
+            // Without one element each, a list of thousands would be copied thousands of times.
+            if list.len() > ONE_BY_ONE {
+                let part = list.len().div_ceil(PARTS);
+                for start in (0..list.len()).step_by(part) {
+                    let end = list.len().min(start + part);
+                    all.push(with([&list[..start], &list[end..]].concat()));
+                }
+                return all;
             }
             for i in 0..list.len() {
                 if list.len() > 1 {

@@ -203,6 +203,8 @@ fn options_mean_the_same_wherever_they_are_given() {
     let uri = engine.uri();
     let values = [
         ("seed", "3"),
+        ("depth", "12"),
+        ("dialect", "simulated"),
         ("cases", "2"),
         ("jobs", "2"),
         ("time", "10m"),

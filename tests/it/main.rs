@@ -4,6 +4,7 @@ mod bad_input;
 mod campaign;
 mod conflict;
 mod corpus;
+mod coverage;
 mod embedded;
 mod engine;
 mod engines;

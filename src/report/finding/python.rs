@@ -187,10 +187,16 @@ fn probe(check: Option<&Check>, divergence: &Divergence) -> Probe {
     match (divergence.class, &divergence.actual) {
         (Class::Crash, _) => Probe::Steps { body: CRASH, writes },
         (Class::Hang, _) => Probe::Steps { body: HANG, writes },
-        (Class::WronglyAccepted, _) => Probe::Steps { body: ACCEPTED, writes },
+        // Of what it took and should not have, its rows may show more.
+        (Class::WronglyAccepted, Actual::Rows(_)) => Probe::Steps { body: ACCEPTED, writes },
         (_, Actual::Error(_)) => Probe::Steps { body: REFUSED, writes },
         _ if matches!(check, Some(Check::Page { .. })) => Probe::Page,
         (Class::WrongValue, _) => Probe::Values,
+        (_, Actual::Differs { diff, .. })
+            if diff.missing.is_empty() && diff.extra.is_empty() && diff.keyless == 0 =>
+        {
+            Probe::Values
+        }
         _ => match divergence.expected {
             Expected::Count(_) => Probe::Count,
             Expected::Rows(_) => Probe::Keys,

@@ -112,7 +112,7 @@ fn steps(finding: &Finding) -> String {
                 block("", &filter.to_string())
             ));
         }
-        Some(Check::Refused(filter)) => {
+        Some(Check::Refused(filter) | Check::QueryOrRefusal(filter)) => {
             text.push_str(&format!("\nQuery:\n\n{}", block("", &filter.to_string())));
         }
         Some(Check::Entities) => text.push_str("\nRead all rows back.\n"),

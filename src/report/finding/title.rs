@@ -27,7 +27,10 @@ pub fn title(finding: &Finding) -> String {
             _ => "is counted wrongly".to_owned(),
         },
         Class::WronglyRejected => "is refused".to_owned(),
-        Class::WronglyAccepted => "is accepted".to_owned(),
+        Class::WronglyAccepted => match divergence.actual {
+            Actual::Differs { .. } => format!("is accepted and {}", differences(divergence)),
+            _ => "is accepted".to_owned(),
+        },
         Class::Crash => "ends the engine".to_owned(),
         Class::Hang => "is not answered in time".to_owned(),
         Class::SelfInconsistent => "is answered in two ways".to_owned(),

@@ -1,0 +1,460 @@
+//! From single predicates to whole filters.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::chance::Chance;
+use super::site::{Boundaries, Site, sites};
+use super::term::Terms;
+use crate::filter::grammar::{Cell, Construct, Operand, applicable, cells};
+use crate::filter::{
+    BinaryOp, Expr, Filter, Floats, Literal, Quotes, Radix, Semantics, Spelling, Strings, Truth,
+    Words, check, evaluate,
+};
+use crate::milvus::Dialect;
+use crate::schema::Schema;
+use crate::value::Row;
+
+/// How deep predicates are nested, at most and unless another depth is asked for. Milvus Lite fails
+/// between 100 and 200.
+pub const MAX_DEPTH: usize = 40;
+
+/// Deep nesting and long chains begin here.
+const DEEP: usize = 11;
+const LONG: std::ops::RangeInclusive<usize> = 11..=40;
+
+/// Well-typed filters that the dialect accepts. Most select some of the rows and not all.
+pub fn filters(schema: &Schema, rows: &[Row], dialect: &Dialect) -> BoxedStrategy<Filter> {
+    let (schema, rows, dialect) = (schema.clone(), rows.to_vec(), dialect.clone());
+    Just(())
+        .prop_perturb(move |(), rng| {
+            let mut chance = Chance::new(rng);
+            Composer::new(&schema, &rows, &dialect, MAX_DEPTH).filter(&mut chance)
+        })
+        .boxed()
+}
+
+/// Makes filters for one collection.
+pub(in crate::generate) struct Composer<'a> {
+    schema: &'a Schema,
+    rows: &'a [Row],
+    dialect: &'a Dialect,
+    depth: usize,
+    sites: Vec<Site>,
+    boundaries: Boundaries,
+    /// The sites of each operand.
+    places: BTreeMap<Operand, Vec<usize>>,
+    /// What the dialect accepts here: by construct, and by operand.
+    by_construct: Vec<(Construct, Vec<Operand>)>,
+    by_operand: Vec<(Operand, Vec<Construct>)>,
+    beyond: Vec<Cell>,
+}
+
+/// A predicate, and its truth on each row; `None` where that is undefined on some row.
+#[derive(Clone)]
+struct Term {
+    expr: Expr,
+    truths: Option<Vec<Truth>>,
+}
+
+impl Term {
+    fn is_selective(&self) -> bool {
+        let Some(truths) = &self.truths else { return false };
+        let matching = truths.iter().filter(|truth| **truth == Truth::True).count();
+        0 < matching && matching < truths.len()
+    }
+
+    /// Whether every row matches.
+    fn is_total(&self) -> bool {
+        self.truths.as_ref().is_some_and(|truths| truths.iter().all(|t| *t == Truth::True))
+    }
+
+    fn not(self) -> Term {
+        let truths = self.truths.map(|truths| truths.into_iter().map(Truth::not).collect());
+        Term { expr: Expr::Not(Box::new(self.expr)), truths }
+    }
+
+    fn join(self, op: BinaryOp, other: Term) -> Term {
+        let both = |a: &[Truth], b: &[Truth]| {
+            let or = |a: Truth, b: Truth| a.not().and(b.not()).not();
+            let pairs = a.iter().zip(b);
+            pairs.map(|(a, b)| if op == BinaryOp::And { a.and(*b) } else { or(*a, *b) }).collect()
+        };
+        let truths = match (&self.truths, &other.truths) {
+            (Some(a), Some(b)) => Some(both(a, b)),
+            _ => None,
+        };
+        Term { expr: Expr::binary(self.expr, op, other.expr), truths }
+    }
+}
+
+impl<'a> Composer<'a> {
+    pub(in crate::generate) fn new(
+        schema: &'a Schema,
+        rows: &'a [Row],
+        dialect: &'a Dialect,
+        depth: usize,
+    ) -> Composer<'a> {
+        let sites = sites(schema, rows);
+        let mut places: BTreeMap<Operand, Vec<usize>> = BTreeMap::new();
+        for (i, site) in sites.iter().enumerate() {
+            places.entry(site.operand).or_default().push(i);
+        }
+        let (accepted, beyond): (Vec<Cell>, Vec<Cell>) =
+            applicable(schema).into_iter().partition(|cell| dialect.accepts(cell));
+        let mut by_construct: BTreeMap<Construct, Vec<Operand>> = BTreeMap::new();
+        let mut by_operand: BTreeMap<Operand, Vec<Construct>> = BTreeMap::new();
+        for Cell { construct, operand } in &accepted {
+            if let Some(operand) = operand {
+                by_construct.entry(*construct).or_default().push(*operand);
+                by_operand.entry(*operand).or_default().push(*construct);
+            }
+        }
+        Composer {
+            schema,
+            rows,
+            dialect,
+            depth,
+            sites,
+            boundaries: Boundaries::new(),
+            places,
+            by_construct: by_construct.into_iter().collect(),
+            by_operand: by_operand.into_iter().collect(),
+            beyond,
+        }
+    }
+
+    /// A filter that the dialect accepts.
+    pub(in crate::generate) fn filter(&self, chance: &mut Chance) -> Filter {
+        if self.dialect.has(Construct::ConstantFilter) && chance.permille(5) {
+            let constants = self.terms(chance).constants();
+            return self.spelled(chance, constants);
+        }
+        let rare = if self.depth > MAX_DEPTH { 100 } else { 10 };
+        let deep = self.depth >= DEEP && self.dialect.has(Construct::DeepNesting);
+        let long = self.dialect.has(Construct::LongChain);
+        let term = match chance.below(1000) {
+            choice if choice < rare && deep => self.deep(chance),
+            choice if choice < rare + 10 && long => self.long(chance),
+            _ => {
+                let leaves = chance.one_of([1, 1, 1, 1, 2, 2, 2, 3, 4, 6]);
+                self.tree(chance, leaves, self.depth)
+            }
+        };
+        let term = self.sharpened(chance, term);
+        self.spelled(chance, term.expr)
+    }
+
+    /// A filter with something that the dialect lacks; `None` if it lacks nothing here.
+    pub(in crate::generate) fn beyond(&self, chance: &mut Chance) -> Option<Filter> {
+        let everything = Dialect::everything();
+        let cell = *chance.pick(&self.beyond)?;
+        let touches = |filter: &Filter| cells(self.schema, filter).contains(&cell);
+        for _ in 0..20 {
+            let filter = match cell.operand {
+                Some(operand) => {
+                    let site = self.site(chance, operand)?;
+                    let expr = self.terms(chance).propose(cell.construct, site);
+                    expr.map(Filter::from)
+                }
+                None => self.beyond_words(chance, cell.construct),
+            };
+            let Some(filter) = filter else { continue };
+            let valid = check(self.schema, &filter.expr).is_ok();
+            if valid && touches(&filter) && self.truths(&filter.expr).is_some() {
+                return Some(filter);
+            }
+        }
+        // What is written in a way that the dialect lacks, if nothing else succeeds.
+        let expr = Composer::new(self.schema, self.rows, &everything, 0).tree(chance, 1, 0).expr;
+        Some(Filter::from(expr))
+    }
+
+    /// A filter with a construct that is about no operand.
+    fn beyond_words(&self, chance: &mut Chance, construct: Construct) -> Option<Filter> {
+        let expr = match construct {
+            Construct::ConstantFilter => self.terms(chance).constants(),
+            Construct::ConstantPredicate => {
+                let constant = self.terms(chance).constants();
+                Expr::binary(self.term(chance).expr, BinaryOp::And, constant)
+            }
+            Construct::Negation => self.term(chance).not().expr,
+            Construct::And => self.term(chance).join(BinaryOp::And, self.term(chance)).expr,
+            Construct::Or => self.term(chance).join(BinaryOp::Or, self.term(chance)).expr,
+            Construct::LongChain => self.long(chance).expr,
+            Construct::DeepNesting => self.deep(chance).expr,
+            Construct::LeastInteger | Construct::InLong => {
+                let (_, site) = self.some_site(chance, construct)?;
+                self.terms(chance).propose(construct, site)?
+            }
+            _ => self.tree(chance, 2, 2).expr,
+        };
+        let spelling = spelling_of(construct).unwrap_or_default();
+        Some(Filter { expr, spelling })
+    }
+
+    fn terms<'t>(&'t self, chance: &'t mut Chance) -> Terms<'t> {
+        Terms { chance, sites: &self.sites, boundaries: &self.boundaries }
+    }
+
+    fn site(&self, chance: &mut Chance, operand: Operand) -> Option<&Site> {
+        self.places.get(&operand).and_then(|places| self.sites.get(*chance.pick(places)?))
+    }
+
+    /// A construct and a place for it. Half of the time all constructs are alike, so that none is
+    /// left out; else all operands are, and what is asked most in practice is asked most.
+    fn choose(&self, chance: &mut Chance) -> Option<(Construct, &Site)> {
+        let (construct, operand) = if chance.one_in(2) {
+            let (construct, operands) = chance.pick(&self.by_construct)?;
+            (*construct, *chance.pick(operands)?)
+        } else {
+            let (operand, constructs) = chance.pick(&self.by_operand)?;
+            let common: Vec<Construct> =
+                constructs.iter().copied().filter(|construct| is_common(*construct)).collect();
+            let constructs =
+                if chance.one_in(3) || common.is_empty() { constructs } else { &common };
+            (*chance.pick(constructs)?, *operand)
+        };
+        Some((construct, self.site(chance, operand)?))
+    }
+
+    /// A place for one of the constructs that are listed without an operand.
+    fn some_site(&self, chance: &mut Chance, construct: Construct) -> Option<(Construct, &Site)> {
+        let like = match construct {
+            Construct::InLong => Construct::In,
+            _ => Construct::Ordering,
+        };
+        let (_, operands) = self.by_construct.iter().find(|(other, _)| *other == like)?;
+        let operand = *chance.pick(operands)?;
+        Some((construct, self.site(chance, operand)?))
+    }
+
+    /// A single predicate that the dialect accepts; selective and defined, if a few attempts find
+    /// such a one.
+    fn term(&self, chance: &mut Chance) -> Term {
+        for _ in 0..12 {
+            let constants = self.dialect.has(Construct::ConstantPredicate) && chance.permille(10);
+            if constants {
+                let expr = self.terms(chance).constants();
+                if let truths @ Some(_) = self.truths(&expr) {
+                    return Term { expr, truths };
+                }
+            }
+            let chosen = match chance.below(1000) {
+                0..3 if self.dialect.has(Construct::InLong) => {
+                    self.some_site(chance, Construct::InLong)
+                }
+                3..7 if self.dialect.has(Construct::LeastInteger) => {
+                    self.some_site(chance, Construct::LeastInteger)
+                }
+                _ => self.choose(chance),
+            };
+            let Some((construct, site)) = chosen else { continue };
+            // What is undefined proves nothing, but must not be unheard of either.
+            let undefined = chance.permille(5);
+            let mut found = None;
+            for _ in 0..6 {
+                let Some(expr) = self.terms(chance).propose(construct, site) else { break };
+                if check(self.schema, &expr).is_err() || !self.accepts(&expr) {
+                    continue;
+                }
+                let truths = self.truths(&expr);
+                if truths.is_none() && !undefined {
+                    continue;
+                }
+                let term = Term { expr, truths };
+                if term.is_selective() || construct == Construct::InLong {
+                    return term;
+                }
+                found = Some(term);
+            }
+            if let Some(term) = found {
+                return term;
+            }
+        }
+        // Every engine can compare a key with a constant.
+        let key = &self.schema.primary().name;
+        let literal = if self.schema.primary().data_type.to_string() == "VARCHAR" {
+            Literal::Text("a".to_owned())
+        } else {
+            Literal::Int(1)
+        };
+        let expr = Expr::binary(Expr::field(key), BinaryOp::Gt, Expr::Literal(literal));
+        let truths = self.truths(&expr);
+        Term { expr, truths }
+    }
+
+    fn accepts(&self, expr: &Expr) -> bool {
+        let as_part = |cell: &Cell| match cell.construct {
+            Construct::ConstantFilter => Construct::ConstantPredicate,
+            construct => construct,
+        };
+        let found: BTreeSet<Cell> = cells(self.schema, &Filter::from(expr.clone()));
+        found.iter().all(|cell| {
+            self.dialect.accepts(&Cell { construct: as_part(cell), operand: cell.operand })
+        })
+    }
+
+    /// The truth on each row; `None` if some of them is undefined.
+    fn truths(&self, expr: &Expr) -> Option<Vec<Truth>> {
+        let truth = |row| evaluate(expr, self.schema, row, Semantics::canonical()).ok();
+        self.rows.iter().map(truth).collect()
+    }
+
+    /// Two predicates joined so that the result is selective, if either way makes it so.
+    fn join(&self, chance: &mut Chance, left: Term, right: Term) -> Term {
+        let ops = match chance.one_in(2) {
+            true => [BinaryOp::And, BinaryOp::Or],
+            false => [BinaryOp::Or, BinaryOp::And],
+        };
+        let first = left.clone().join(ops[0], right.clone());
+        if first.is_selective() { first } else { left.join(ops[1], right) }
+    }
+
+    /// A tree with so many predicates, nested at most so deep.
+    fn tree(&self, chance: &mut Chance, leaves: usize, depth: usize) -> Term {
+        let term = if leaves <= 1 || depth == 0 {
+            self.term(chance)
+        } else {
+            let left = chance.within(1, leaves - 1);
+            let (left, right) =
+                (self.tree(chance, left, depth - 1), self.tree(chance, leaves - left, depth - 1));
+            self.join(chance, left, right)
+        };
+        if depth > 0 && self.dialect.has(Construct::Negation) && chance.one_in(6) {
+            term.not()
+        } else {
+            term
+        }
+    }
+
+    /// Predicates nested deep within each other.
+    fn deep(&self, chance: &mut Chance) -> Term {
+        let mut term = self.term(chance);
+        // One after the other, so that no operator joins a chain.
+        let mut and = chance.one_in(2);
+        for _ in 0..chance.within(DEEP, self.depth.max(DEEP)) {
+            if self.dialect.has(Construct::Negation) && chance.one_in(3) {
+                term = term.not();
+                continue;
+            }
+            let op = if and { BinaryOp::And } else { BinaryOp::Or };
+            and = !and;
+            let joined = term.clone().join(op, self.term(chance));
+            // Some other predicate may leave more to tell.
+            term = if joined.is_selective() { joined } else { term.join(op, self.term(chance)) };
+        }
+        term
+    }
+
+    /// Many predicates in a row, joined by one operator.
+    fn long(&self, chance: &mut Chance) -> Term {
+        let op = if chance.one_in(2) { BinaryOp::And } else { BinaryOp::Or };
+        let mut term = self.term(chance);
+        for _ in 1..chance.within(*LONG.start(), *LONG.end()) {
+            let mut joined = term.clone().join(op, self.term(chance));
+            for _ in 0..3 {
+                if joined.is_selective() {
+                    break;
+                }
+                joined = term.clone().join(op, self.term(chance));
+            }
+            term = joined;
+        }
+        term
+    }
+
+    /// The filter itself if it is selective; else, most of the time, with a predicate more that
+    /// makes it so.
+    fn sharpened(&self, chance: &mut Chance, term: Term) -> Term {
+        if term.truths.is_none() || term.is_selective() || chance.one_in(4) {
+            return term;
+        }
+        let op = if term.is_total() { BinaryOp::And } else { BinaryOp::Or };
+        for _ in 0..4 {
+            let joined = term.clone().join(op, self.term(chance));
+            if joined.is_selective() {
+                return joined;
+            }
+        }
+        term
+    }
+
+    /// The filter as people write it, or in one of the ways that the dialect has besides.
+    fn spelled(&self, chance: &mut Chance, expr: Expr) -> Filter {
+        let known: Vec<Spelling> = SPELLINGS
+            .into_iter()
+            .filter(|c| self.dialect.has(*c))
+            .filter_map(spelling_of)
+            .collect();
+        let mut spelling = Spelling::default();
+        if chance.permille(300)
+            && let Some(other) = chance.pick(&known)
+        {
+            spelling = *other;
+            if chance.one_in(4)
+                && let Some(Spelling { quotes: Quotes::Single, .. }) = chance.pick(&known)
+            {
+                spelling.quotes = Quotes::Single;
+            }
+        }
+        Filter { expr, spelling }
+    }
+}
+
+const SPELLINGS: [Construct; 9] = [
+    Construct::UpperCase,
+    Construct::Symbols,
+    Construct::SingleQuotes,
+    Construct::Hexadecimal,
+    Construct::Octal,
+    Construct::Binary,
+    Construct::Exponent,
+    Construct::UnicodeEscape,
+    Construct::RawString,
+];
+
+fn spelling_of(construct: Construct) -> Option<Spelling> {
+    let plain = Spelling::default();
+    Some(match construct {
+        Construct::UpperCase => Spelling { words: Words::Upper, ..plain },
+        Construct::Symbols => Spelling { words: Words::Symbols, ..plain },
+        Construct::SingleQuotes => Spelling { quotes: Quotes::Single, ..plain },
+        Construct::Hexadecimal => Spelling { radix: Radix::Hexadecimal, ..plain },
+        Construct::Octal => Spelling { radix: Radix::Octal, ..plain },
+        Construct::Binary => Spelling { radix: Radix::Binary, ..plain },
+        Construct::Exponent => Spelling { floats: Floats::Exponent, ..plain },
+        Construct::UnicodeEscape => Spelling { strings: Strings::Unicode, ..plain },
+        Construct::RawString => Spelling { strings: Strings::Raw, ..plain },
+        _ => return None,
+    })
+}
+
+/// What filters consist of in practice.
+fn is_common(construct: Construct) -> bool {
+    use Construct::*;
+    matches!(
+        construct,
+        Equality
+            | Ordering
+            | RangeAscending
+            | In
+            | NotIn
+            | LikePrefix
+            | LikeInfix
+            | Add
+            | Multiply
+            | Divide
+            | Modulo
+            | Exists
+            | IsNull
+            | ArrayLength
+            | ArrayContains
+            | ArrayContainsAll
+            | ArrayContainsAny
+            | JsonContains
+            | JsonContainsAll
+            | JsonContainsAny
+    )
+}
