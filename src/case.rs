@@ -163,6 +163,15 @@ impl Case {
                 Operation::Insert(batch) | Operation::Upsert(batch) => {
                     for row in batch {
                         let Some(key) = row.key(&self.schema) else { continue };
+                        let mut row = row.clone();
+                        if semantics.has(Switch::UpsertKeepsOmittedDefaults)
+                            && let Some(old) = rows.get(&key)
+                        {
+                            for field in self.schema.fields.iter().filter(|f| f.default.is_some()) {
+                                let kept = || old.get(&field.name).clone();
+                                row.fields.entry(field.name.clone()).or_insert_with(kept);
+                            }
+                        }
                         let mut row = row.stored(&self.schema);
                         if semantics.has(Switch::UpsertKeepsDynamicKeys)
                             && let Some(old) = rows.get(&key)

@@ -1,7 +1,6 @@
 //! Steering around what is known, so that a campaign is not drowned in one defect.
 
 use crate::case::{Case, Operation};
-use crate::filter::{Semantics, Switch};
 use crate::known::KnownIssues;
 
 /// One in so many checks on which known issues bear is kept, to notice when they are mended.
@@ -21,11 +20,7 @@ pub(super) fn steer(case: &mut Case, known: &KnownIssues, number: u64) -> Steere
         return steered;
     }
     // An issue of writes bears on every check of the case: it goes as a whole.
-    let merging = Semantics::canonical().with(Switch::UpsertKeepsDynamicKeys);
-    if known.semantics().has(Switch::UpsertKeepsDynamicKeys)
-        && number % KEPT != 0
-        && case.rows_under(merging) != case.rows()
-    {
+    if number % KEPT != 0 && case.rows_under(known.semantics()) != case.rows() {
         case.operations.retain(|operation| !matches!(operation, Operation::Upsert(_)));
     }
     let mut met = number;

@@ -168,6 +168,17 @@ impl Expr {
         Expr::Field(FieldPath::new(name))
     }
 
+    /// The list of a filter that is nothing but `name in [list]`.
+    pub fn list_of(&self, name: &str) -> Option<&[Literal]> {
+        match self {
+            Expr::In { operand, list, negated: false } => match &**operand {
+                Expr::Field(path) if path.root == name && path.steps.is_empty() => Some(list),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// How many nodes the tree has: each operator, operand, and each element of a list is one.
     ///
     /// ```

@@ -6,7 +6,7 @@ use serde_json::{Number, Value as Json};
 
 use super::ast::{Bound, Expr, FieldPath, Interval, Literal, Step};
 use super::check::{Place, TypeError, number, resolve};
-use super::fold::constant;
+use super::fold::constant_under;
 use super::operator::{BinaryOp, Function, Quantifier, UnaryOp};
 use super::semantics::{Semantics, Switch};
 use super::{like, text, time};
@@ -190,6 +190,10 @@ impl<'a> Evaluator<'a> {
         self.semantics.has(switch)
     }
 
+    fn constant(&self, expr: &Expr) -> Result<Option<Literal>, TypeError> {
+        constant_under(expr, self.semantics)
+    }
+
     fn not_a_predicate(&self, expr: &Expr) -> Undefined {
         match super::check::check(self.schema, expr) {
             Err(error) => error.into(),
@@ -204,7 +208,7 @@ impl<'a> Evaluator<'a> {
         left: &Expr,
         right: &Expr,
     ) -> Result<Truth, Undefined> {
-        match (constant(left)?, constant(right)?) {
+        match (self.constant(left)?, self.constant(right)?) {
             (Some(a), Some(b)) => {
                 let ordering = match (number(&a), number(&b)) {
                     (Some(a), Some(b)) => compare_numbers(&a, &b),
@@ -313,7 +317,7 @@ impl<'a> Evaluator<'a> {
                 _ => Err(self.not_a_predicate(expr)),
             },
             Expr::Binary { op, left, right } if !op.is_comparison() && !op.is_logical() => {
-                let (a, b) = match (constant(left)?, constant(right)?) {
+                let (a, b) = match (self.constant(left)?, self.constant(right)?) {
                     (None, Some(Literal::Interval(interval))) => {
                         return shifted(self.operand(left)?, *op, interval);
                     }
@@ -411,6 +415,9 @@ impl<'a> Evaluator<'a> {
             return Err(Undefined::ZeroInColumn);
         }
         if op == BinaryOp::Div && self.has(Switch::IntDivisionIsReal) {
+            if self.refuses(a, &Operand::Double(0.0)) || self.refuses(b, &Operand::Double(0.0)) {
+                return Err(Undefined::Refused(Switch::InexactConversionIsRefused));
+            }
             return Ok(Operand::Double(a as f64 / b as f64));
         }
         if op == BinaryOp::Mod && self.has(Switch::ModuloIsRounded) {
@@ -439,8 +446,10 @@ impl<'a> Evaluator<'a> {
         constant: &Operand<'_>,
     ) -> Result<Operand<'a>, Undefined> {
         let integral = matches!(constant, Operand::Int(_));
-        let Some(Json::Number(number)) = json else {
-            return Ok(Operand::JsonNumber { number: None, integral });
+        let number = match json {
+            Some(Json::Number(number)) => number.clone(),
+            Some(Json::Bool(b)) if self.has(Switch::JsonBoolIsNumber) => Number::from(u8::from(*b)),
+            _ => return Ok(Operand::JsonNumber { number: None, integral }),
         };
         let result = match (number.as_i64(), constant) {
             (Some(a), Operand::Int(b)) => self.int_arithmetic(op, a, *b)?,
@@ -501,6 +510,9 @@ impl<'a> Evaluator<'a> {
             (Operand::Bool(a), Literal::Bool(b)) => Some(a.cmp(b)),
             (Operand::Int(a), Literal::Int(b)) => Some(a.cmp(b)),
             // Only where a switch has turned integers into fractions, or constants meet.
+            (Operand::Int(a), Literal::Float(_)) if self.refuses(*a, &Operand::Double(0.0)) => {
+                return Err(Undefined::Refused(Switch::InexactConversionIsRefused));
+            }
             (Operand::Int(a), Literal::Float(b)) => compare_int_double(i128::from(*a), *b),
             (Operand::Text(a), Literal::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
             (Operand::Timestamp(a), Literal::Timestamp(b)) => Some(a.cmp(b)),
@@ -605,6 +617,11 @@ impl<'a> Evaluator<'a> {
         let operand = self.operand(operand)?;
         if list.is_empty() {
             return Ok(Truth::False);
+        }
+        if let Operand::Json(Some(Json::Array(_) | Json::Object(_))) = operand
+            && self.has(Switch::ContainerInListIsRefused)
+        {
+            return Err(Undefined::Refused(Switch::ContainerInListIsRefused));
         }
         let mut found = false;
         for literal in list {

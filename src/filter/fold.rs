@@ -3,14 +3,23 @@
 use super::ast::{Expr, Literal};
 use super::check::TypeError;
 use super::operator::{BinaryOp, UnaryOp};
+use super::semantics::{Semantics, Switch};
 
 /// The constant that an operand comes to; `None` if it depends on the row.
 pub(crate) fn constant(expr: &Expr) -> Result<Option<Literal>, TypeError> {
+    constant_under(expr, Semantics::canonical())
+}
+
+/// The same on an engine that takes some rules otherwise.
+pub(super) fn constant_under(
+    expr: &Expr,
+    semantics: Semantics,
+) -> Result<Option<Literal>, TypeError> {
     let wrong = |reason: &str| Err(TypeError::new(expr, reason));
     match expr {
         Expr::Literal(Literal::Template(_)) => wrong("this template has no value"),
         Expr::Literal(literal) => Ok(Some(literal.clone())),
-        Expr::Unary { op, operand } => Ok(match (op, constant(operand)?) {
+        Expr::Unary { op, operand } => Ok(match (op, constant_under(operand, semantics)?) {
             (_, None) => None,
             (UnaryOp::Negate, Some(Literal::Int(i))) => match i.checked_neg() {
                 Some(i) => Some(Literal::Int(i)),
@@ -21,10 +30,12 @@ pub(crate) fn constant(expr: &Expr) -> Result<Option<Literal>, TypeError> {
             _ => return wrong("these constants have no such arithmetic"),
         }),
         Expr::Binary { op, left, right } if !op.is_logical() && !op.is_comparison() => {
-            let (Some(left), Some(right)) = (constant(left)?, constant(right)?) else {
+            let (Some(left), Some(right)) =
+                (constant_under(left, semantics)?, constant_under(right, semantics)?)
+            else {
                 return Ok(None);
             };
-            match binary(*op, &left, &right) {
+            match binary(*op, &left, &right, semantics) {
                 Ok(literal) => Ok(Some(literal)),
                 Err(reason) => wrong(reason),
             }
@@ -33,13 +44,21 @@ pub(crate) fn constant(expr: &Expr) -> Result<Option<Literal>, TypeError> {
     }
 }
 
-fn binary(op: BinaryOp, left: &Literal, right: &Literal) -> Result<Literal, &'static str> {
+fn binary(
+    op: BinaryOp,
+    left: &Literal,
+    right: &Literal,
+    semantics: Semantics,
+) -> Result<Literal, &'static str> {
     const NONE: &str = "these constants have no such arithmetic";
     if let (Literal::Int(a), Literal::Int(b)) = (left, right)
         && op != BinaryOp::Pow
     {
         if *b == 0 && matches!(op, BinaryOp::Div | BinaryOp::Mod) {
             return Err("division by zero");
+        }
+        if op == BinaryOp::Div && semantics.has(Switch::IntDivisionIsReal) {
+            return Ok(Literal::Float(*a as f64 / *b as f64));
         }
         let result = match op {
             BinaryOp::Add => a.checked_add(*b),

@@ -223,6 +223,27 @@ switches! {
         source: "documentation, Basic Operators; C++ semantics of the server",
         example: "d > 9007199254740993",
     }
+    /// `in` on a dynamic key is refused when a row holds an array or an object there.
+    ContainerInListIsRefused "container-in-list-is-refused" {
+        canonical: "an array or an object under in is in no list of scalars",
+        turned: "the query is refused because of that row",
+        source: "documentation, JSON Operators",
+        example: "x in [1] on {\"x\": [1]}",
+    }
+    /// `key in [1, 1]` returns the row twice.
+    KeyListRepeatsRows "key-list-repeats-rows" {
+        canonical: "a row matches a filter or does not, and is returned once",
+        turned: "a filter that is nothing but key in [list] returns a row as often as the list has its key",
+        source: "documentation, Query",
+        example: "id in [1, 1] on id = 1",
+    }
+    /// An upsert that leaves out a field with a default keeps the old value.
+    UpsertKeepsOmittedDefaults "upsert-keeps-omitted-defaults" {
+        canonical: "an upsert replaces the whole entity; a field with a default that it leaves out gets the default",
+        turned: "the field keeps the value that the replaced entity had",
+        source: "documentation, Upsert Entities (override mode) and Nullable & Default",
+        example: "upsert {id: 1} over {id: 1, n: 7} where n has the default 5",
+    }
     /// An upsert keeps the dynamic keys that the new row has not got.
     UpsertKeepsDynamicKeys "upsert-keeps-dynamic-keys" {
         canonical: "an upsert replaces the whole entity",

@@ -3,14 +3,19 @@
 use std::collections::BTreeMap;
 
 use crate::case::{Case, Check};
-use crate::filter::{Semantics, Switch, Truth, Undefined, evaluate};
+use crate::filter::{Literal, Semantics, Switch, Truth, Undefined, evaluate};
 use crate::value::{Key, Row};
 
 /// An engine's answer to a check, before limits and counting.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Prediction {
     /// These rows match.
-    Rows(BTreeMap<Key, Row>),
+    Rows {
+        /// The rows.
+        rows: BTreeMap<Key, Row>,
+        /// Their keys as they are answered: more than once where an engine repeats rows.
+        keys: Vec<Key>,
+    },
     /// The query is refused because of this switch.
     Refused(Switch),
     /// The documentation leaves the answer open.
@@ -20,7 +25,10 @@ pub(super) enum Prediction {
 /// What an engine with these switches turned answers.
 pub(super) fn predict(case: &Case, check: &Check, semantics: Semantics) -> Prediction {
     let mut rows = case.rows_under(semantics);
-    let Some(filter) = check.filter() else { return Prediction::Rows(rows) };
+    let Some(filter) = check.filter() else {
+        let keys = rows.keys().cloned().collect();
+        return Prediction::Rows { rows, keys };
+    };
     let mut outcome = None;
     rows.retain(|_, row| match evaluate(filter, &case.schema, row, semantics) {
         Ok(truth) => truth == Truth::True,
@@ -33,5 +41,19 @@ pub(super) fn predict(case: &Case, check: &Check, semantics: Semantics) -> Predi
             false
         }
     });
-    outcome.unwrap_or(Prediction::Rows(rows))
+    if let Some(outcome) = outcome {
+        return outcome;
+    }
+    let mut keys: Vec<Key> = rows.keys().cloned().collect();
+    let list = filter.list_of(&case.schema.primary().name);
+    if let (Some(list), true) = (list, semantics.has(Switch::KeyListRepeatsRows)) {
+        let listed = list.iter().filter_map(|literal| match literal {
+            Literal::Int(i) => Some(Key::Int(*i)),
+            Literal::Text(text) => Some(Key::Text(text.clone())),
+            _ => None,
+        });
+        keys = listed.filter(|key| rows.contains_key(key)).collect();
+        keys.sort();
+    }
+    Prediction::Rows { rows, keys }
 }

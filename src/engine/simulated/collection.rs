@@ -7,7 +7,7 @@ use milvus::proto::{common, milvus as pb, schema as schema_pb};
 use super::fault::Fault;
 use super::reply::{Reply, invalid, no_plan};
 use super::sabotage::Sabotage;
-use crate::filter::{check, parse};
+use crate::filter::{Literal, Switch, check, parse};
 use crate::schema::{Field, Schema};
 use crate::value::{Key, META, Row};
 
@@ -49,7 +49,23 @@ impl Collection {
         }
         let expr = sabotage.misread(&self.schema, expr);
         let rows = self.rows.iter();
-        Ok(rows.filter(|(_, row)| sabotage.matches(&self.schema, &expr, row)).collect())
+        let matches = rows.filter(|(_, row)| sabotage.matches(&self.schema, &expr, row));
+        let listed = expr.list_of(&self.schema.primary().name);
+        match listed.filter(|_| sabotage.has(Fault::Turned(Switch::KeyListRepeatsRows))) {
+            None => Ok(matches.collect()),
+            Some(list) => {
+                let same = |key: &Key, item: &Literal| match (key, item) {
+                    (Key::Int(a), Literal::Int(b)) => a == b,
+                    (Key::Text(a), Literal::Text(b)) => a == b,
+                    _ => false,
+                };
+                let repeated = matches.flat_map(|(key, row)| {
+                    let times = list.iter().filter(|item| same(key, item)).count();
+                    std::iter::repeat_n((key, row), times)
+                });
+                Ok(repeated.collect())
+            }
+        }
     }
 
     /// Resolves the names a query asks for. The primary key always comes along.

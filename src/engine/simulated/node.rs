@@ -13,7 +13,7 @@ use super::sabotage::Sabotage;
 use super::server::VERSION;
 use crate::filter::Switch;
 use crate::schema::{DataType, Field, Scalar, Schema};
-use crate::value::{Key, Row};
+use crate::value::{Key, Row, Value};
 
 /// Assigned keys are large, as Milvus's are, which it makes of the time.
 const FIRST_ASSIGNED: i64 = 450_000_000_000_000_000;
@@ -310,6 +310,16 @@ impl Node {
         let collection = collections.get_mut(name).ok_or_else(|| not_found(name))?;
         let schema = &collection.schema;
         let mut rows = codec::decode_rows(schema, columns, count).map_err(invalid)?;
+        if sabotage.has(Fault::Turned(Switch::UpsertKeepsOmittedDefaults)) {
+            for row in &mut rows {
+                let old = row.key(schema).and_then(|key| collection.rows.get(&key));
+                for field in schema.fields.iter().filter(|field| field.default.is_some()) {
+                    if let (Some(old), Value::Null) = (old, row.get(&field.name)) {
+                        row.fields.insert(field.name.clone(), old.get(&field.name).clone());
+                    }
+                }
+            }
+        }
         sabotage.fill_defaults(schema, &mut rows);
         let primary = schema.primary();
         if primary.auto_id {

@@ -87,6 +87,9 @@ fn turned(switch: Switch) -> Witness {
         Switch::DescendingRangeSwapsBounds => Filter("7 >= i8 > 5"),
         Switch::ModuloIsRounded => Filter("i64 % 2 == 1"),
         Switch::InexactConversionIsRefused => Filter("d > 9007199254740993"),
+        Switch::ContainerInListIsRefused => Filter("j[\"l\"] not in [7]"),
+        Switch::KeyListRepeatsRows => Filter("id in [1, 1]"),
+        Switch::UpsertKeepsOmittedDefaults => Own,
         Switch::UpsertKeepsDynamicKeys => Own,
     }
 }

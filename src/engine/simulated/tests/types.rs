@@ -124,3 +124,42 @@ async fn faults_of_types_show_in_their_fields() {
     let (_, diff) = round_trip(&everything(), &[Fault::PartitionKeyRowsLost]).await;
     assert_eq!(diff.missing, [1, 3].map(Key::Int));
 }
+
+#[tokio::test]
+async fn an_upsert_keeps_what_it_leaves_out() {
+    use crate::filter::Switch::UpsertKeepsOmittedDefaults;
+    for (faults, kept) in [(&[][..], false), (&[Fault::Turned(UpsertKeepsOmittedDefaults)], true)] {
+        let row = |n: Option<i64>| {
+            let mut row = json!({"id": 1, "v": [0.0, 0.0]});
+            if let Some(n) = n {
+                row["n"] = n.into();
+            }
+            row
+        };
+        let case = json!({
+            "format": "milvus-difftest/case", "version": 1,
+            "schema": {"fields": [
+                {"name": "id", "type": "INT64", "primary": true},
+                {"name": "n", "type": "INT8", "default": 5},
+                {"name": "v", "type": "FLOAT_VECTOR(2)"},
+            ]},
+            "operations": [{"insert": [row(Some(7))]}, {"upsert": [row(None)]}],
+            "checks": ["entities"],
+        });
+        let (case, _) = crate::case::Case::from_json(&case.to_string()).unwrap();
+        let engine = crate::engine::Engine::simulated(SimulatedOptions {
+            faults: faults.to_vec(),
+            ..SimulatedOptions::default()
+        })
+        .unwrap();
+        let options = crate::campaign::WorkbenchOptions::default();
+        let mut bench = crate::campaign::Workbench::new(engine, options).await.unwrap();
+        let mut all = |_: &crate::case::Check, _: &crate::verdict::Verdict| {
+            std::ops::ControlFlow::Continue(())
+        };
+        let verdicts = bench.judge(&case, &mut all).await.unwrap();
+        let wrong = matches!(verdicts[0], crate::verdict::Verdict::Divergence(_));
+        assert_eq!(wrong, kept);
+        bench.stop().await;
+    }
+}
