@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::exit;
 use crate::engine::simulated::Fault;
+use crate::filter::Switch;
 
 /// The options of `fuzz` and `replay` are read from here too.
 const ENVIRONMENT: &str = "\
@@ -17,6 +18,15 @@ MILVUS_DIFFTEST_QUERY_TIMEOUT and so on. The command line wins.";
 const SELFTEST: &str = "\
 Ends with exit code 0 if every fault was found, and with 1 if one was not or if the simulated
 Milvus was accused of anything when it had no fault.";
+
+/// What the exit codes mean where nothing is tested.
+const EXPLAIN: &str = "\
+The schema is JSON as in case files: {\"fields\": [{\"name\": \"id\", \"type\": \"INT64\",
+\"primary\": true}], \"dynamic\": true}. In rows, keys that no field declares go into the dynamic
+field, and vectors may be left out.
+
+Ends with exit code 0 if the filter has a meaning, with 2 if it has none or the options are wrong,
+and with 3 if Milvus cannot be reached.";
 
 /// Property-based differential testing of Milvus.
 #[derive(Debug, Parser)]
@@ -51,6 +61,9 @@ pub enum Command {
     /// Prove that the tool can fail: inject faults into a simulated Milvus and find each of them
     #[command(after_help = format!("{SELFTEST}\n\n{}", exit::HELP))]
     Selftest(SelftestArgs),
+    /// Say what a filter means: its types, its SQL, and its truth on rows, part by part
+    #[command(after_help = EXPLAIN)]
+    Explain(ExplainArgs),
 }
 
 /// Which engine to test.
@@ -127,6 +140,42 @@ pub struct SelftestArgs {
     /// The same seed gives the same cases
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// The filter, in quotes
+    #[arg(value_name = "FILTER")]
+    pub filter: String,
+    /// A file with a schema, or a case file; that one's rows are used unless --rows is given
+    #[arg(long, value_name = "FILE", required_unless_present = "collection")]
+    pub schema: Option<PathBuf>,
+    /// Take the schema of this collection instead
+    #[arg(long, value_name = "NAME", conflicts_with = "schema", requires = "target")]
+    pub collection: Option<String>,
+    /// The Milvus that has the collection, for instance http://localhost:19530
+    #[arg(long, value_name = "URI", env = "MILVUS_DIFFTEST_TARGET", hide_env = true)]
+    pub target: Option<String>,
+    /// Its credentials, user:password or an API key. Safer in MILVUS_DIFFTEST_TOKEN
+    #[arg(long, value_name = "TOKEN", env = "MILVUS_DIFFTEST_TOKEN", hide_env = true)]
+    pub token: Option<String>,
+    /// Rows to judge: a JSON array, or an object a line
+    #[arg(long, value_name = "FILE")]
+    pub rows: Option<PathBuf>,
+    /// Judge the rows a second time as engines do that turn this switch; may be given more than
+    /// once. docs/semantics.md lists them
+    #[arg(long, value_name = "SWITCH")]
+    pub semantics: Vec<Switch>,
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// How an explanation is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
 }
 
 /// "90s", "5m", or seconds: for clap and for the configuration file.

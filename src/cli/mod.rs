@@ -3,6 +3,7 @@
 mod args;
 mod config;
 mod exit;
+mod explain;
 mod fuzz;
 mod replay;
 mod selftest;

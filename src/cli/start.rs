@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Cli, Command};
 use super::exit::Exit;
-use super::{fuzz, replay, selftest};
+use super::{explain, fuzz, replay, selftest};
 
 /// The command line as clap knows it, for help texts and completions.
 pub fn command() -> clap::Command {
@@ -49,6 +49,7 @@ pub fn main() -> ExitCode {
             Command::Fuzz(args) => fuzz::run(*args, cli.quiet).await,
             Command::Replay(args) => replay::run(args, cli.quiet).await,
             Command::Selftest(args) => selftest::run(args).await,
+            Command::Explain(args) => explain::run(args).await,
         }
     });
     // A blocking call of a worker must not hold up the end.

@@ -16,6 +16,7 @@ fn help_texts() {
         ("help_fuzz", &["fuzz", "--help"]),
         ("help_replay", &["replay", "--help"]),
         ("help_selftest", &["selftest", "--help"]),
+        ("help_explain", &["explain", "--help"]),
     ] {
         let mut command = Sandbox::new().command(args);
         // Where the engine is installed may be set on this machine, and would be shown.

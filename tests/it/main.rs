@@ -6,6 +6,7 @@ mod conflict;
 mod embedded;
 mod engine;
 mod exit;
+mod explain;
 mod help;
 mod parser;
 mod parser_random;

@@ -15,12 +15,25 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 /// Names that are nearly keywords, prefixes and numbers.
 const NAMES: [&str; 14] = [
-    "a", "b", "_x1", "r", "u8", "L", "e5", "x", "None", "nulls", "isnull", "threshold",
-    "minimum_should_match", "Ands",
+    "a",
+    "b",
+    "_x1",
+    "r",
+    "u8",
+    "L",
+    "e5",
+    "x",
+    "None",
+    "nulls",
+    "isnull",
+    "threshold",
+    "minimum_should_match",
+    "Ands",
 ];
 
 fn text() -> impl Strategy<Value = String> {
-    let special = select(vec!['\'', '"', '\\', '\n', '\r', '\t', '\0', '%', '{', ']', 'é', '日', '😀']);
+    let special =
+        select(vec!['\'', '"', '\\', '\n', '\r', '\t', '\0', '%', '{', ']', 'é', '日', '😀']);
     let char = prop_oneof![3 => prop::char::range(' ', '~'), 2 => special, 1 => any::<char>()];
     vec(char, 0..6).prop_map(String::from_iter)
 }
@@ -38,13 +51,10 @@ fn path(members: bool) -> BoxedStrategy<FieldPath> {
         key().prop_map(Step::Key),
         prop_oneof![0..3_u32, any::<u32>()].prop_map(Step::Index)
     ];
-    let root = prop_oneof![4 => name.clone().prop_map(str::to_owned), 1 => Just("$meta".to_owned())];
+    let root =
+        prop_oneof![4 => name.clone().prop_map(str::to_owned), 1 => Just("$meta".to_owned())];
     let path = (root, vec(step, 0..3)).prop_map(|(root, steps)| FieldPath { root, steps });
-    if members {
-        prop_oneof![path, name.prop_map(FieldPath::member)].boxed()
-    } else {
-        path.boxed()
-    }
+    if members { prop_oneof![path, name.prop_map(FieldPath::member)].boxed() } else { path.boxed() }
 }
 
 fn int() -> impl Strategy<Value = i64> {
@@ -99,12 +109,10 @@ fn call(members: bool) -> impl Strategy<Value = Expr> {
 }
 
 fn range(members: bool) -> impl Strategy<Value = Expr> {
-    let bound = || {
-        (literal(), any::<bool>()).prop_map(|(value, inclusive)| Bound { value, inclusive })
-    };
-    (path(members), bound(), bound(), any::<bool>()).prop_map(
-        |(operand, low, high, descending)| Expr::Range { operand, low, high, descending },
-    )
+    let bound =
+        || (literal(), any::<bool>()).prop_map(|(value, inclusive)| Bound { value, inclusive });
+    (path(members), bound(), bound(), any::<bool>())
+        .prop_map(|(operand, low, high, descending)| Expr::Range { operand, low, high, descending })
 }
 
 /// `t + INTERVAL "…"`
@@ -156,12 +164,11 @@ fn exprs(members: bool) -> BoxedStrategy<Expr> {
         (0..3_u32).prop_map(Elements::Most),
         (0..3_u32).prop_map(Elements::Exact),
     ];
-    let on_structs = (elements, select(NAMES.to_vec()), exprs(true)).prop_map(
-        |(elements, field, predicate)| {
+    let on_structs =
+        (elements, select(NAMES.to_vec()), exprs(true)).prop_map(|(elements, field, predicate)| {
             let (field, predicate) = (field.to_owned(), Box::new(predicate));
             Expr::Elements { elements, field, predicate }
-        },
-    );
+        });
     let pair = (tree.clone(), select(vec![BinaryOp::And, BinaryOp::Or]), on_structs.clone());
     let both = pair.prop_map(|(left, op, right)| Expr::binary(left, op, right));
     prop_oneof![6 => tree, 1 => on_structs, 1 => both].boxed()
@@ -214,15 +221,98 @@ impl Random {
 }
 
 const TOKENS: [&str; 92] = [
-    "a", "b", "id", "s", "f", "j", "x", "$meta", "$[m]", "j[\"k\"]", "j['k'][0]", "a[0]", "0", "1",
-    "-1", "007", "0x1F", "0b1", "9223372036854775807", "9223372036854775808", "1.5", ".5", "3.",
-    "1e3", "0x1p-3", "1e400", "\"x\"", "'y'", "r'\\'", "'\\n'", "'\\u00e9'", "\"", "'", "\\", "true",
-    "FALSE", "null", "and", "AND", "&&", "or", "||", "not", "NOT", "!", "in", "IN", "like", "LIKE",
-    "is null", "IS NOT NULL", "is", "exists", "==", "!=", "<", "<=", ">", ">=", "=", "<>", "+", "-",
-    "*", "/", "%", "**", "&", "|", "^", "~", "<<", "(", ")", "[", "]", ",", "{x}", "{", "}",
-    "array_length(", "array_contains(", "json_contains_any(", "text_match(",
-    "minimum_should_match=", "st_dwithin(", "match_any(", "match_least(", "threshold=",
-    "ISO '2026-01-31T00:00:00Z'", "INTERVAL 'P1D'", " ",
+    "a",
+    "b",
+    "id",
+    "s",
+    "f",
+    "j",
+    "x",
+    "$meta",
+    "$[m]",
+    "j[\"k\"]",
+    "j['k'][0]",
+    "a[0]",
+    "0",
+    "1",
+    "-1",
+    "007",
+    "0x1F",
+    "0b1",
+    "9223372036854775807",
+    "9223372036854775808",
+    "1.5",
+    ".5",
+    "3.",
+    "1e3",
+    "0x1p-3",
+    "1e400",
+    "\"x\"",
+    "'y'",
+    "r'\\'",
+    "'\\n'",
+    "'\\u00e9'",
+    "\"",
+    "'",
+    "\\",
+    "true",
+    "FALSE",
+    "null",
+    "and",
+    "AND",
+    "&&",
+    "or",
+    "||",
+    "not",
+    "NOT",
+    "!",
+    "in",
+    "IN",
+    "like",
+    "LIKE",
+    "is null",
+    "IS NOT NULL",
+    "is",
+    "exists",
+    "==",
+    "!=",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "=",
+    "<>",
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "**",
+    "&",
+    "|",
+    "^",
+    "~",
+    "<<",
+    "(",
+    ")",
+    "[",
+    "]",
+    ",",
+    "{x}",
+    "{",
+    "}",
+    "array_length(",
+    "array_contains(",
+    "json_contains_any(",
+    "text_match(",
+    "minimum_should_match=",
+    "st_dwithin(",
+    "match_any(",
+    "match_least(",
+    "threshold=",
+    "ISO '2026-01-31T00:00:00Z'",
+    "INTERVAL 'P1D'",
+    " ",
 ];
 
 /// A filter with a few things changed, a row of tokens, or bytes.
