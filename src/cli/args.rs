@@ -167,13 +167,13 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "SWITCH")]
     pub semantics: Vec<Switch>,
     /// For people, or for programs
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = ExplainFormat::Text)]
+    pub format: ExplainFormat,
 }
 
 /// How an explanation is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum ExplainFormat {
     Text,
     Json,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::args::{ExplainArgs, Format};
+use super::args::{ExplainArgs, ExplainFormat};
 use super::exit::Exit;
 use super::setup::or_signal;
 use super::start::{Failure, say};
@@ -47,8 +47,8 @@ pub async fn run(args: ExplainArgs) -> Result<Exit, Failure> {
     match Explanation::new(&schema, &filter, &rows, semantics) {
         Ok(explanation) => {
             match args.format {
-                Format::Text => say(explanation.to_string().trim_end()),
-                Format::Json => say(json(&explanation)?),
+                ExplainFormat::Text => say(explanation.to_string().trim_end()),
+                ExplainFormat::Json => say(json(&explanation)?),
             }
             Ok(Exit::Clean)
         }
@@ -67,13 +67,13 @@ pub async fn run(args: ExplainArgs) -> Result<Exit, Failure> {
 }
 
 /// Says what is wrong with the filter: on stderr, or as JSON on stdout.
-fn wrong(format: Format, what: &str, shown: &str, details: Json) -> Result<Exit, Failure> {
+fn wrong(format: ExplainFormat, what: &str, shown: &str, details: Json) -> Result<Exit, Failure> {
     match format {
-        Format::Json => {
+        ExplainFormat::Json => {
             say(json(&json!({"error": details}))?);
             Ok(Exit::Usage)
         }
-        Format::Text => {
+        ExplainFormat::Text => {
             let lines: Vec<_> =
                 shown.lines().map(|line| format!("\n  {}", coloured(line))).collect();
             Err(Failure::usage(format!("{what}:{}", lines.concat())))
