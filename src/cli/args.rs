@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use super::exit;
 use crate::engine::EngineKind;
 use crate::engine::simulated::Fault;
+use crate::filter::Switch;
 use crate::report::corpus::Format;
 
 /// The options of `fuzz` and `replay` are read from here too.
@@ -19,6 +20,15 @@ MILVUS_DIFFTEST_QUERY_TIMEOUT and so on. The command line wins.";
 const SELFTEST: &str = "\
 Ends with exit code 0 if every fault was found, and with 1 if one was not or if the simulated
 Milvus was accused of anything when it had no fault.";
+
+/// What the exit codes mean where nothing is tested.
+const EXPLAIN: &str = "\
+The schema is JSON as in case files: {\"fields\": [{\"name\": \"id\", \"type\": \"INT64\",
+\"primary\": true}], \"dynamic\": true}. In rows, keys that no field declares go into the dynamic
+field, and vectors may be left out.
+
+Ends with exit code 0 if the filter has a meaning, with 2 if it has none or the options are wrong,
+and with 3 if Milvus cannot be reached.";
 
 /// Property-based differential testing of Milvus.
 #[derive(Debug, Parser)]
@@ -59,6 +69,9 @@ pub enum Command {
     /// Say how much of the filter language generated cases reach, without any engine
     #[command(after_help = exit::HELP)]
     Coverage(CoverageArgs),
+    /// Say what a filter means: its types, its SQL, and its truth on rows, part by part
+    #[command(after_help = EXPLAIN)]
+    Explain(ExplainArgs),
 }
 
 /// Which engine to test.
@@ -244,6 +257,42 @@ pub enum CoverageFormat {
     /// Tables for a document
     Markdown,
     /// Every cell with its count
+    Json,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// The filter, in quotes
+    #[arg(value_name = "FILTER")]
+    pub filter: String,
+    /// A file with a schema, or a case file; that one's rows are used unless --rows is given
+    #[arg(long, value_name = "FILE", required_unless_present = "collection")]
+    pub schema: Option<PathBuf>,
+    /// Take the schema of this collection instead
+    #[arg(long, value_name = "NAME", conflicts_with = "schema", requires = "target")]
+    pub collection: Option<String>,
+    /// The Milvus that has the collection, for instance http://localhost:19530
+    #[arg(long, value_name = "URI", env = "MILVUS_DIFFTEST_TARGET", hide_env = true)]
+    pub target: Option<String>,
+    /// Its credentials, user:password or an API key. Safer in MILVUS_DIFFTEST_TOKEN
+    #[arg(long, value_name = "TOKEN", env = "MILVUS_DIFFTEST_TOKEN", hide_env = true)]
+    pub token: Option<String>,
+    /// Rows to judge: a JSON array, or an object a line
+    #[arg(long, value_name = "FILE")]
+    pub rows: Option<PathBuf>,
+    /// Judge the rows a second time as engines do that turn this switch; may be given more than
+    /// once. docs/semantics.md lists them
+    #[arg(long, value_name = "SWITCH")]
+    pub semantics: Vec<Switch>,
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t = ExplainFormat::Text)]
+    pub format: ExplainFormat,
+}
+
+/// How an explanation is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExplainFormat {
+    Text,
     Json,
 }
 

@@ -28,7 +28,7 @@ pub async fn run(command: CorpusCommand, quiet: bool) -> Result<Exit, Failure> {
 }
 
 async fn generate(args: CorpusGenerateArgs) -> Result<Exit, Failure> {
-    let schema = input::schema(&args.schema)?;
+    let (schema, _) = input::schema(&args.schema)?;
     let rows = input::rows(&args.rows, &schema)?;
     let dialect = match &args.dialect {
         None => Dialect::everything(),

@@ -5,6 +5,7 @@ mod config;
 mod corpus;
 mod coverage;
 mod exit;
+mod explain;
 mod fuzz;
 mod input;
 mod replay;

@@ -5,10 +5,12 @@
 //! integer literals only, a filter is a predicate and not a bare column.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use serde_json::Number;
 
 use super::ast::{Bound, Expr, FieldPath, Literal, Step};
+use super::caret::underline;
 use super::fold::constant;
 use super::operator::{BinaryOp, Function, OpClass, Quantifier, UnaryOp};
 use crate::schema::{DataType, Field, Scalar, Schema};
@@ -35,6 +37,21 @@ impl TypeError {
     /// What is wrong with it.
     pub fn reason(&self) -> &str {
         &self.reason
+    }
+
+    /// Where the part stands in a filter's text, in bytes; the whole text if it is not in there.
+    pub fn place(&self, text: &str) -> Range<usize> {
+        let word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+        let starts = |at: usize| !text[..at].ends_with(word) || !self.part.starts_with(word);
+        let ends = |at: usize| !text[at..].starts_with(word) || !self.part.ends_with(word);
+        let places = text.match_indices(&self.part).map(|(at, part)| at..at + part.len());
+        let mut whole = places.filter(|place| starts(place.start) && ends(place.end));
+        whole.next().unwrap_or(0..text.len())
+    }
+
+    /// A line of the filter's text, with a caret under the part and the reason.
+    pub fn render(&self, text: &str) -> String {
+        format!("{} {}", underline(text, self.place(text)), self.reason)
     }
 }
 
@@ -132,6 +149,25 @@ impl From<Scalar> for Kind {
             Scalar::VarChar => Kind::Text,
         }
     }
+}
+
+/// What an operand is, for a reader: `integer`, `float`, `string`, …
+pub fn type_name(schema: &Schema, operand: &Expr) -> Result<&'static str, TypeError> {
+    let kind = match constant(operand)? {
+        Some(Literal::List(_)) => return Ok("list"),
+        Some(Literal::Interval(_)) => return Ok("interval"),
+        Some(literal) => Kind::of(&literal),
+        None => Some(operand_kind(schema, operand)?),
+    };
+    Ok(match kind {
+        Some(Kind::Bool) => "boolean",
+        Some(Kind::Int) => "integer",
+        Some(Kind::Real) => "float",
+        Some(Kind::Text) => "string",
+        Some(Kind::Timestamp) => "time",
+        Some(Kind::Json) => "number, if the JSON holds one",
+        None => "template",
+    })
 }
 
 /// Checks that a filter is a predicate whose types fit.

@@ -3,6 +3,7 @@
 
 mod connection;
 mod decode;
+mod describe;
 pub mod dialect;
 mod encode;
 mod error;

@@ -19,6 +19,7 @@ fn help_texts() {
         ("help_corpus_check", &["corpus", "check", "--help"]),
         ("help_selftest", &["selftest", "--help"]),
         ("help_coverage", &["coverage", "--help"]),
+        ("help_explain", &["explain", "--help"]),
     ] {
         let mut command = Sandbox::new().command(args);
         // Where the engine is installed may be set on this machine, and would be shown.

@@ -9,6 +9,7 @@ mod embedded;
 mod engine;
 mod engines;
 mod exit;
+mod explain;
 mod help;
 mod parser;
 mod parser_random;
