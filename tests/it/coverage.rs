@@ -33,7 +33,10 @@ fn touched(case: &Case) -> BTreeMap<Cell, u64> {
 fn cases_reach_every_cell_of_their_dialect_and_no_other() {
     for dialect in dialects() {
         let mut coverage = Coverage::of(dialect.cells());
-        for number in 0..600 {
+        for number in 0..1000 {
+            if number >= 100 && coverage.missed().next().is_none() {
+                break;
+            }
             let touched = touched(&case(1, number, &dialect));
             let outside: Vec<String> = touched
                 .keys()

@@ -195,6 +195,9 @@ impl Walk<'_> {
             }
         };
         match literal {
+            Expr::Literal(Literal::List(items)) if items.is_empty() => {
+                self.on_all(Construct::ArrayEqualityEmpty, operand);
+            }
             Expr::Literal(Literal::List(_)) => self.on_all(Construct::ArrayEquality, operand),
             Expr::Literal(Literal::Template(_)) => self.on_all(Construct::Template, operand),
             Expr::Literal(_) => {}

@@ -168,6 +168,7 @@ constructs! {
     ContainsNestedList "contains-nested-list" Json "json_contains_any(j[\"k\"], [[1]])" "arrays among several elements"
     ContainsEmpty "contains-empty" ArraysAndJson "array_contains_all(a, [])" "no element at all"
     ArrayEquality "array-equality" ArraysAndJson "a == [1, 2]" "a whole array, compared by `==` or `!=`"
+    ArrayEqualityEmpty "array-equality-empty" ArraysAndJson "a == []" "an array compared with the empty one"
     TextMatch "text-match" TextColumns "text_match(s, \"a b\")" "any of several words"
     TextMatchMinimum "text-match-minimum" TextColumns "text_match(s, \"a b\", minimum_should_match=2)" "so many of several words"
     PhraseMatch "phrase-match" TextColumns "phrase_match(s, \"a b\")" "words in their order"

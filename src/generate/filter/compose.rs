@@ -142,7 +142,12 @@ impl<'a> Composer<'a> {
                 self.tree(chance, leaves, self.depth)
             }
         };
-        let term = self.sharpened(chance, term);
+        let mut term = self.sharpened(chance, term);
+        let mut constant = true;
+        term.expr.for_each_path(&mut |_| constant = false);
+        if constant && !self.dialect.has(Construct::ConstantFilter) {
+            term = self.join(chance, term, self.key_term());
+        }
         self.spelled(chance, term.expr)
     }
 
@@ -273,7 +278,11 @@ impl<'a> Composer<'a> {
                 return term;
             }
         }
-        // Every engine can compare a key with a constant.
+        self.key_term()
+    }
+
+    /// A predicate that every engine has: a comparison of the key with a constant.
+    fn key_term(&self) -> Term {
         let key = &self.schema.primary().name;
         let literal = if self.schema.primary().data_type.to_string() == "VARCHAR" {
             Literal::Text("a".to_owned())

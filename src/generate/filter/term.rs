@@ -119,10 +119,11 @@ impl<'a> Terms<'a> {
             ArrayContains | ArrayContainsAll | ArrayContainsAny | JsonContains
             | JsonContainsAll | JsonContainsAny | ContainsNegative | ContainsNested
             | ContainsNestedList | ContainsEmpty => self.contains(construct, site),
-            ArrayEquality => {
+            ArrayEquality | ArrayEqualityEmpty => {
                 let items = match self.chance.pick(&site.arrays) {
+                    _ if construct == ArrayEqualityEmpty => Vec::new(),
                     Some(items) if !self.chance.one_in(4) => items.clone(),
-                    _ => (0..self.chance.below(3)).map(|_| self.literal(site)).collect(),
+                    _ => (0..self.chance.within(1, 3)).map(|_| self.literal(site)).collect(),
                 };
                 let op = self.chance.one_of(EQUALITIES);
                 Expr::binary(field(), op, Expr::Literal(Literal::List(items)))
