@@ -12,7 +12,7 @@ use crate::case::{Case, Check};
 use crate::filter::check::{Place, resolve};
 use crate::filter::{BinaryOp, Expr, FieldPath, Literal};
 use crate::schema::{DataType, Schema};
-use crate::verdict::{Actual, Class, Divergence};
+use crate::verdict::{Actual, Class, Divergence, Expected};
 
 /// The shape of a case with one check: findings of the same shape are the same finding.
 ///
@@ -37,6 +37,12 @@ pub fn filter_shape(schema: &Schema, filter: &Expr) -> String {
 /// The shape of a divergence.
 pub fn shape(case: &Case, divergence: &Divergence) -> String {
     let class = divergence.class;
+    // A refused write is so whatever is asked afterwards.
+    if let (Expected::Accepted, Class::WronglyRejected | Class::Hang) =
+        (&divergence.expected, class)
+    {
+        return format!("{class}: write");
+    }
     match case.checks.first() {
         Some(Check::Query(filter)) => {
             format!(

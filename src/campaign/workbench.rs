@@ -11,8 +11,9 @@ use crate::apply::{ApplyError, Sides, apply};
 use crate::backend::{Backend, BackendError, DuckDb};
 use crate::case::{Case, Check};
 use crate::engine::{Engine, EngineError};
+use crate::filter::grammar::cells;
 use crate::known::KnownIssues;
-use crate::milvus::{ConnectOptions, Milvus, MilvusError};
+use crate::milvus::{ConnectOptions, Dialect, Milvus, MilvusError};
 use crate::shrink::Probe;
 use crate::verdict::{Actual, Class, Divergence, Doubt, Expected, Judges, Verdict};
 
@@ -273,6 +274,14 @@ pub(super) struct SameClass<'a> {
     pub class: Class,
     /// What is known must not take the place of what is looked for.
     pub known: &'a KnownIssues,
+    /// A smaller case must not ask for what the engine has not got; `None` if it may.
+    pub dialect: Option<&'a Dialect>,
+}
+
+/// Whether the engine has what a check asks for.
+fn is_asked_of(dialect: Option<&Dialect>, case: &Case, check: &Check) -> bool {
+    let (Some(dialect), Some(filter)) = (dialect, check.spelled()) else { return true };
+    cells(&case.schema, filter).iter().all(|cell| dialect.accepts(cell))
 }
 
 impl Probe for SameClass<'_> {
@@ -292,9 +301,11 @@ impl Probe for SameClass<'_> {
             }
             let checks = group.iter().flat_map(|case| case.checks.clone()).collect();
             let merged = Case { checks, ..group[0].clone() };
-            let (class, known) = (self.class, self.known);
+            let (class, known, dialect) = (self.class, self.known, self.dialect);
             let is_same = |check: &Check, verdict: &Verdict| match verdict {
-                Verdict::Divergence(d) if d.class == class => {
+                Verdict::Divergence(d)
+                    if d.class == class && is_asked_of(dialect, &merged, check) =>
+                {
                     known.explain(&merged, check, d).is_none()
                 }
                 _ => false,

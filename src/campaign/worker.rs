@@ -297,7 +297,12 @@ async fn pursue(
         budget.time = budget.time.min(left);
     }
     let known = &shared.known_issues;
-    let mut probe = SameClass { bench, class: divergence.class, known };
+    let asked_beyond = case
+        .checks
+        .iter()
+        .any(|check| matches!(check, Check::Refused(_) | Check::QueryOrRefusal(_)));
+    let dialect = Some(&shared.dialect).filter(|_| !asked_beyond);
+    let mut probe = SameClass { bench, class: divergence.class, known, dialect };
     let shrunk = shrink(case, &suspects(&divergence), budget, &mut probe).await?;
     // Once more, on a fresh collection.
     let mut anything = |_: &Check, _: &Verdict| ControlFlow::Continue(());

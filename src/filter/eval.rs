@@ -10,7 +10,7 @@ use super::fold::constant_under;
 use super::operator::{BinaryOp, Function, Quantifier, UnaryOp};
 use super::semantics::{Semantics, Switch};
 use super::{like, text, time};
-use crate::schema::Schema;
+use crate::schema::{Scalar, Schema};
 use crate::value::{Row, Value, compare_int_double, compare_numbers};
 
 /// A truth value of Kleene's logic. A query returns the rows whose filter is true.
@@ -97,7 +97,34 @@ pub fn evaluate(
     row: &Row,
     semantics: Semantics,
 ) -> Result<Truth, Undefined> {
-    Evaluator { schema, row, semantics }.truth(expr)
+    let evaluator = Evaluator { schema, row, semantics };
+    if semantics.has(Switch::EscapesAreDropped) {
+        let mut misread = expr.clone();
+        drop_escapes(&mut misread);
+        return evaluator.truth(&misread);
+    }
+    evaluator.truth(expr)
+}
+
+/// The filter as an engine reads it that drops the backslash of escapes.
+fn drop_escapes(expr: &mut Expr) {
+    fn dropped(text: &str) -> String {
+        text.replace('\n', "n").replace('\r', "r").replace('\t', "t")
+    }
+    fn literal(it: &mut Literal) {
+        match it {
+            Literal::Text(text) => *text = dropped(text),
+            Literal::List(items) => items.iter_mut().for_each(literal),
+            _ => {}
+        }
+    }
+    expr.for_each_literal_mut(&mut literal);
+    if let Expr::Like { pattern, .. } = expr {
+        *pattern = dropped(pattern);
+    }
+    for child in expr.children_mut() {
+        drop_escapes(child);
+    }
 }
 
 struct Evaluator<'a> {
@@ -124,6 +151,8 @@ enum Operand<'a> {
     JsonNumber {
         /// `None` when the place holds no number.
         number: Option<Number>,
+        /// Whether the place is missing or null.
+        missing: bool,
         /// Whether the constant was an integer.
         integral: bool,
     },
@@ -245,6 +274,9 @@ impl<'a> Evaluator<'a> {
         let swapped = descending && self.has(Switch::DescendingRangeSwapsBounds);
         let (from, to) =
             if swapped { (high.inclusive, low.inclusive) } else { (low.inclusive, high.inclusive) };
+        if let Place::Element(..) = resolve(self.schema, operand)? {
+            self.refuse_mixed(&[low.value.clone(), high.value.clone()])?;
+        }
         let operand = self.place(operand)?;
         let above = if from { BinaryOp::Ge } else { BinaryOp::Gt };
         let below = if to { BinaryOp::Le } else { BinaryOp::Lt };
@@ -370,6 +402,11 @@ impl<'a> Evaluator<'a> {
         other: &Operand<'_>,
         constant: &Literal,
     ) -> Result<Operand<'static>, Undefined> {
+        if let Literal::Int(i) = constant
+            && self.refuses(*i, other)
+        {
+            return Err(Undefined::Refused(Switch::InexactConversionIsRefused));
+        }
         match (other, constant) {
             (Operand::Float(_), constant) if !self.has(Switch::FloatComputesAsDouble) => {
                 as_f32(constant).map(Operand::Float)
@@ -399,7 +436,18 @@ impl<'a> Evaluator<'a> {
             (Json(json), constant) | (constant, Json(json)) => {
                 self.json_arithmetic(expr, op, json, &constant)
             }
-            (Int(a), Int(b)) => self.int_arithmetic(op, a, b),
+            (Int(a), Int(b)) => {
+                let result = self.int_arithmetic(op, a, b)?;
+                Ok(match (result, self.narrow(expr)) {
+                    (Int(i), Some(Scalar::Int8)) => Int(i64::from(i as i8)),
+                    (Int(i), Some(Scalar::Int16)) => Int(i64::from(i as i16)),
+                    (Int(i), Some(Scalar::Int32)) => Int(i64::from(i as i32)),
+                    (result, _) => result,
+                })
+            }
+            (Int(i), other) | (other, Int(i)) if self.refuses(i, &other) => {
+                Err(Undefined::Refused(Switch::InexactConversionIsRefused))
+            }
             (Float(a), Float(b)) if !in_doubles => float_arithmetic(op, a, b).map(Float),
             (Int(a), Float(b)) if !in_doubles => float_arithmetic(op, a as f32, b).map(Float),
             (Float(a), Int(b)) if !in_doubles => float_arithmetic(op, a, b as f32).map(Float),
@@ -407,6 +455,23 @@ impl<'a> Evaluator<'a> {
                 (Some(a), Some(b)) => double_arithmetic(op, a, b).map(Double),
                 _ => Err(self.not_a_predicate(expr)),
             },
+        }
+    }
+
+    /// The width in which an engine computes arithmetic between integer columns.
+    fn narrow(&self, expr: &Expr) -> Option<Scalar> {
+        if !self.has(Switch::NarrowArithmeticWraps) {
+            return None;
+        }
+        match expr {
+            Expr::Field(path) => match resolve(self.schema, path) {
+                Ok(Place::Column(_, scalar)) => scalar.int_range().map(|_| scalar),
+                _ => None,
+            },
+            Expr::Unary { operand, .. } => self.narrow(operand),
+            // The scalars are in the order of their widths.
+            Expr::Binary { left, right, .. } => self.narrow(left)?.max(self.narrow(right)?).into(),
+            _ => None,
         }
     }
 
@@ -449,7 +514,10 @@ impl<'a> Evaluator<'a> {
         let number = match json {
             Some(Json::Number(number)) => number.clone(),
             Some(Json::Bool(b)) if self.has(Switch::JsonBoolIsNumber) => Number::from(u8::from(*b)),
-            _ => return Ok(Operand::JsonNumber { number: None, integral }),
+            other => {
+                let missing = matches!(other, None | Some(Json::Null));
+                return Ok(Operand::JsonNumber { number: None, missing, integral });
+            }
         };
         let result = match (number.as_i64(), constant) {
             (Some(a), Operand::Int(b)) => self.int_arithmetic(op, a, *b)?,
@@ -469,7 +537,7 @@ impl<'a> Evaluator<'a> {
             Operand::Double(x) => Number::from_f64(x),
             _ => None,
         };
-        Ok(Operand::JsonNumber { number, integral })
+        Ok(Operand::JsonNumber { number, missing: false, integral })
     }
 
     fn compare(
@@ -482,11 +550,13 @@ impl<'a> Evaluator<'a> {
             (Operand::Null, _) => Truth::Unknown,
             (Operand::OutOfRange, _) => self.out_of_range(),
             (Operand::Json(json), literal) => self.compare_json(op, *json, literal),
-            (Operand::JsonNumber { number, integral }, literal) => {
+            (Operand::JsonNumber { number, missing, integral }, literal) => {
                 if *integral != matches!(literal, Literal::Int(_)) {
                     return Err(Undefined::MixedJson);
                 }
-                let json = number.clone().map(Json::Number);
+                // What is no number is a mismatch, as any array is.
+                let mismatch = || (!missing).then(|| Json::Array(Vec::new()));
+                let json = number.clone().map(Json::Number).or_else(mismatch);
                 self.compare_json(op, json.as_ref(), literal)
             }
             (operand, literal) => match self.order(operand, literal)? {
@@ -544,6 +614,11 @@ impl<'a> Evaluator<'a> {
         let ordering = match (json, literal) {
             (Some(Json::Number(a)), Literal::Float(b)) if self.has(Switch::JsonNumberAsDouble) => {
                 a.as_f64().and_then(|a| a.partial_cmp(b))
+            }
+            (Some(Json::Number(a)), Literal::Int(b))
+                if self.has(Switch::JsonNumberAsDouble) && a.as_i64().is_none() =>
+            {
+                a.as_f64().and_then(|a| a.partial_cmp(&(*b as f64)))
             }
             (Some(Json::Number(a)), Literal::Int(_) | Literal::Float(_)) => {
                 number(literal).and_then(|b| compare_numbers(a, &b))
@@ -614,14 +689,24 @@ impl<'a> Evaluator<'a> {
     }
 
     fn is_in(&self, operand: &Expr, list: &[Literal]) -> Result<Truth, Undefined> {
-        let operand = self.operand(operand)?;
-        if list.is_empty() {
-            return Ok(Truth::False);
+        if matches!(operand, Expr::Field(path) if matches!(resolve(self.schema, path)?, Place::Element(..)))
+        {
+            self.refuse_mixed(list)?;
         }
+        let operand = self.operand(operand)?;
         if let Operand::Json(Some(Json::Array(_) | Json::Object(_))) = operand
             && self.has(Switch::ContainerInListIsRefused)
         {
             return Err(Undefined::Refused(Switch::ContainerInListIsRefused));
+        }
+        let missing = matches!(operand, Operand::Json(None | Some(Json::Null)));
+        if list.is_empty() {
+            let unknown = (missing || matches!(operand, Operand::Null))
+                && self.has(Switch::NullInEmptyListIsUnknown);
+            return Ok(if unknown { Truth::Unknown } else { Truth::False });
+        }
+        if missing && self.has(Switch::JsonMissingInListIsUnknown) {
+            return Ok(Truth::Unknown);
         }
         let mut found = false;
         for literal in list {
@@ -639,6 +724,17 @@ impl<'a> Evaluator<'a> {
             };
         }
         Ok(found.into())
+    }
+
+    /// Stops on an engine that refuses lists with both integers and floats.
+    fn refuse_mixed(&self, list: &[Literal]) -> Result<(), Undefined> {
+        let any = |wanted: fn(&Literal) -> bool| list.iter().any(wanted);
+        let mixed =
+            any(|it| matches!(it, Literal::Int(_))) && any(|it| matches!(it, Literal::Float(_)));
+        if mixed && self.has(Switch::MixedNumbersAreRefused) {
+            return Err(Undefined::Refused(Switch::MixedNumbersAreRefused));
+        }
+        Ok(())
     }
 
     fn like(&self, operand: &Expr, pattern: &str) -> Result<Truth, Undefined> {
@@ -687,6 +783,7 @@ impl<'a> Evaluator<'a> {
             Quantifier::One => std::slice::from_ref(argument),
             _ => argument.items(),
         };
+        self.refuse_mixed(wanted)?;
         let null =
             if self.has(Switch::NullContainsIsFalse) { Truth::False } else { Truth::Unknown };
         let mut found = Vec::new();

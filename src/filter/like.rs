@@ -12,6 +12,34 @@ pub(super) fn matches(text: &str, pattern: &str, semantics: Semantics) -> bool {
     if pattern.is_empty() && semantics.has(Switch::LikeEmptyMatchesAll) {
         return true;
     }
+    if semantics.has(Switch::LikeTrailingWildcardsArePrefix) {
+        let stem = pattern.trim_end_matches(['%', '_']);
+        let wild = |text: &str| text.contains(['%', '_']);
+        if stem.is_empty() {
+            return text == pattern;
+        }
+        if stem.len() < pattern.len() && !wild(stem) {
+            return text.starts_with(stem);
+        }
+    }
+    if semantics.has(Switch::LikeAffixKeepsBackslashes) {
+        let tail = pattern.trim_start_matches('%');
+        let stem = tail.trim_end_matches('%');
+        let (open, close) = (tail.len() < pattern.len(), stem.len() < tail.len());
+        let plain = !stem.contains(['%', '_']) && (!close || !stem.ends_with('\\'));
+        match (open, close) {
+            (true, true) if plain => return text.contains(stem),
+            (true, false) if plain => return text.ends_with(stem),
+            (false, true) if plain => return text.starts_with(stem),
+            _ => {}
+        }
+    }
+    if semantics.has(Switch::LikeUnderscoreIsByte) {
+        // A byte as a character: then one is the other.
+        let bytes = |text: &str| text.bytes().map(char::from).collect::<String>();
+        let semantics = semantics.without(Switch::LikeUnderscoreIsByte);
+        return matches(&bytes(text), &bytes(pattern), semantics);
+    }
     let mut parts = Vec::new();
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {

@@ -69,6 +69,20 @@ switches! {
         source: "documentation, Nullable & Default",
         example: "n not in [1] on n = null",
     }
+    /// `in []` on a null is unknown.
+    NullInEmptyListIsUnknown "null-in-empty-list-is-unknown" {
+        canonical: "in [] is false and not in [] is true, also on a null or a missing key",
+        turned: "they are unknown",
+        source: "server, TermExpr",
+        example: "n not in [] on n = null",
+    }
+    /// `in` on a missing JSON key is unknown.
+    JsonMissingInListIsUnknown "json-missing-in-list-is-unknown" {
+        canonical: "in on a missing or null JSON key is false, and not in is true",
+        turned: "they are unknown",
+        source: "server, TermExpr",
+        example: "x not in [1] on {}",
+    }
     /// The contains family is false on a null.
     NullContainsIsFalse "null-contains-is-false" {
         canonical: "a null array under the contains family is unknown",
@@ -135,7 +149,7 @@ switches! {
     /// JSON numbers are compared as doubles with a float literal.
     JsonNumberAsDouble "json-number-as-double" {
         canonical: "JSON numbers compare exactly",
-        turned: "an integer is rounded to a double before it is compared with a float literal",
+        turned: "an integer is rounded to a double before it is compared with a float",
         source: "server 3.x, JsonNumberComparison",
         example: "j[\"k\"] == 9007199254740992.0 on {\"k\": 9007199254740993}",
     }
@@ -167,6 +181,13 @@ switches! {
         source: "documentation, Pattern Matching; milvus, February 2025",
         example: "s like \"a\\\\%b\" on s = \"a%b\"",
     }
+    /// What stands beside leading or trailing `%` is compared with its backslashes.
+    LikeAffixKeepsBackslashes "like-affix-keeps-backslashes" {
+        canonical: "\\ in a LIKE pattern takes the next character literally",
+        turned: "not in a pattern that is a plain prefix, suffix or infix, whose text keeps its backslashes",
+        source: "documentation, Pattern Matching",
+        example: "s like \"%\\\\\\\\b\" on s = \"\\b\"",
+    }
     /// `_` in a pattern is itself.
     LikeUnderscoreIsLiteral "like-underscore-is-literal" {
         canonical: "_ in a LIKE pattern is any one character",
@@ -180,6 +201,27 @@ switches! {
         turned: "it is true of every string",
         source: "documentation, Pattern Matching",
         example: "s like \"\" on s = \"a\"",
+    }
+    /// Wildcards at the end of a pattern all mean any run, and a pattern of wildcards alone is text.
+    LikeTrailingWildcardsArePrefix "like-trailing-wildcards-are-prefix" {
+        canonical: "_ in a LIKE pattern is one character wherever it stands, and % alone is any string",
+        turned: "what ends in wildcards is a prefix, and a pattern of nothing else is compared as text",
+        source: "documentation, Pattern Matching",
+        example: "s like \"a_\" on s = \"abc\"",
+    }
+    /// `_` in a pattern is one byte.
+    LikeUnderscoreIsByte "like-underscore-is-byte" {
+        canonical: "_ in a LIKE pattern is any one character",
+        turned: "it is any one byte of UTF-8",
+        source: "documentation, Pattern Matching",
+        example: "s like \"_a\" on s = \"éa\"",
+    }
+    /// `\n`, `\r` and `\t` in a string literal are the letters.
+    EscapesAreDropped "escapes-are-dropped" {
+        canonical: "\\n, \\r and \\t in a string literal are a line end, a return and a tab",
+        turned: "the backslash is dropped, and the letter stays",
+        source: "server, Plan.g4 (EscapeSequence)",
+        example: "s == \"a\\nb\" on s = \"anb\"",
     }
     /// Elements of FLOAT and DOUBLE arrays are truncated before they are compared with an integer.
     ContainsTruncatesElements "contains-truncates-elements" {
@@ -209,6 +251,13 @@ switches! {
         source: "documentation, Basic Operators (range)",
         example: "4 >= a > 1 on a = 4",
     }
+    /// Arithmetic between integer columns wraps around at their width.
+    NarrowArithmeticWraps "narrow-arithmetic-wraps" {
+        canonical: "arithmetic on integers is done in 64 bits",
+        turned: "between columns it is done in the width of the wider one, and wraps around",
+        source: "server, BinaryArithExpr (int64)",
+        example: "i8 + i8 > 0 on i8 = 100",
+    }
     /// `%` is computed in doubles.
     ModuloIsRounded "modulo-is-rounded" {
         canonical: "% is exact on integers",
@@ -223,6 +272,13 @@ switches! {
         source: "documentation, Basic Operators; C++ semantics of the server",
         example: "d > 9007199254740993",
     }
+    /// A list that mixes integers and floats is refused.
+    MixedNumbersAreRefused "mixed-numbers-are-refused" {
+        canonical: "a list may mix integers and floats",
+        turned: "the query is refused",
+        source: "documentation, ARRAY Operators",
+        example: "array_contains_any(a, [1, 2.5])",
+    }
     /// `in` on a dynamic key is refused when a row holds an array or an object there.
     ContainerInListIsRefused "container-in-list-is-refused" {
         canonical: "an array or an object under in is in no list of scalars",
@@ -236,6 +292,13 @@ switches! {
         turned: "a filter that is nothing but key in [list] returns a row as often as the list has its key",
         source: "documentation, Query",
         example: "id in [1, 1] on id = 1",
+    }
+    /// A page of `key in [list]` is the whole answer.
+    KeyListIgnoresPage "key-list-ignores-page" {
+        canonical: "limit and offset cut a page out of the answer",
+        turned: "a filter that is nothing but key in [list] ignores them",
+        source: "documentation, Query",
+        example: "id in [1] with offset 1 on id = 1",
     }
     /// An upsert that leaves out a field with a default keeps the old value.
     UpsertKeepsOmittedDefaults "upsert-keeps-omitted-defaults" {

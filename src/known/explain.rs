@@ -38,7 +38,8 @@ impl KnownIssues {
         let relevant: Vec<Switch> = all
             .switches()
             .filter(|switch| {
-                predict(case, check, Semantics::canonical().with(*switch)) != canonical
+                *switch == Switch::KeyListIgnoresPage
+                    || predict(case, check, Semantics::canonical().with(*switch)) != canonical
                     || predict(case, check, all.without(*switch)) != under_all
             })
             .collect();
@@ -107,6 +108,12 @@ impl KnownIssues {
         };
         match (check, &divergence.actual) {
             (Check::Count(_), Actual::Count(count)) => *count == answered.len() as u64,
+            (Check::Page { filter, .. }, Actual::Count(count))
+                if semantics.has(Switch::KeyListIgnoresPage)
+                    && filter.expr.list_of(&case.schema.primary().name).is_some() =>
+            {
+                *count == answered.len() as u64
+            }
             (Check::Page { limit, offset, .. }, Actual::Count(count)) => {
                 let left = (answered.len() as u64).saturating_sub(u64::from(*offset));
                 *count == left.min(u64::from(*limit))

@@ -69,6 +69,9 @@ pub struct Lowered {
     pub backend: &'static str,
     /// The condition; `None` if the database cannot express it, so that the model alone judges.
     pub sql: Option<String>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The truth of each part on each row.
@@ -131,9 +134,9 @@ fn sql(schema: &Schema, filter: &Expr) -> Result<Vec<Lowered>, TypeError> {
     let backends: [(&str, &dyn SqlDialect); 1] = [("DuckDB", &DuckDbDialect)];
     let lowered =
         backends.into_iter().map(|(backend, dialect)| match lower(dialect, schema, filter) {
-            Ok(sql) => Ok(Lowered { backend, sql: Some(sql) }),
+            Ok(sql) => Ok(Lowered { backend, sql: Some(sql), reason: None }),
             Err(BackendError::Filter(error)) => Err(error),
-            Err(_) => Ok(Lowered { backend, sql: None }),
+            Err(error) => Ok(Lowered { backend, sql: None, reason: Some(error.to_string()) }),
         });
     lowered.collect()
 }
@@ -346,6 +349,14 @@ fn touches(switch: Switch, schema: &Schema, node: &Expr) -> bool {
             Expr::In { list, .. } => !list.is_empty() && nullable(node),
             _ => false,
         },
+        Switch::NullInEmptyListIsUnknown => match node {
+            Expr::In { list, .. } => list.is_empty() && (nullable(node) || json(node)),
+            _ => false,
+        },
+        Switch::JsonMissingInListIsUnknown => match node {
+            Expr::In { list, .. } => !list.is_empty() && json(node),
+            _ => false,
+        },
         Switch::NullContainsIsFalse => contains && nullable(node),
         Switch::NullLengthIsZero => match node {
             Expr::Call { function: Function::ArrayLength, .. } => nullable(node),
@@ -379,8 +390,19 @@ fn touches(switch: Switch, schema: &Schema, node: &Expr) -> bool {
                 && some(node, &|place| matches!(place, Place::Element(..)))
         }
         Switch::LikeBackslashIsLiteral => pattern.is_some_and(|pattern| pattern.contains('\\')),
+        Switch::LikeAffixKeepsBackslashes => pattern.is_some_and(|pattern| {
+            pattern.contains('\\') && (pattern.starts_with('%') || pattern.ends_with('%'))
+        }),
         Switch::LikeUnderscoreIsLiteral => pattern.is_some_and(|pattern| pattern.contains('_')),
         Switch::LikeEmptyMatchesAll => pattern == Some(""),
+        Switch::LikeTrailingWildcardsArePrefix => pattern
+            .is_some_and(|pattern| pattern.ends_with('_') || pattern.chars().all(|c| c == '%')),
+        Switch::LikeUnderscoreIsByte => pattern.is_some_and(|pattern| pattern.contains('_')),
+        Switch::EscapesAreDropped => {
+            let escaped = |text: &str| text.contains(['\n', '\r', '\t']);
+            pattern.is_some_and(escaped)
+                || has(|it| matches!(it, Literal::Text(text) if text.contains(['\n', '\r', '\t'])))
+        }
         Switch::ContainsTruncatesElements => {
             let floats =
                 |place: Place<'_>| matches!(place, Place::Array(_, Scalar::Float | Scalar::Double));
@@ -399,6 +421,11 @@ fn touches(switch: Switch, schema: &Schema, node: &Expr) -> bool {
             _ => false,
         },
         Switch::DescendingRangeSwapsBounds => matches!(node, Expr::Range { descending: true, .. }),
+        Switch::NarrowArithmeticWraps => {
+            let mut paths = 0;
+            node.for_each_path(&mut |_| paths += 1);
+            paths > 1 && int(node) && op.is_some_and(|op| !op.is_comparison() && !op.is_logical())
+        }
         Switch::ModuloIsRounded => op == Some(BinaryOp::Mod),
         Switch::InexactConversionIsRefused => {
             let real = |place: Place<'_>| {
@@ -406,8 +433,11 @@ fn touches(switch: Switch, schema: &Schema, node: &Expr) -> bool {
             };
             comparison && some(node, &real)
         }
+        Switch::MixedNumbersAreRefused => {
+            (is_in || contains) && has(is_int) && has(|it| matches!(it, Literal::Float(_)))
+        }
         Switch::ContainerInListIsRefused => is_in && json(node),
-        Switch::KeyListRepeatsRows => {
+        Switch::KeyListIgnoresPage | Switch::KeyListRepeatsRows => {
             is_in && some(node, &|place| matches!(place, Place::Column(field, _) if field.primary))
         }
         // They are about writes.
@@ -424,10 +454,12 @@ impl Display for Explanation {
             tree.add_row([format!("  {branch}{}", node.text), node.r#type.clone(), number]);
         }
         writeln!(f, "{}", trimmed(&tree))?;
-        for Lowered { backend, sql } in &self.sql {
-            let sql = sql.as_deref();
-            let sql = sql.unwrap_or("cannot be expressed in SQL: judged by the model alone");
-            writeln!(f, "\nsql ({backend})\n  {sql}")?;
+        for Lowered { backend, sql, reason } in &self.sql {
+            let none = "cannot be expressed in SQL: judged by the model alone";
+            writeln!(f, "\nsql ({backend})\n  {}", sql.as_deref().unwrap_or(none))?;
+            if let Some(reason) = reason {
+                writeln!(f, "  {reason}")?;
+            }
         }
         if !self.switches.is_empty() {
             writeln!(f, "\nwhere engines are known to differ")?;

@@ -11,7 +11,7 @@ use super::fault::Fault;
 use super::reply::{Reply, invalid, no_index, not_found, not_loaded, ok};
 use super::sabotage::Sabotage;
 use super::server::VERSION;
-use crate::filter::Switch;
+use crate::filter::{Switch, parse};
 use crate::schema::{DataType, Field, Scalar, Schema};
 use crate::value::{Key, Row, Value};
 
@@ -383,7 +383,12 @@ impl Node {
             }
             Output::Fields { fields, dynamic } => {
                 let (offset, limit) = page(&request.query_params)?;
+                let keys = parse(&request.expr).ok();
+                let key = &collection.schema.primary().name;
+                let keys = keys.is_some_and(|expr| expr.list_of(key).is_some())
+                    && sabotage.has(Fault::Turned(Switch::KeyListIgnoresPage));
                 let offset = if sabotage.has(Fault::OffsetIgnored) { 0 } else { offset };
+                let (offset, limit) = if keys { (0, usize::MAX) } else { (offset, limit) };
                 let page = rows.into_iter().skip(offset).take(limit);
                 let mut rows: Vec<_> = page.cloned().collect();
                 sabotage.tamper_values(&mut rows, &fields);

@@ -362,9 +362,16 @@ impl Walk<'_> {
             (Some(Quantifier::One), [Literal::Float(x)]) if x.is_sign_negative() => {
                 self.on(ContainsNegative, operand);
             }
-            (Some(Quantifier::One), [Literal::List(_)]) => self.on(ContainsNested, operand),
-            (Some(Quantifier::All | Quantifier::Any), [Literal::List(items)]) => {
+            (Some(Quantifier::One), [Literal::List(items)]) => {
+                self.on(ContainsNested, operand);
                 if items.is_empty() {
+                    self.on(ContainsEmpty, operand);
+                }
+            }
+            (Some(Quantifier::All | Quantifier::Any), [Literal::List(items)]) => {
+                let empty =
+                    |item: &Literal| matches!(item, Literal::List(items) if items.is_empty());
+                if items.is_empty() || items.iter().any(empty) {
                     self.on(ContainsEmpty, operand);
                 }
                 if items.iter().any(|item| matches!(item, Literal::List(_))) {

@@ -65,6 +65,8 @@ fn turned(switch: Switch) -> Witness {
     match switch {
         Switch::NotUnknownIsTrue => Filter("not (i8 == 5)"),
         Switch::NullInListIsFalse => Filter("i8 not in [5]"),
+        Switch::NullInEmptyListIsUnknown => Filter("i8 not in []"),
+        Switch::JsonMissingInListIsUnknown => Filter("j[\"a\"] not in [1]"),
         Switch::NullContainsIsFalse => Filter("not array_contains(numbers, 2)"),
         Switch::NullLengthIsZero => Filter("array_length(numbers) == 0"),
         Switch::FloatComparesAsDouble => Filter("f == 0.1"),
@@ -79,17 +81,23 @@ fn turned(switch: Switch) -> Witness {
         Switch::ExistsOnEmpty => Filter("exists j[\"e\"]"),
         Switch::OutOfRangeIsUnknown => Filter("not (numbers[1] == 2)"),
         Switch::LikeBackslashIsLiteral => Filter("s like \"a\\\\%c\""),
+        Switch::LikeAffixKeepsBackslashes => Filter("s like \"%\\\\b%\""),
         Switch::LikeUnderscoreIsLiteral => Filter("s like \"a_c\""),
         Switch::LikeEmptyMatchesAll => Filter("s like \"\""),
+        Switch::LikeTrailingWildcardsArePrefix => Filter("s like \"a_\""),
+        Switch::LikeUnderscoreIsByte => Filter("s like \"_本\""),
+        Switch::EscapesAreDropped => Filter("key < \"Wo\\t\""),
         Switch::ContainsTruncatesElements => Filter("array_contains(halves, 2)"),
         Switch::JsonContainsIntMissesDouble => Filter("json_contains(j[\"d\"], 1)"),
         Switch::ReversedEqualityIsNegated => Filter("5 == i8"),
         Switch::DescendingRangeSwapsBounds => Filter("7 >= i8 > 5"),
+        Switch::NarrowArithmeticWraps => Filter("(i8 * i8) > 0 and i8 == -44"),
         Switch::ModuloIsRounded => Filter("i64 % 2 == 1"),
         Switch::InexactConversionIsRefused => Filter("d > 9007199254740993"),
+        Switch::MixedNumbersAreRefused => Filter("array_contains_any(halves, [1, 2.5])"),
         Switch::ContainerInListIsRefused => Filter("j[\"l\"] not in [7]"),
         Switch::KeyListRepeatsRows => Filter("id in [1, 1]"),
-        Switch::UpsertKeepsOmittedDefaults => Own,
+        Switch::KeyListIgnoresPage | Switch::UpsertKeepsOmittedDefaults => Own,
         Switch::UpsertKeepsDynamicKeys => Own,
     }
 }
@@ -167,6 +175,15 @@ async fn a_result_is_truncated() {
         let mut fixture = Fixture::filled(faults).await;
         fixture.insert(many(super::rows().remove(0))).await.unwrap();
         assert_eq!(fixture.keys("i8 == 5").await.len(), rows);
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_keys_is_the_whole_answer() {
+    for (faults, rows) in [(&[][..], 0), (&[Fault::Turned(Switch::KeyListIgnoresPage)], 1)] {
+        let mut fixture = Fixture::filled(faults).await;
+        let page = fixture.page("id in [1]", &[("offset", "1"), ("limit", "1")]).await;
+        assert_eq!(page, Answer::Rows(models()[..rows].to_vec()));
     }
 }
 
