@@ -554,6 +554,10 @@ impl<'a> Evaluator<'a> {
                 if *integral != matches!(literal, Literal::Int(_)) {
                     return Err(Undefined::MixedJson);
                 }
+                let unknown = self.has(Switch::JsonArithmeticMismatchIsUnknown);
+                if number.is_none() && !missing && unknown {
+                    return Ok(Truth::Unknown);
+                }
                 // What is no number is a mismatch, as any array is.
                 let mismatch = || (!missing).then(|| Json::Array(Vec::new()));
                 let json = number.clone().map(Json::Number).or_else(mismatch);
@@ -666,10 +670,22 @@ impl<'a> Evaluator<'a> {
         left: &Expr,
         right: &Expr,
     ) -> Result<Truth, Undefined> {
-        let ordering = match (self.operand(left)?, self.operand(right)?) {
+        // A column is converted whole, whatever stands beside an integer on this row.
+        let typed = |operand: Operand<'a>, expr: &Expr| match (operand, expr) {
+            (Operand::Null, Expr::Field(path)) => match resolve(self.schema, path) {
+                Ok(Place::Column(_, Scalar::Float)) => Operand::Float(0.0),
+                Ok(Place::Column(_, Scalar::Double)) => Operand::Double(0.0),
+                _ => Operand::Null,
+            },
+            (operand, _) => operand,
+        };
+        match (typed(self.operand(left)?, left), typed(self.operand(right)?, right)) {
             (Operand::Int(i), other) | (other, Operand::Int(i)) if self.refuses(i, &other) => {
                 return Err(Undefined::Refused(Switch::InexactConversionIsRefused));
             }
+            _ => {}
+        }
+        let ordering = match (self.operand(left)?, self.operand(right)?) {
             (Operand::Null, _) | (_, Operand::Null) => return Ok(Truth::Unknown),
             (Operand::Bool(a), Operand::Bool(b)) => Some(a.cmp(&b)),
             (Operand::Text(a), Operand::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
@@ -784,6 +800,10 @@ impl<'a> Evaluator<'a> {
             _ => argument.items(),
         };
         self.refuse_mixed(wanted)?;
+        let booleans = wanted.iter().any(|literal| matches!(literal, Literal::Bool(_)));
+        if booleans && quantifier != Quantifier::One && self.has(Switch::BooleansInListAreRefused) {
+            return Err(Undefined::Refused(Switch::BooleansInListAreRefused));
+        }
         let null =
             if self.has(Switch::NullContainsIsFalse) { Truth::False } else { Truth::Unknown };
         let mut found = Vec::new();

@@ -139,6 +139,13 @@ switches! {
         source: "milvus#47164; server, UnaryExpr",
         example: "not (j[\"k\"] < 1) on {\"k\": \"a\"}",
     }
+    /// Arithmetic on JSON that is no number is unknown.
+    JsonArithmeticMismatchIsUnknown "json-arithmetic-mismatch-is-unknown" {
+        canonical: "arithmetic on JSON that is no number is false under == < <= > >= and true under !=",
+        turned: "it is unknown",
+        source: "server, BinaryArithOpEvalRangeExpr",
+        example: "(j[\"k\"] + 1) != 2 on {\"k\": \"a\"}",
+    }
     /// JSON `true` is the number 1.
     JsonBoolIsNumber "json-bool-is-number" {
         canonical: "JSON true and false are no numbers",
@@ -279,6 +286,13 @@ switches! {
         source: "documentation, ARRAY Operators",
         example: "array_contains_any(a, [1, 2.5])",
     }
+    /// `json_contains_all` and `json_contains_any` refuse booleans.
+    BooleansInListAreRefused "booleans-in-list-are-refused" {
+        canonical: "a list after json_contains_all and json_contains_any may hold booleans",
+        turned: "the query is refused",
+        source: "documentation, JSON Operators",
+        example: "json_contains_any(j[\"k\"], [true])",
+    }
     /// `in` on a dynamic key is refused when a row holds an array or an object there.
     ContainerInListIsRefused "container-in-list-is-refused" {
         canonical: "an array or an object under in is in no list of scalars",
@@ -317,6 +331,17 @@ switches! {
 }
 
 impl Switch {
+    /// Whether an engine that turns it refuses queries because of it.
+    pub const fn refuses(self) -> bool {
+        matches!(
+            self,
+            Switch::InexactConversionIsRefused
+                | Switch::MixedNumbersAreRefused
+                | Switch::BooleansInListAreRefused
+                | Switch::ContainerInListIsRefused
+        )
+    }
+
     const fn bit(self) -> u64 {
         1 << self as u32
     }

@@ -43,10 +43,28 @@ impl KnownIssues {
                     || predict(case, check, all.without(*switch)) != under_all
             })
             .collect();
+        let reproduces = |switches: &[Switch]| {
+            let semantics = switches.iter().copied().collect();
+            self.reproduces(case, check, expected, divergence, semantics)
+        };
         subsets(&relevant)
-            .find(|switches| {
-                let semantics = switches.iter().copied().collect();
-                self.reproduces(case, check, expected, divergence, semantics)
+            .find(|switches| reproduces(switches))
+            // Where one switch hides another, none of them is relevant alone.
+            .or_else(|| {
+                [all, without_refusals(all)].into_iter().find_map(|all| {
+                    let mut left: Vec<Switch> = all.switches().collect();
+                    if !reproduces(&left) {
+                        return None;
+                    }
+                    for switch in all.switches() {
+                        let fewer: Vec<Switch> =
+                            left.iter().copied().filter(|other| *other != switch).collect();
+                        if reproduces(&fewer) {
+                            left = fewer;
+                        }
+                    }
+                    Some(left)
+                })
             })
             .map(|switches| switches.into_iter().filter_map(|switch| self.of(switch)).collect())
     }
@@ -142,6 +160,11 @@ impl KnownIssues {
             _ => false,
         }
     }
+}
+
+/// The switches but for those that make an engine refuse.
+fn without_refusals(all: Semantics) -> Semantics {
+    all.switches().filter(|switch| !switch.refuses()).collect()
 }
 
 /// Whether the rows that are both expected and answered have changed as the model predicts.

@@ -372,6 +372,12 @@ fn touches(switch: Switch, schema: &Schema, node: &Expr) -> bool {
         Switch::IntDivisionIsReal => op == Some(BinaryOp::Div) && int(node),
         Switch::JsonMissingIsUnknown => (comparison || pattern.is_some()) && json(node),
         Switch::JsonMismatchIsUnknown => ordering && json(node),
+        Switch::JsonArithmeticMismatchIsUnknown => {
+            op.is_some_and(|op| !op.is_comparison() && !op.is_logical()) && json(node)
+        }
+        Switch::BooleansInListAreRefused => {
+            contains && json(node) && has(|it| matches!(it, Literal::Bool(_)))
+        }
         Switch::JsonBoolIsNumber => {
             let scalar =
                 |it: &Literal| matches!(it, Literal::Bool(_) | Literal::Int(_) | Literal::Float(_));
