@@ -35,7 +35,7 @@ pub enum ApplyError {
     Backend(#[from] BackendError),
     /// The references disagree.
     #[error("the references disagree: {0}")]
-    Conflict(Conflict),
+    Conflict(Box<Conflict>),
 }
 
 /// A disagreement of the references: a defect of this tool.
@@ -132,7 +132,7 @@ pub async fn apply<'a, 's>(
     let diff = Diff::rows(&case.schema, &expected, &stored);
     if !diff.is_empty() {
         let text = format!("{} does not hold what was written: {diff}", sides.backend.name());
-        return Err(ApplyError::Conflict(Conflict { check: None, text }));
+        return Err(ApplyError::Conflict(Box::new(Conflict { check: None, text })));
     }
     let mut handles = Handles::default();
     let refused = match write(case, collection, sides.milvus, &mut handles).await {

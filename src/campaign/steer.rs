@@ -20,7 +20,7 @@ pub(super) fn steer(case: &mut Case, known: &KnownIssues, number: u64) -> Steere
         return steered;
     }
     // An issue of writes bears on every check of the case: it goes as a whole.
-    if number % KEPT != 0 && case.rows_under(known.semantics()) != case.rows() {
+    if !number.is_multiple_of(KEPT) && case.rows_under(known.semantics()) != case.rows() {
         case.operations.retain(|operation| !matches!(operation, Operation::Upsert(_)));
     }
     let mut met = number;
@@ -30,7 +30,7 @@ pub(super) fn steer(case: &mut Case, known: &KnownIssues, number: u64) -> Steere
             return true;
         }
         met += 1;
-        let keep = met % KEPT == 0;
+        let keep = met.is_multiple_of(KEPT);
         steered.kept += u64::from(keep);
         steered.dropped += u64::from(!keep);
         keep

@@ -151,9 +151,7 @@ fn candidates(
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let strategy = generate::filters(schema, rows, dialect);
-    (0..count).filter_map(move |_| {
-        strategy.new_tree(&mut runner).ok().map(|tree| Filter::from(tree.current()))
-    })
+    (0..count).filter_map(move |_| strategy.new_tree(&mut runner).ok().map(|tree| tree.current()))
 }
 
 fn features(schema: &Schema, filter: &Filter) -> Vec<String> {

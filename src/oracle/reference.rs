@@ -94,7 +94,7 @@ fn agree(
         applied.sides.backend.name(),
         Expected::Rows(backend)
     );
-    Err(ApplyError::Conflict(Conflict { check: Some(check.clone()), text }))
+    Err(ApplyError::Conflict(Box::new(Conflict { check: Some(check.clone()), text })))
 }
 
 /// Asks the target; `None` if it answers as expected.
