@@ -183,6 +183,15 @@ impl Case {
                         rows.insert(key, row);
                     }
                 }
+                // Keys are deleted by a filter that lists them.
+                Operation::Delete(keys) if semantics.has(Switch::EscapesAreDropped) => {
+                    let read = |key: &Key| match key {
+                        Key::Text(text) => Key::Text(filter::without_escapes(text)),
+                        key => key.clone(),
+                    };
+                    let keys: Vec<Key> = keys.iter().map(read).collect();
+                    rows.retain(|key, _| !keys.contains(key));
+                }
                 Operation::Delete(keys) => rows.retain(|key, _| !keys.contains(key)),
                 Operation::Flush => {}
             }

@@ -57,6 +57,9 @@ pub enum Undefined {
     /// A result or a rounded literal that is infinite or not a number.
     #[error("float arithmetic leaves the finite range")]
     NotFinite,
+    /// A comparison that turns on the last bit of a quotient, which compilers may round otherwise.
+    #[error("a comparison that turns on the last bit of a quotient")]
+    Quotient,
     /// A division by a column that is zero on this row.
     #[error("division by a zero in a column")]
     ZeroInColumn,
@@ -106,21 +109,23 @@ pub fn evaluate(
     evaluator.truth(expr)
 }
 
+/// A string literal as an engine reads it that drops the backslash of escapes.
+pub(crate) fn without_escapes(text: &str) -> String {
+    text.replace('\n', "n").replace('\r', "r").replace('\t', "t")
+}
+
 /// The filter as an engine reads it that drops the backslash of escapes.
 fn drop_escapes(expr: &mut Expr) {
-    fn dropped(text: &str) -> String {
-        text.replace('\n', "n").replace('\r', "r").replace('\t', "t")
-    }
     fn literal(it: &mut Literal) {
         match it {
-            Literal::Text(text) => *text = dropped(text),
+            Literal::Text(text) => *text = without_escapes(text),
             Literal::List(items) => items.iter_mut().for_each(literal),
             _ => {}
         }
     }
     expr.for_each_literal_mut(&mut literal);
     if let Expr::Like { pattern, .. } = expr {
-        *pattern = dropped(pattern);
+        *pattern = without_escapes(pattern);
     }
     for child in expr.children_mut() {
         drop_escapes(child);
@@ -147,6 +152,8 @@ enum Operand<'a> {
     Timestamp(i64),
     /// A place in JSON; `None` when it is missing.
     Json(Option<&'a Json>),
+    /// A string or an array that an engine has repeated, where it should have been multiplied.
+    Repeated,
     /// Arithmetic on a place in JSON.
     JsonNumber {
         /// `None` when the place holds no number.
@@ -249,7 +256,10 @@ impl<'a> Evaluator<'a> {
             }
             (None, Some(Literal::List(items))) => self.equals_array(expr, op, left, &items),
             (Some(Literal::List(items)), None) => self.equals_array(expr, op, right, &items),
-            (None, Some(literal)) => self.compare(op, &self.operand(left)?, &literal),
+            (None, Some(literal)) => {
+                self.refuse_inexact(left, &literal)?;
+                self.compare_computed(op, left, &literal)
+            }
             (Some(literal), None) => {
                 let equality = matches!(op, BinaryOp::Eq | BinaryOp::Ne);
                 let op = if equality && self.has(Switch::ReversedEqualityIsNegated) {
@@ -258,7 +268,8 @@ impl<'a> Evaluator<'a> {
                     op.mirrored()
                 };
                 let op = op.ok_or_else(|| self.not_a_predicate(expr))?;
-                self.compare(op, &self.operand(right)?, &literal)
+                self.refuse_inexact(right, &literal)?;
+                self.compare_computed(op, right, &literal)
             }
             (None, None) => self.compare_columns(expr, op, left, right),
         }
@@ -364,6 +375,13 @@ impl<'a> Evaluator<'a> {
                     }
                     _ => (self.operand(left)?, self.operand(right)?),
                 };
+                for (operand, other) in [(&a, right), (&b, left)] {
+                    if let (Operand::Int(i), Some(beside)) = (operand, self.converted(other))
+                        && self.refuses(*i, &beside)
+                    {
+                        return Err(Undefined::Refused(Switch::InexactConversionIsRefused));
+                    }
+                }
                 self.arithmetic(expr, *op, a, b)
             }
             _ => Err(self.not_a_predicate(expr)),
@@ -516,6 +534,13 @@ impl<'a> Evaluator<'a> {
             Some(Json::Bool(b)) if self.has(Switch::JsonBoolIsNumber) => Number::from(u8::from(*b)),
             other => {
                 let missing = matches!(other, None | Some(Json::Null));
+                let repeats = op == BinaryOp::Mul
+                    && integral
+                    && matches!(other, Some(Json::String(_) | Json::Array(_)))
+                    && self.has(Switch::JsonProductRepeats);
+                if repeats {
+                    return Ok(Operand::Repeated);
+                }
                 return Ok(Operand::JsonNumber { number: None, missing, integral });
             }
         };
@@ -550,6 +575,11 @@ impl<'a> Evaluator<'a> {
             (Operand::Null, _) => Truth::Unknown,
             (Operand::OutOfRange, _) => self.out_of_range(),
             (Operand::Json(json), literal) => self.compare_json(op, *json, literal),
+            (Operand::Repeated, _) => match op {
+                BinaryOp::Eq => Truth::False,
+                BinaryOp::Ne => Truth::True,
+                _ => Truth::Unknown,
+            },
             (Operand::JsonNumber { number, missing, integral }, literal) => {
                 if *integral != matches!(literal, Literal::Int(_)) {
                     return Err(Undefined::MixedJson);
@@ -568,6 +598,86 @@ impl<'a> Evaluator<'a> {
                 None => return Err(Undefined::NotFinite),
             },
         })
+    }
+
+    /// Where the answer turns on the last bit of a quotient that is not exact, it is left open.
+    fn compare_computed(
+        &self,
+        op: BinaryOp,
+        expr: &Expr,
+        literal: &Literal,
+    ) -> Result<Truth, Undefined> {
+        let operand = self.operand(expr)?;
+        let truth = self.compare(op, &operand, literal)?;
+        let neighbours = match operand {
+            Operand::Double(x) if divides(expr) => {
+                [Operand::Double(x.next_down()), Operand::Double(x.next_up())]
+            }
+            Operand::Float(x) if divides(expr) => {
+                [Operand::Float(x.next_down()), Operand::Float(x.next_up())]
+            }
+            _ => return Ok(truth),
+        };
+        if self.is_exact(expr) {
+            return Ok(truth);
+        }
+        for neighbour in &neighbours {
+            if self.compare(op, neighbour, literal)? != truth {
+                return Err(Undefined::Quotient);
+            }
+        }
+        Ok(truth)
+    }
+
+    /// Whether a quotient of two operands is exact.
+    fn is_exact(&self, expr: &Expr) -> bool {
+        let Expr::Binary { op: BinaryOp::Div, left, right } = expr else { return false };
+        let value = |expr: &Expr| match self.constant(expr) {
+            Ok(Some(constant)) => as_f64(&constant).ok(),
+            _ => self.operand(expr).ok().as_ref().and_then(widened),
+        };
+        match (value(left), value(right), self.operand(expr).ok().as_ref().and_then(widened)) {
+            (Some(a), Some(b), Some(q)) => q.mul_add(b, -a) == 0.0,
+            _ => false,
+        }
+    }
+
+    /// The type of floats in which an engine that converts whole columns computes an expression.
+    fn converted(&self, expr: &Expr) -> Option<Operand<'static>> {
+        match expr {
+            Expr::Field(path) => match resolve(self.schema, path) {
+                Ok(Place::Column(_, Scalar::Float)) => Some(Operand::Float(0.0)),
+                Ok(Place::Column(_, Scalar::Double)) => Some(Operand::Double(0.0)),
+                _ => None,
+            },
+            Expr::Unary { operand, .. } => self.converted(operand),
+            Expr::Binary { op, left, right } if !op.is_comparison() && !op.is_logical() => {
+                let real = *op == BinaryOp::Div && self.has(Switch::IntDivisionIsReal);
+                let constant = |side: &Expr| matches!(self.constant(side), Ok(Some(_)));
+                match (self.converted(left), self.converted(right)) {
+                    (None, None) if real => Some(Operand::Double(0.0)),
+                    (None, None) => None,
+                    (Some(Operand::Float(x)), None) if !constant(right) => Some(Operand::Float(x)),
+                    (None, Some(Operand::Float(x))) if !constant(left) => Some(Operand::Float(x)),
+                    (Some(Operand::Float(x)), Some(Operand::Float(_))) => Some(Operand::Float(x)),
+                    _ => Some(Operand::Double(0.0)),
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Stops on an engine that refuses to convert this integer to the type beside it.
+    fn refuse_inexact(&self, expr: &Expr, literal: &Literal) -> Result<(), Undefined> {
+        if !self.has(Switch::InexactConversionIsRefused) {
+            return Ok(());
+        }
+        match (literal, self.converted(expr)) {
+            (Literal::Int(i), Some(beside)) if self.refuses(*i, &beside) => {
+                Err(Undefined::Refused(Switch::InexactConversionIsRefused))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn out_of_range(&self) -> Truth {
@@ -671,19 +781,14 @@ impl<'a> Evaluator<'a> {
         right: &Expr,
     ) -> Result<Truth, Undefined> {
         // A column is converted whole, whatever stands beside an integer on this row.
-        let typed = |operand: Operand<'a>, expr: &Expr| match (operand, expr) {
-            (Operand::Null, Expr::Field(path)) => match resolve(self.schema, path) {
-                Ok(Place::Column(_, Scalar::Float)) => Operand::Float(0.0),
-                Ok(Place::Column(_, Scalar::Double)) => Operand::Double(0.0),
-                _ => Operand::Null,
-            },
-            (operand, _) => operand,
-        };
-        match (typed(self.operand(left)?, left), typed(self.operand(right)?, right)) {
-            (Operand::Int(i), other) | (other, Operand::Int(i)) if self.refuses(i, &other) => {
-                return Err(Undefined::Refused(Switch::InexactConversionIsRefused));
+        if self.has(Switch::InexactConversionIsRefused) {
+            for (one, other) in [(left, right), (right, left)] {
+                if let (Operand::Int(i), Some(beside)) = (self.operand(one)?, self.converted(other))
+                    && self.refuses(i, &beside)
+                {
+                    return Err(Undefined::Refused(Switch::InexactConversionIsRefused));
+                }
             }
-            _ => {}
         }
         let ordering = match (self.operand(left)?, self.operand(right)?) {
             (Operand::Null, _) | (_, Operand::Null) => return Ok(Truth::Unknown),
@@ -879,6 +984,15 @@ fn literal(literal: &Literal) -> Operand<'_> {
         Literal::Timestamp(micros) => Operand::Timestamp(*micros),
         Literal::List(_) | Literal::Interval(_) | Literal::Template(_) => Operand::Null,
     }
+}
+
+/// Whether an expression has a division in it.
+fn divides(expr: &Expr) -> bool {
+    let mut any = false;
+    expr.for_each_node(&mut |node| {
+        any |= matches!(node, Expr::Binary { op: BinaryOp::Div, .. });
+    });
+    any
 }
 
 fn shifted(

@@ -146,6 +146,13 @@ switches! {
         source: "server, BinaryArithOpEvalRangeExpr",
         example: "(j[\"k\"] + 1) != 2 on {\"k\": \"a\"}",
     }
+    /// A JSON string or array times an integer is repeated.
+    JsonProductRepeats "json-product-repeats" {
+        canonical: "a JSON string or array times an integer is no number",
+        turned: "it is repeated: it differs from every number, and has no order",
+        source: "server, BinaryArithOpEvalRangeExpr",
+        example: "(j[\"k\"] * 2) < 2 on {\"k\": \"a\"}",
+    }
     /// JSON `true` is the number 1.
     JsonBoolIsNumber "json-bool-is-number" {
         canonical: "JSON true and false are no numbers",
@@ -340,6 +347,19 @@ impl Switch {
                 | Switch::BooleansInListAreRefused
                 | Switch::ContainerInListIsRefused
         )
+    }
+
+    /// Whether it changes what filters are true of single rows: not what is refused, written, or
+    /// done with the rows that match.
+    pub const fn changes_truth(self) -> bool {
+        !self.refuses()
+            && !matches!(
+                self,
+                Switch::KeyListRepeatsRows
+                    | Switch::KeyListIgnoresPage
+                    | Switch::UpsertKeepsOmittedDefaults
+                    | Switch::UpsertKeepsDynamicKeys
+            )
     }
 
     const fn bit(self) -> u64 {

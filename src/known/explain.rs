@@ -91,12 +91,12 @@ impl KnownIssues {
         };
         let mut found = None;
         self.issues.iter().find(|issue| match &issue.cause {
-            Cause::Shape { class, shape: wanted, error } if *class == divergence.class => {
+            Cause::Shape { class, shape: wanted, errors } if *class == divergence.class => {
                 let found: &String = found.get_or_insert_with(|| {
                     let single = Case { checks: vec![check.clone()], ..case.clone() };
                     shape(&single, divergence)
                 });
-                found == wanted && error.as_ref().is_none_or(|error| message.contains(error))
+                found == wanted && (errors.is_empty() || errors.iter().any(|e| message.contains(e)))
             }
             _ => false,
         })
@@ -119,7 +119,7 @@ impl KnownIssues {
                 let issue = self.of(switch).map(|issue| &issue.cause);
                 return matches!(
                     issue,
-                    Some(Cause::Switch { error: Some(error), .. }) if message.contains(error)
+                    Some(Cause::Switch { errors, .. }) if errors.iter().any(|e| message.contains(e))
                 );
             }
             _ => return false,
@@ -235,7 +235,7 @@ mod tests {
         let issue = |switch: &Switch| Issue {
             title: switch.name().to_owned(),
             link: String::new(),
-            cause: Cause::Switch { switch: *switch, error: None },
+            cause: Cause::Switch { switch: *switch, errors: Vec::new() },
             case: case("id > 0"),
         };
         KnownIssues { engine: "x".to_owned(), issues: switches.iter().map(issue).collect() }

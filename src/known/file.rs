@@ -45,8 +45,9 @@ pub enum Cause {
     Switch {
         /// The switch.
         switch: Switch,
-        /// A part of the error's message, if the switch makes the engine refuse.
-        error: Option<String>,
+        /// Parts of the error's message, one of which it must have, if the switch makes the engine
+        /// refuse.
+        errors: Vec<String>,
     },
     /// A crash, hang, refusal or acceptance of exactly this class and shape, with this in its
     /// message.
@@ -55,8 +56,8 @@ pub enum Cause {
         class: Class,
         /// The shape of the shrunk finding; see [`crate::triage::shape`].
         shape: String,
-        /// A part of the error's message.
-        error: Option<String>,
+        /// Parts of the error's message, one of which it must have; none for any message.
+        errors: Vec<String>,
     },
 }
 
@@ -100,9 +101,24 @@ struct Entry {
     switch: Option<String>,
     class: Option<Class>,
     shape: Option<String>,
-    error: Option<String>,
+    #[serde(default)]
+    error: Errors,
     /// Relative to `corpora/known`, or to the list's own folder if it is a file of the user's.
     case: String,
+}
+
+/// One part of a message, or several of which one must be there.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Errors {
+    One(String),
+    Some(Vec<String>),
+}
+
+impl Default for Errors {
+    fn default() -> Errors {
+        Errors::Some(Vec::new())
+    }
 }
 
 impl KnownIssues {
@@ -166,10 +182,14 @@ fn read(
     let mut issues = Vec::new();
     for entry in file.issue {
         let wrong = |reason: String| invalid(format!("'{}': {reason}", entry.title));
+        let errors = match entry.error {
+            Errors::One(error) => vec![error],
+            Errors::Some(errors) => errors,
+        };
         let cause = match (entry.switch, entry.class, entry.shape) {
             (Some(switch), None, None) => Cause::Switch {
                 switch: switch.parse().map_err(|error| wrong(format!("{error}")))?,
-                error: entry.error,
+                errors,
             },
             (None, Some(class), Some(shape)) => {
                 if !matches!(
@@ -180,7 +200,7 @@ fn read(
                         "wrong answers need a switch, not a shape: {class}"
                     )));
                 }
-                Cause::Shape { class, shape, error: entry.error }
+                Cause::Shape { class, shape, errors }
             }
             _ => return Err(wrong("it needs either a switch, or a class and a shape".to_owned())),
         };

@@ -30,6 +30,13 @@ pub(super) fn predict(case: &Case, check: &Check, semantics: Semantics) -> Predi
         return Prediction::Rows { rows, keys };
     };
     let mut outcome = None;
+    // Some refusals need no row.
+    if rows.is_empty()
+        && let Err(Undefined::Refused(switch)) =
+            evaluate(filter, &case.schema, &Row::default(), semantics)
+    {
+        return Prediction::Refused(switch);
+    }
     rows.retain(|_, row| match evaluate(filter, &case.schema, row, semantics) {
         Ok(truth) => truth == Truth::True,
         Err(Undefined::Refused(switch)) => {

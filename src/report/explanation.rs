@@ -372,6 +372,7 @@ fn touches(switch: Switch, schema: &Schema, node: &Expr) -> bool {
         Switch::IntDivisionIsReal => op == Some(BinaryOp::Div) && int(node),
         Switch::JsonMissingIsUnknown => (comparison || pattern.is_some()) && json(node),
         Switch::JsonMismatchIsUnknown => ordering && json(node),
+        Switch::JsonProductRepeats => op == Some(BinaryOp::Mul) && json(node),
         Switch::JsonArithmeticMismatchIsUnknown => {
             op.is_some_and(|op| !op.is_comparison() && !op.is_logical()) && json(node)
         }
@@ -556,6 +557,7 @@ mod tests {
             {"name": "id", "type": "INT64", "primary": true},
             {"name": "n", "type": "INT64", "nullable": true},
             {"name": "i", "type": "INT64"},
+            {"name": "i8", "type": "INT8"},
             {"name": "f", "type": "FLOAT"},
             {"name": "d", "type": "DOUBLE"},
             {"name": "s", "type": "VARCHAR"},
@@ -563,7 +565,7 @@ mod tests {
             {"name": "j", "type": "JSON"},
         ]});
         let schema: Schema = serde_json::from_value(schema).unwrap();
-        for switch in Switch::ALL.iter().filter(|it| **it != Switch::UpsertKeepsDynamicKeys) {
+        for switch in Switch::ALL.iter().filter(|it| it.changes_truth() || it.refuses()) {
             let example = switch.example();
             let text = example.split_once(" on ").map_or(example, |(text, _)| text);
             let text = match switch {

@@ -514,7 +514,10 @@ fn depth(expr: &Expr) -> usize {
 /// How many operators of one kind are in a row, along the left.
 fn chain(expr: &Expr, op: BinaryOp) -> usize {
     match expr {
-        Expr::Binary { op: same, left, .. } if *same == op => 1 + chain(left, op),
+        // The parser balances long chains.
+        Expr::Binary { op: same, left, right } if *same == op => {
+            1 + chain(left, op) + chain(right, op)
+        }
         _ => 0,
     }
 }

@@ -76,6 +76,7 @@ fn turned(switch: Switch) -> Witness {
         Switch::JsonMissingIsUnknown => Filter("j[\"a\"] != 1"),
         Switch::JsonMismatchIsUnknown => Filter("not (j[\"a\"] < 1)"),
         Switch::JsonArithmeticMismatchIsUnknown => Filter("(j[\"a\"] + 1) != 2"),
+        Switch::JsonProductRepeats => Filter("not ((j[\"a\"] * 2) < 2)"),
         Switch::BooleansInListAreRefused => Filter("json_contains_any(j[\"l\"], [true, 1])"),
         Switch::JsonBoolIsNumber => Filter("j[\"t\"] == 1"),
         Switch::JsonNumberAsDouble => Filter("j[\"big\"] == 9007199254740992.0"),
