@@ -9,6 +9,7 @@ use super::setup::{or_signal, target};
 use super::start::{Failure, say};
 use crate::campaign::{Workbench, WorkbenchOptions};
 use crate::case::{Case, Check};
+use crate::known::KnownIssues;
 use crate::filter::grammar::cells;
 use crate::milvus::Dialect;
 use crate::verdict::{Class, Verdict};
@@ -49,6 +50,7 @@ async fn replay(
     let target = target(&args.target, quiet).await.map_err(Failure::environment)?;
     let engine = target.start(options.call_deadline).await.map_err(Failure::environment)?;
     let mut bench = Workbench::new(engine, options).await.map_err(Failure::environment)?;
+    let known = KnownIssues::for_version(bench.engine_version()).map_err(Failure::usage)?;
     let (mut failing, mut open, mut conflict) = (false, false, false);
     for (file, mut case) in cases {
         if case.checks.is_empty() {
@@ -59,20 +61,27 @@ async fn replay(
         let mut verdicts = bench.judge(&case, &mut all).await.map_err(Failure::environment)?;
         verdicts.extend(lacking.into_iter().map(Verdict::Unsupported));
         let file = file.display();
-        let mut divergences = verdicts.iter().filter_map(|verdict| match verdict {
-            Verdict::Divergence(divergence) => Some(divergence),
-            _ => None,
-        });
+        let mut divergences =
+            case.checks.iter().zip(&verdicts).filter_map(|(check, verdict)| match verdict {
+                Verdict::Divergence(divergence) => Some((check, divergence)),
+                _ => None,
+            });
         let unproven = verdicts.iter().find_map(|verdict| match verdict {
             Verdict::Inconclusive(doubt) => Some(doubt.to_string()),
             Verdict::Unsupported(reason) => Some(reason.clone()),
             _ => None,
         });
-        if let Some(divergence) = divergences.next() {
+        if let Some((check, divergence)) = divergences.next() {
             failing = true;
             conflict |= divergence.class == Class::ReferenceConflict;
+            let issues = known.explain(&case, check, divergence).unwrap_or_default();
+            let titles: Vec<&str> = issues.iter().map(|issue| issue.title.as_str()).collect();
+            let titles = match titles.as_slice() {
+                [] => String::new(),
+                titles => format!(" (known: {})", titles.join("; ")),
+            };
             say(format_args!(
-                "STILL FAILING  {file}  {}: expected {}, got {}",
+                "STILL FAILING  {file}  {}: expected {}, got {}{titles}",
                 divergence.class, divergence.expected, divergence.actual
             ));
         } else if let Some(reason) = unproven {
