@@ -12,6 +12,7 @@ use super::start::{Failure, note, say};
 use crate::campaign::{Workbench, WorkbenchOptions};
 use crate::case::Check;
 use crate::corpus::{BuildError, Corpus};
+use crate::filter::grammar::cells;
 use crate::known::KnownIssues;
 use crate::milvus::Dialect;
 use crate::report;
@@ -108,7 +109,20 @@ async fn check(args: &CorpusCheckArgs, quiet: bool) -> Result<Exit, Failure> {
         false => KnownIssues::for_version(bench.engine_version()).map_err(Failure::usage)?,
     };
     let mut exit = Exit::Clean;
-    for (path, corpus, case) in corpora {
+    let dialect = Dialect::for_version(bench.engine_version()).map_err(Failure::environment)?;
+    for (path, mut corpus, mut case) in corpora {
+        // What the engine has not got is not held against it.
+        let has: Vec<bool> = case
+            .checks
+            .iter()
+            .filter_map(Check::spelled)
+            .map(|filter| cells(&case.schema, filter).iter().all(|cell| dialect.accepts(cell)))
+            .collect();
+        let unsupported = has.iter().filter(|has| !**has).count();
+        let mut kept = has.iter();
+        case.checks.retain(|_| kept.next() == Some(&true));
+        let mut kept = has.iter();
+        corpus.entries.retain(|_| kept.next() == Some(&true));
         let mut all = |_: &Check, _: &Verdict| ControlFlow::Continue(());
         let verdicts = bench.judge(&case, &mut all).await.map_err(Failure::environment)?;
         let mut tally = Tally::default();
@@ -162,12 +176,14 @@ async fn check(args: &CorpusCheckArgs, quiet: bool) -> Result<Exit, Failure> {
         let known_count =
             verdicts.len() - tally.pass - tally.failures - tally.unproven - tally.conflicts;
         say(format_args!(
-            "{}: {} filters, {} pass, {} fail, {known_count} known, {} unproven",
+            "{}: {} filters, {} pass, {} fail, {known_count} known, {} unproven, \
+             {unsupported} that {} has not got",
             path.display(),
             verdicts.len(),
             tally.pass,
             tally.failures,
-            tally.unproven
+            tally.unproven,
+            dialect.name
         ));
         for (title, count) in &tally.known {
             say(format_args!("  {count} known: {title}"));

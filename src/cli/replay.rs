@@ -9,8 +9,8 @@ use super::setup::{or_signal, target};
 use super::start::{Failure, say};
 use crate::campaign::{Workbench, WorkbenchOptions};
 use crate::case::{Case, Check};
-use crate::known::KnownIssues;
 use crate::filter::grammar::cells;
+use crate::known::KnownIssues;
 use crate::milvus::Dialect;
 use crate::verdict::{Class, Verdict};
 
