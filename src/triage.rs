@@ -159,9 +159,12 @@ fn write_expr(shape: &mut String, schema: &Schema, expr: &Expr) {
 
 fn place(schema: &Schema, path: &FieldPath) -> String {
     let (field, suffix) = match resolve(schema, path) {
-        Ok(Place::Column(field, _) | Place::Array(field, _) | Place::JsonColumn(field)) => {
-            (Some(field), "")
-        }
+        Ok(
+            Place::Column(field, _)
+            | Place::Array(field, _)
+            | Place::JsonColumn(field)
+            | Place::Timestamp(field),
+        ) => (Some(field), ""),
         Ok(Place::Element(field, ..)) => (Some(field), "[i]"),
         Ok(Place::Json(field, _)) => (field, "[path]"),
         Err(_) => return "?".to_owned(),

@@ -54,6 +54,9 @@ pub enum Undefined {
     /// 64-bit overflow (milvus#48440), or a time beyond the years that timestamps have.
     #[error("integer arithmetic overflows")]
     Overflow,
+    /// A timestamp moved by months from the end of one, or by months and days whose order matters.
+    #[error("months added to the end of a month")]
+    MonthEnd,
     /// A result or a rounded literal that is infinite or not a number.
     #[error("float arithmetic leaves the finite range")]
     NotFinite,
@@ -165,6 +168,7 @@ impl<'a> Evaluator<'a> {
                     Place::Column(field, _)
                     | Place::Array(field, _)
                     | Place::Element(field, ..)
+                    | Place::Timestamp(field)
                     | Place::JsonColumn(field) => *self.row.get(&field.name) == Value::Null,
                 };
                 Ok(Truth::from(null != *negated))
@@ -340,7 +344,7 @@ impl<'a> Evaluator<'a> {
 
     fn place(&self, path: &FieldPath) -> Result<Operand<'a>, Undefined> {
         Ok(match resolve(self.schema, path)? {
-            Place::Column(field, _) => scalar(self.row.get(&field.name)),
+            Place::Column(field, _) | Place::Timestamp(field) => scalar(self.row.get(&field.name)),
             Place::Element(field, _, index) => match self.row.get(&field.name) {
                 Value::Array(items) => match items.get(index as usize) {
                     Some(item) => element(item),
@@ -740,6 +744,7 @@ fn scalar(value: &Value) -> Operand<'_> {
         Value::Float(x) => Operand::Float(*x),
         Value::Double(x) => Operand::Double(*x),
         Value::Text(s) => Operand::Text(s),
+        Value::Timestamp(micros) => Operand::Timestamp(*micros),
         _ => Operand::Null,
     }
 }
@@ -770,9 +775,9 @@ fn shifted(
     interval: Interval,
 ) -> Result<Operand<'_>, Undefined> {
     match operand {
-        Operand::Timestamp(micros) => time::shift(micros, interval, op == BinaryOp::Sub)
-            .map(Operand::Timestamp)
-            .ok_or(Undefined::Overflow),
+        Operand::Timestamp(micros) => {
+            time::shift(micros, interval, op == BinaryOp::Sub).map(Operand::Timestamp)
+        }
         other => Ok(other),
     }
 }

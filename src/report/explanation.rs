@@ -255,7 +255,12 @@ impl<'a> Walk<'a> {
 fn place(schema: &Schema, path: &FieldPath) -> String {
     let nullable = |field: &Field| if field.nullable { ", nullable" } else { "" };
     match resolve(schema, path) {
-        Ok(Place::Column(field, _) | Place::Array(field, _) | Place::JsonColumn(field)) => {
+        Ok(
+            Place::Column(field, _)
+            | Place::Array(field, _)
+            | Place::JsonColumn(field)
+            | Place::Timestamp(field),
+        ) => {
             format!("{} column{}", field.data_type, nullable(field))
         }
         Ok(Place::Element(field, scalar, index)) => {

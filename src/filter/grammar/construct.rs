@@ -33,7 +33,7 @@ enum Takes {
     TextColumns,
     /// BOOL columns.
     BoolColumns,
-    /// Scalar columns.
+    /// Scalar columns, and TIMESTAMPTZ columns.
     Columns,
     /// Columns of numbers.
     NumberColumns,
@@ -173,7 +173,9 @@ constructs! {
     TextMatchMinimum "text-match-minimum" TextColumns "text_match(s, \"a b\", minimum_should_match=2)" "so many of several words"
     PhraseMatch "phrase-match" TextColumns "phrase_match(s, \"a b\")" "words in their order"
     Timestamp "timestamp" Timestamps "t > ISO '2026-01-31T00:00:00Z'" "a TIMESTAMPTZ column with a constant"
+    TimestampReversed "timestamp-reversed" Timestamps "ISO '2026-01-31T00:00:00Z' < t" "a TIMESTAMPTZ column after the constant"
     TimestampInterval "timestamp-interval" Timestamps "t + INTERVAL 'P1D' > ISO '2026-01-31T00:00:00Z'" "a TIMESTAMPTZ column, moved"
+    TimestampIntervalMonths "timestamp-interval-months" Timestamps "t + INTERVAL 'P1M' > ISO '2026-01-31T00:00:00Z'" "a TIMESTAMPTZ column, moved by months or years"
     Spatial "spatial" Geometries "st_contains(g, \"POINT (1 2)\")" "a relation to a GEOMETRY constant"
     SpatialDistance "spatial-distance" Geometries "st_dwithin(g, \"POINT (1 2)\", 10)" "a distance to a GEOMETRY constant"
     SpatialValid "spatial-valid" Geometries "st_isvalid(g)" "whether a GEOMETRY is valid"
@@ -222,7 +224,7 @@ impl Construct {
             Takes::Texts => scalar == Some(VarChar) || json,
             Takes::TextColumns => kind == Kind::Column(VarChar),
             Takes::BoolColumns => kind == Kind::Column(Bool),
-            Takes::Columns => column,
+            Takes::Columns => column || kind == Kind::Timestamp,
             Takes::NumberColumns => column && (int || real),
             Takes::IntegerColumns => column && int,
             Takes::IntegerAndFloatColumns => column && (int || scalar == Some(Float)),
