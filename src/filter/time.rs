@@ -98,7 +98,7 @@ impl Display for Interval {
         let none = self.months == 0 && self.days == 0;
         let (seconds, micros) = (clock.as_secs(), clock.subsec_micros());
         match (seconds, micros) {
-            (0, 0) if none => f.write_str("T0S"),
+            (0, 0) if none => f.write_str("0D"),
             (0, 0) => Ok(()),
             (seconds, 0) if seconds % 3600 == 0 => write!(f, "T{}H", seconds / 3600),
             (seconds, 0) => write!(f, "T{seconds}S"),
