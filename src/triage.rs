@@ -163,7 +163,8 @@ fn place(schema: &Schema, path: &FieldPath) -> String {
             Place::Column(field, _)
             | Place::Array(field, _)
             | Place::JsonColumn(field)
-            | Place::Timestamp(field),
+            | Place::Timestamp(field)
+            | Place::Geometry(field),
         ) => (Some(field), ""),
         Ok(Place::Element(field, ..)) => (Some(field), "[i]"),
         Ok(Place::Json(field, _)) => (field, "[path]"),

@@ -97,6 +97,7 @@ impl Lowering<'_> {
                 | Place::Array(field, _)
                 | Place::Element(field, ..)
                 | Place::Timestamp(field)
+                | Place::Geometry(field)
                 | Place::JsonColumn(field) => {
                     let word = if *negated { "IS NOT NULL" } else { "IS NULL" };
                     Ok(format!("{} {word}", self.column(&field.name)))

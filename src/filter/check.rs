@@ -14,7 +14,7 @@ use super::caret::underline;
 use super::fold::constant;
 use super::operator::{BinaryOp, Function, OpClass, Quantifier, UnaryOp};
 use crate::schema::{DataType, Field, Scalar, Schema};
-use crate::value::{META, compare_numbers};
+use crate::value::{Geometry, META, compare_numbers};
 
 /// A filter that the schema gives no meaning.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +68,8 @@ pub enum Place<'a> {
     Element(&'a Field, Scalar, u32),
     /// A TIMESTAMPTZ column.
     Timestamp(&'a Field),
+    /// A GEOMETRY column.
+    Geometry(&'a Field),
     /// A place inside a JSON column, or inside the dynamic field (`None`).
     Json(Option<&'a Field>, Vec<Step>),
 }
@@ -91,6 +93,7 @@ pub fn resolve<'a>(schema: &'a Schema, path: &FieldPath) -> Result<Place<'a>, Ty
     match (field.data_type, path.steps.as_slice()) {
         (DataType::Scalar(scalar), []) => Ok(Place::Column(field, scalar)),
         (DataType::Timestamptz, []) => Ok(Place::Timestamp(field)),
+        (DataType::Geometry, []) => Ok(Place::Geometry(field)),
         (DataType::Json, []) => Ok(Place::JsonColumn(field)),
         (DataType::Json, steps) => Ok(Place::Json(Some(field), steps.to_vec())),
         (DataType::Array(element), []) => Ok(Place::Array(field, element)),
@@ -369,6 +372,9 @@ fn operand_kind(schema: &Schema, expr: &Expr) -> Result<Kind, TypeError> {
             Place::Column(_, scalar) | Place::Element(_, scalar, _) => Ok(scalar.into()),
             Place::Json(..) => Ok(Kind::Json),
             Place::Timestamp(_) => Ok(Kind::Timestamp),
+            Place::Geometry(_) => {
+                Err(TypeError::new(path, "a geometry is asked for by the `st_` functions alone"))
+            }
             Place::Array(..) | Place::JsonColumn(_) => {
                 Err(TypeError::new(path, "a whole array or document does not compare"))
             }
@@ -454,6 +460,27 @@ fn call(
 ) -> Result<(), TypeError> {
     let wrong = |reason: String| Err(TypeError::new(expr, reason));
     let place = resolve(schema, operand)?;
+    if function.is_spatial() {
+        let Place::Geometry(_) = place else {
+            return wrong(format!("{} takes a GEOMETRY column", function.name()));
+        };
+        let fits = match (function, arguments) {
+            (Function::StIsvalid, []) => true,
+            (Function::StIsvalid, _) => false,
+            (Function::StDwithin, [Literal::Text(_), Literal::Int(0..)]) => true,
+            (Function::StDwithin, [Literal::Text(_), Literal::Float(x)]) => *x >= 0.0,
+            (Function::StDwithin, _) => false,
+            (_, [Literal::Text(_)]) => true,
+            _ => false,
+        };
+        return match (fits, arguments) {
+            (false, _) => wrong(format!("not the operands of {}", function.name())),
+            (true, [Literal::Text(text), ..]) if Geometry::parse(text).is_none() => {
+                wrong(format!("{} is no point or polygon in well-known text", arguments[0]))
+            }
+            (true, _) => Ok(()),
+        };
+    }
     let Some(quantifier) = function.quantifier() else {
         return match (function, arguments, place) {
             (Function::ArrayLength, ..) => wrong("a filter must be a predicate".to_owned()),

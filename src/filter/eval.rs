@@ -9,7 +9,7 @@ use super::check::{Place, TypeError, number, resolve};
 use super::fold::constant_under;
 use super::operator::{BinaryOp, Function, Quantifier, UnaryOp};
 use super::semantics::{Semantics, Switch};
-use super::{like, text, time};
+use super::{like, spatial, text, time};
 use crate::schema::Schema;
 use crate::value::{Row, Value, compare_int_double, compare_numbers};
 
@@ -72,6 +72,10 @@ pub enum Undefined {
     /// Text that the documentation does not tell how to split into words.
     #[error("text matching beyond ASCII words, or with slop")]
     Analyzer,
+    /// A polygon that is none, a distance near its bound or to a polygon, or a boundary that only
+    /// exact arithmetic could place.
+    #[error("a geometry whose relation the documentation leaves open")]
+    Geometry,
     /// An engine with this switch turned refuses the query because of this row.
     #[error("refused by an engine with the switch '{0}'")]
     Refused(Switch),
@@ -169,6 +173,7 @@ impl<'a> Evaluator<'a> {
                     | Place::Array(field, _)
                     | Place::Element(field, ..)
                     | Place::Timestamp(field)
+                    | Place::Geometry(field)
                     | Place::JsonColumn(field) => *self.row.get(&field.name) == Value::Null,
                 };
                 Ok(Truth::from(null != *negated))
@@ -182,6 +187,17 @@ impl<'a> Evaluator<'a> {
                         .ok_or(Undefined::Analyzer),
                     _ => Err(self.not_a_predicate(expr)),
                 },
+                function if function.is_spatial() => {
+                    let Place::Geometry(field) = resolve(self.schema, operand)? else {
+                        return Err(self.not_a_predicate(expr));
+                    };
+                    match self.row.get(&field.name) {
+                        Value::Geometry(value) => spatial::holds(*function, value, arguments)
+                            .map(Truth::from)
+                            .ok_or(Undefined::Geometry),
+                        _ => Ok(Truth::Unknown),
+                    }
+                }
                 _ => self.contains(expr, *function, operand, arguments),
             },
             Expr::Literal(_) | Expr::Unary { .. } | Expr::Binary { .. } | Expr::Elements { .. } => {
@@ -362,7 +378,7 @@ impl<'a> Evaluator<'a> {
                     _ => None,
                 }),
             },
-            Place::Array(..) | Place::JsonColumn(_) => {
+            Place::Array(..) | Place::JsonColumn(_) | Place::Geometry(_) => {
                 return Err(self.not_a_predicate(&Expr::Field(path.clone())));
             }
         })

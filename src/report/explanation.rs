@@ -259,7 +259,8 @@ fn place(schema: &Schema, path: &FieldPath) -> String {
             Place::Column(field, _)
             | Place::Array(field, _)
             | Place::JsonColumn(field)
-            | Place::Timestamp(field),
+            | Place::Timestamp(field)
+            | Place::Geometry(field),
         ) => {
             format!("{} column{}", field.data_type, nullable(field))
         }

@@ -87,3 +87,54 @@ fn times() {
         ],
     );
 }
+
+#[test]
+fn geometries() {
+    let field = json!({"name": "x", "type": "GEOMETRY", "nullable": true});
+    let values = [
+        Json::Null,
+        json!("POINT (1 2)"),
+        // On the edge of the square below, and at its corner.
+        json!("POINT (4 2)"),
+        json!("POINT (4 4)"),
+        json!("POLYGON ((0 0, 4 0, 4 4, 0 4, 0 0))"),
+        json!("POLYGON ((2 2, 6 2, 6 6, 2 6, 2 2))"),
+        json!("POLYGON ((4 0, 8 0, 8 4, 4 4, 4 0))"),
+        // A bow tie.
+        json!("POLYGON ((0 0, 4 4, 4 0, 0 4, 0 0))"),
+    ];
+    let square = "POLYGON ((0 0, 0 4, 4 4, 4 0, 0 0))";
+    let about = |function: &str| format!("{function}(x, '{square}')");
+    let cases = [
+        (about("st_equals"), "UFFFTFF-"),
+        (about("st_within"), "UTFFTFF-"),
+        (about("st_contains"), "UFFFTFF-"),
+        (about("st_intersects"), "UTTTTTT-"),
+        (about("st_touches"), "UFTTFFT-"),
+        (about("st_overlaps"), "UFFFFTF-"),
+        (about("st_crosses"), "UFFFFFF-"),
+        ("not (st_within(x, 'POINT (1 2)'))".to_owned(), "UFTTTTT-"),
+        ("st_contains(x, 'POINT (1 2)')".to_owned(), "UTFFTFF-"),
+        // On an edge of all three squares: their interiors have no point in common with it.
+        ("st_contains(x, 'POINT (4 2)')".to_owned(), "UFTFFFF-"),
+        ("st_isvalid(x)".to_owned(), "UTTTTTT-"),
+        ("x is null".to_owned(), "TFFFFFFF"),
+        // A degree is about 111 km.
+        ("st_dwithin(x, 'POINT (1 2)', 0)".to_owned(), "UTFF----"),
+        ("st_dwithin(x, 'POINT (1 2)', 10)".to_owned(), "UTFF----"),
+        ("st_dwithin(x, 'POINT (1 2)', 350000)".to_owned(), "UTTF----"),
+        ("st_dwithin(x, 'POINT (2 2)', 111195)".to_owned(), "U-FF----"),
+    ];
+    let cases: Vec<(&str, &str)> = cases.iter().map(|(f, a)| (f.as_str(), *a)).collect();
+    table(field.clone(), &values, &cases);
+    refused(
+        field,
+        &[
+            "x == 'POINT (1 2)'",
+            "st_within(x, 'POINT (1)')",
+            "st_dwithin(x, 'POINT (1 2)', -1)",
+            "st_within(id, 'POINT (1 2)')",
+            "x in ['POINT (1 2)']",
+        ],
+    );
+}

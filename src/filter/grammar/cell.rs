@@ -49,7 +49,7 @@ pub fn applicable(schema: &Schema) -> BTreeSet<Cell> {
 
 /// Every cell there is, with or without nullable fields.
 pub fn everything(nullable: bool) -> BTreeSet<Cell> {
-    let mut types = vec![DataType::Json, DataType::Timestamptz];
+    let mut types = vec![DataType::Json, DataType::Timestamptz, DataType::Geometry];
     types.extend(Scalar::ALL.map(DataType::Scalar));
     types.extend(Scalar::ALL.map(DataType::Array));
     let fields = types.iter().map(|data_type| Field::new(data_type.to_string(), *data_type));
@@ -379,7 +379,11 @@ impl Walk<'_> {
             Function::PhraseMatch => PhraseMatch,
             Function::StDwithin => SpatialDistance,
             Function::StIsvalid => SpatialValid,
-            _ => Spatial,
+            Function::StContains => SpatialContains,
+            Function::StWithin => SpatialWithin,
+            Function::StIntersects => SpatialIntersects,
+            Function::StEquals => SpatialEquals,
+            Function::StTouches | Function::StOverlaps | Function::StCrosses => SpatialBoundary,
         };
         self.on(construct, operand);
         match (function.quantifier(), arguments) {

@@ -51,6 +51,14 @@ pub(super) fn sites(schema: &Schema, rows: &[Row]) -> Vec<Site> {
                 let values = rows.iter().filter_map(|row| literal(row.get(&field.name)));
                 all.push(site(field, Kind::Column(scalar), Vec::new(), values.collect()));
             }
+            DataType::Geometry => {
+                let text = |row: &Row| match row.get(&field.name) {
+                    Value::Geometry(text) => Some(Literal::Text(text.clone())),
+                    _ => None,
+                };
+                let values = rows.iter().filter_map(text).collect();
+                all.push(site(field, Kind::Geometry, Vec::new(), values));
+            }
             DataType::Timestamptz => {
                 let values = rows.iter().filter_map(|row| literal(row.get(&field.name)));
                 all.push(site(field, Kind::Timestamp, Vec::new(), values.collect()));

@@ -129,6 +129,8 @@ impl<'a> Terms<'a> {
                 Expr::binary(field(), op, Expr::Literal(Literal::List(items)))
             }
             TextMatch | TextMatchMinimum | PhraseMatch => self.words(construct, site),
+            SpatialContains | SpatialWithin | SpatialIntersects | SpatialEquals
+            | SpatialBoundary | SpatialDistance | SpatialValid => self.spatial(construct, site),
             Timestamp | TimestampReversed | TimestampInterval | TimestampIntervalMonths => {
                 self.time(construct, site)
             }
