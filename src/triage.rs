@@ -165,9 +165,13 @@ fn write_expr(shape: &mut String, schema: &Schema, expr: &Expr) {
 
 fn place(schema: &Schema, path: &FieldPath) -> String {
     let (field, suffix) = match resolve(schema, path) {
-        Ok(Place::Column(field, _) | Place::Array(field, _) | Place::JsonColumn(field)) => {
-            (Some(field), "")
-        }
+        Ok(
+            Place::Column(field, _)
+            | Place::Array(field, _)
+            | Place::JsonColumn(field)
+            | Place::Timestamp(field)
+            | Place::Geometry(field),
+        ) => (Some(field), ""),
         Ok(Place::Element(field, ..)) => (Some(field), "[i]"),
         Ok(Place::Json(field, _)) => (field, "[path]"),
         Err(_) => return "?".to_owned(),

@@ -14,7 +14,7 @@ pub use self::geometry::Geometry;
 use crate::schema::{DataType, Field, Scalar, Schema};
 
 mod geometry;
-mod timestamp;
+pub(crate) mod timestamp;
 
 /// The name under which Milvus keeps keys that no field declares.
 pub const META: &str = "$meta";

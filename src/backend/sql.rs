@@ -12,7 +12,7 @@
 //! constants instead.
 //!
 //! What SQL cannot say exactly is [`BackendError::Inexpressible`]: how analyzers split text into
-//! words, calendars, geometry, and arrays of structs.
+//! words, months, geometry, and arrays of structs.
 
 mod dialect;
 mod json;
@@ -96,6 +96,8 @@ impl Lowering<'_> {
                 Place::Column(field, _)
                 | Place::Array(field, _)
                 | Place::Element(field, ..)
+                | Place::Timestamp(field)
+                | Place::Geometry(field)
                 | Place::JsonColumn(field) => {
                     let word = if *negated { "IS NOT NULL" } else { "IS NULL" };
                     Ok(format!("{} {word}", self.column(&field.name)))
@@ -335,7 +337,9 @@ impl Lowering<'_> {
         let constant = match (ty, literal) {
             (SqlType::Bool, Literal::Bool(b)) => Constant::Bool(*b),
             (SqlType::Int, Literal::Int(i) | Literal::Timestamp(i)) => Constant::Int(*i),
-            (SqlType::Wide, Literal::Int(i)) => Constant::Wide(i128::from(*i)),
+            (SqlType::Wide, Literal::Int(i) | Literal::Timestamp(i)) => {
+                Constant::Wide(i128::from(*i))
+            }
             (SqlType::Float, Literal::Int(i)) => Constant::Float(*i as f32),
             (SqlType::Float, Literal::Float(x)) => Constant::Float(*x as f32),
             (SqlType::Double, Literal::Int(i)) => Constant::Double(*i as f64),

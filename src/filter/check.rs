@@ -14,7 +14,7 @@ use super::caret::underline;
 use super::fold::constant;
 use super::operator::{BinaryOp, Function, OpClass, Quantifier, UnaryOp};
 use crate::schema::{DataType, Field, Scalar, Schema};
-use crate::value::{META, compare_numbers};
+use crate::value::{Geometry, META, compare_numbers};
 
 /// A filter that the schema gives no meaning.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +66,10 @@ pub enum Place<'a> {
     JsonColumn(&'a Field),
     /// One element of an ARRAY column.
     Element(&'a Field, Scalar, u32),
+    /// A TIMESTAMPTZ column.
+    Timestamp(&'a Field),
+    /// A GEOMETRY column.
+    Geometry(&'a Field),
     /// A place inside a JSON column, or inside the dynamic field (`None`).
     Json(Option<&'a Field>, Vec<Step>),
 }
@@ -88,6 +92,8 @@ pub fn resolve<'a>(schema: &'a Schema, path: &FieldPath) -> Result<Place<'a>, Ty
     };
     match (field.data_type, path.steps.as_slice()) {
         (DataType::Scalar(scalar), []) => Ok(Place::Column(field, scalar)),
+        (DataType::Timestamptz, []) => Ok(Place::Timestamp(field)),
+        (DataType::Geometry, []) => Ok(Place::Geometry(field)),
         (DataType::Json, []) => Ok(Place::JsonColumn(field)),
         (DataType::Json, steps) => Ok(Place::Json(Some(field), steps.to_vec())),
         (DataType::Array(element), []) => Ok(Place::Array(field, element)),
@@ -204,6 +210,9 @@ pub fn check(schema: &Schema, expr: &Expr) -> Result<(), TypeError> {
         }
         Expr::In { operand, list, .. } => {
             let kind = operand_kind(schema, operand)?;
+            if kind == Kind::Timestamp {
+                return wrong("times are in no list".to_owned());
+            }
             if let Some(literal) = list.iter().find(|literal| !kind.accepts(literal)) {
                 return wrong(format!("{literal} cannot be in this list"));
             }
@@ -275,10 +284,15 @@ fn comparison(
             let (a, b) = (operand_kind(schema, left)?, operand_kind(schema, right)?);
             let mut columns = true;
             expr.for_each_path(&mut |path| {
-                columns &= matches!(resolve(schema, path), Ok(Place::Column(..)));
+                let place = resolve(schema, path);
+                columns &= matches!(place, Ok(Place::Column(..) | Place::Timestamp(_)));
             });
+            let bare = matches!((left, right), (Expr::Field(_), Expr::Field(_)));
             if !columns {
                 wrong("only scalar columns compare with each other".to_owned())
+            } else if a == Kind::Timestamp && !bare {
+                // The grammar has a constant beside an interval.
+                wrong("a time that is moved compares with a constant alone".to_owned())
             } else if a == b || a.is_number() && b.is_number() {
                 Ok(())
             } else {
@@ -328,12 +342,15 @@ fn whole_array(
 fn range(schema: &Schema, operand: &FieldPath, low: &Bound, high: &Bound) -> Result<(), Mismatch> {
     let types = |reason: &str| Err(Mismatch::Types(reason.to_owned()));
     let kind = operand_kind(schema, &Expr::Field(operand.clone()))?;
+    if kind == Kind::Timestamp {
+        // `ISO "…"` stands in single comparisons alone.
+        return types("a range of times is written as two comparisons");
+    }
     if kind == Kind::Bool || !kind.accepts(&low.value) || !kind.accepts(&high.value) {
         return types("a bound has another type");
     }
     let ordering = match (&low.value, &high.value) {
         (Literal::Text(a), Literal::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
-        (Literal::Timestamp(a), Literal::Timestamp(b)) => Some(a.cmp(b)),
         (a, b) => match (number(a), number(b)) {
             (Some(a), Some(b)) => compare_numbers(&a, &b),
             _ => return types("the bounds have different types"),
@@ -354,6 +371,10 @@ fn operand_kind(schema: &Schema, expr: &Expr) -> Result<Kind, TypeError> {
         Expr::Field(path) => match resolve(schema, path)? {
             Place::Column(_, scalar) | Place::Element(_, scalar, _) => Ok(scalar.into()),
             Place::Json(..) => Ok(Kind::Json),
+            Place::Timestamp(_) => Ok(Kind::Timestamp),
+            Place::Geometry(_) => {
+                Err(TypeError::new(path, "a geometry is asked for by the `st_` functions alone"))
+            }
             Place::Array(..) | Place::JsonColumn(_) => {
                 Err(TypeError::new(path, "a whole array or document does not compare"))
             }
@@ -386,8 +407,9 @@ fn arithmetic(
     let wrong = |reason: &str| Err(TypeError::new(expr, reason));
     let (a, b) = (constant(left)?, constant(right)?);
     if let Some(Literal::Interval(_)) = b {
+        let bare = matches!(left, Expr::Field(_));
         return match (operand_kind(schema, left)?, op) {
-            (Kind::Timestamp, BinaryOp::Add | BinaryOp::Sub) => Ok(Kind::Timestamp),
+            (Kind::Timestamp, BinaryOp::Add | BinaryOp::Sub) if bare => Ok(Kind::Timestamp),
             _ => wrong("an interval is added to a timestamp, or taken from it"),
         };
     }
@@ -438,6 +460,27 @@ fn call(
 ) -> Result<(), TypeError> {
     let wrong = |reason: String| Err(TypeError::new(expr, reason));
     let place = resolve(schema, operand)?;
+    if function.is_spatial() {
+        let Place::Geometry(_) = place else {
+            return wrong(format!("{} takes a GEOMETRY column", function.name()));
+        };
+        let fits = match (function, arguments) {
+            (Function::StIsvalid, []) => true,
+            (Function::StIsvalid, _) => false,
+            (Function::StDwithin, [Literal::Text(_), Literal::Int(0..)]) => true,
+            (Function::StDwithin, [Literal::Text(_), Literal::Float(x)]) => *x >= 0.0,
+            (Function::StDwithin, _) => false,
+            (_, [Literal::Text(_)]) => true,
+            _ => false,
+        };
+        return match (fits, arguments) {
+            (false, _) => wrong(format!("not the operands of {}", function.name())),
+            (true, [Literal::Text(text), ..]) if Geometry::parse(text).is_none() => {
+                wrong(format!("{} is no point or polygon in well-known text", arguments[0]))
+            }
+            (true, _) => Ok(()),
+        };
+    }
     let Some(quantifier) = function.quantifier() else {
         return match (function, arguments, place) {
             (Function::ArrayLength, ..) => wrong("a filter must be a predicate".to_owned()),

@@ -9,7 +9,7 @@ use super::check::{Place, TypeError, number, resolve};
 use super::fold::constant_under;
 use super::operator::{BinaryOp, Function, Quantifier, UnaryOp};
 use super::semantics::{Semantics, Switch};
-use super::{like, text, time};
+use super::{like, spatial, text, time};
 use crate::schema::{Scalar, Schema};
 use crate::value::{Row, Value, compare_int_double, compare_numbers};
 
@@ -54,6 +54,9 @@ pub enum Undefined {
     /// 64-bit overflow (milvus#48440), or a time beyond the years that timestamps have.
     #[error("integer arithmetic overflows")]
     Overflow,
+    /// A timestamp moved by months from the end of one, or by months and days whose order matters.
+    #[error("months added to the end of a month")]
+    MonthEnd,
     /// A result or a rounded literal that is infinite or not a number.
     #[error("float arithmetic leaves the finite range")]
     NotFinite,
@@ -72,6 +75,10 @@ pub enum Undefined {
     /// Text that the documentation does not tell how to split into words.
     #[error("text matching beyond ASCII words, or with slop")]
     Analyzer,
+    /// A polygon that is none, a distance near its bound or to a polygon, or a boundary that only
+    /// exact arithmetic could place.
+    #[error("a geometry whose relation the documentation leaves open")]
+    Geometry,
     /// An engine with this switch turned refuses the query because of this row.
     #[error("refused by an engine with the switch '{0}'")]
     Refused(Switch),
@@ -201,6 +208,8 @@ impl<'a> Evaluator<'a> {
                     Place::Column(field, _)
                     | Place::Array(field, _)
                     | Place::Element(field, ..)
+                    | Place::Timestamp(field)
+                    | Place::Geometry(field)
                     | Place::JsonColumn(field) => *self.row.get(&field.name) == Value::Null,
                 };
                 Ok(Truth::from(null != *negated))
@@ -214,6 +223,17 @@ impl<'a> Evaluator<'a> {
                         .ok_or(Undefined::Analyzer),
                     _ => Err(self.not_a_predicate(expr)),
                 },
+                function if function.is_spatial() => {
+                    let Place::Geometry(field) = resolve(self.schema, operand)? else {
+                        return Err(self.not_a_predicate(expr));
+                    };
+                    match self.row.get(&field.name) {
+                        Value::Geometry(value) => spatial::holds(*function, value, arguments)
+                            .map(Truth::from)
+                            .ok_or(Undefined::Geometry),
+                        _ => Ok(Truth::Unknown),
+                    }
+                }
                 _ => self.contains(expr, *function, operand, arguments),
             },
             Expr::Literal(_) | Expr::Unary { .. } | Expr::Binary { .. } | Expr::Elements { .. } => {
@@ -390,7 +410,7 @@ impl<'a> Evaluator<'a> {
 
     fn place(&self, path: &FieldPath) -> Result<Operand<'a>, Undefined> {
         Ok(match resolve(self.schema, path)? {
-            Place::Column(field, _) => scalar(self.row.get(&field.name)),
+            Place::Column(field, _) | Place::Timestamp(field) => scalar(self.row.get(&field.name)),
             Place::Element(field, _, index) => match self.row.get(&field.name) {
                 Value::Array(items) => match items.get(index as usize) {
                     Some(item) => element(item),
@@ -408,7 +428,7 @@ impl<'a> Evaluator<'a> {
                     _ => None,
                 }),
             },
-            Place::Array(..) | Place::JsonColumn(_) => {
+            Place::Array(..) | Place::JsonColumn(_) | Place::Geometry(_) => {
                 return Err(self.not_a_predicate(&Expr::Field(path.clone())));
             }
         })
@@ -962,6 +982,7 @@ fn scalar(value: &Value) -> Operand<'_> {
         Value::Float(x) => Operand::Float(*x),
         Value::Double(x) => Operand::Double(*x),
         Value::Text(s) => Operand::Text(s),
+        Value::Timestamp(micros) => Operand::Timestamp(*micros),
         _ => Operand::Null,
     }
 }
@@ -1001,9 +1022,9 @@ fn shifted(
     interval: Interval,
 ) -> Result<Operand<'_>, Undefined> {
     match operand {
-        Operand::Timestamp(micros) => time::shift(micros, interval, op == BinaryOp::Sub)
-            .map(Operand::Timestamp)
-            .ok_or(Undefined::Overflow),
+        Operand::Timestamp(micros) => {
+            time::shift(micros, interval, op == BinaryOp::Sub).map(Operand::Timestamp)
+        }
         other => Ok(other),
     }
 }

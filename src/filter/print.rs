@@ -8,7 +8,7 @@ use std::fmt::{self, Display, Formatter, Write as _};
 use super::ast::{Expr, FieldPath, Literal, Step};
 use super::operator::{BinaryOp, Function};
 use super::spelling::{Filter, Floats, Quotes, Radix, Spelling, Strings, Words};
-use super::time;
+use crate::value::timestamp::to_text;
 
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -187,7 +187,7 @@ impl Printer<'_, '_> {
             },
             Literal::Text(s) => self.string(s),
             Literal::List(items) => self.list(items),
-            Literal::Timestamp(micros) => write!(self.f, "ISO '{}'", time::Iso(*micros)),
+            Literal::Timestamp(micros) => write!(self.f, "ISO '{}'", to_text(*micros)),
             Literal::Interval(interval) => write!(self.f, "INTERVAL '{interval}'"),
             Literal::Template(name) => write!(self.f, "{{{name}}}"),
         }

@@ -2,28 +2,19 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Span, Timestamp};
+use jiff::civil::DateTime;
+use jiff::{SignedDuration, Span};
 
 use super::ast::Interval;
+use super::eval::Undefined;
+use crate::value::timestamp::{EPOCH, RANGE, from_text};
 
-/// Microseconds since the epoch as an ISO 8601 instant in UTC.
-pub(super) struct Iso(pub(super) i64);
-
-impl Display for Iso {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match Timestamp::from_microsecond(self.0) {
-            Ok(instant) => write!(f, "{instant}"),
-            // Beyond the year 9999: nothing that a literal or a row could say.
-            Err(_) => Err(fmt::Error),
-        }
-    }
-}
+/// Microseconds in a day: there is no other in UTC.
+const DAY: i64 = 86_400_000_000;
 
 /// Reads an instant, which must state its offset.
 pub(super) fn parse_instant(text: &str) -> Option<i64> {
-    let instant: Timestamp = text.trim().parse().ok()?;
-    Some(instant.as_microsecond())
+    from_text(text.trim())
 }
 
 /// Reads an interval: `P1Y2M3W4DT5H6M7.5S`. None is negative, as in the server.
@@ -51,18 +42,48 @@ pub(super) fn parse_interval(text: &str) -> Option<Interval> {
     interval.to_string().parse::<Span>().is_ok().then_some(interval)
 }
 
-/// An instant moved by an interval, in the calendar of UTC; `None` beyond the years that
-/// timestamps have.
-pub(super) fn shift(micros: i64, interval: Interval, backwards: bool) -> Option<i64> {
-    let instant = Timestamp::from_microsecond(micros).ok()?.to_zoned(TimeZone::UTC);
-    let span = Span::new().try_months(interval.months).ok()?.try_days(interval.days).ok()?;
+impl Interval {
+    /// Its length in microseconds, if it has one: a month has none. `None` also beyond the years
+    /// that timestamps have, to which nothing can be moved.
+    pub(crate) fn length(&self) -> Option<i64> {
+        let days = i64::from(self.days).checked_mul(DAY)?;
+        (self.months == 0).then_some(days.checked_add(self.micros)?)
+    }
+}
+
+/// An instant moved by an interval, in the calendar of UTC.
+///
+/// What a month after 31 January is, no documentation says, nor whether months are added before
+/// days: both are undefined where the answer depends on it.
+pub(super) fn shift(micros: i64, interval: Interval, backwards: bool) -> Result<i64, Undefined> {
+    let instant = EPOCH.checked_add(SignedDuration::from_micros(micros));
+    let instant = instant.map_err(|_| Undefined::Overflow)?;
+    // Days of 1 to 28 are in every month.
+    if interval.months != 0 && instant.day() > 28 {
+        return Err(Undefined::MonthEnd);
+    }
+    let months = Span::new().try_months(interval.months);
+    let days = Span::new().try_days(interval.days);
+    let (Ok(months), Ok(days)) = (months, days) else { return Err(Undefined::Overflow) };
     let clock = SignedDuration::from_micros(interval.micros);
-    let moved = if backwards {
-        instant.checked_sub(span).ok()?.checked_sub(clock)
-    } else {
-        instant.checked_add(span).ok()?.checked_add(clock)
+    let by_span = |from: DateTime, span: Span| match backwards {
+        true => from.checked_sub(span),
+        false => from.checked_add(span),
     };
-    Some(moved.ok()?.timestamp().as_microsecond())
+    let by_clock = |from: DateTime| match backwards {
+        true => from.checked_sub(clock),
+        false => from.checked_add(clock),
+    };
+    let months_first = by_span(instant, months).and_then(|at| by_span(at, days)).and_then(by_clock);
+    let months_last = by_span(instant, days).and_then(by_clock).and_then(|at| by_span(at, months));
+    let (Ok(moved), Ok(other)) = (months_first, months_last) else {
+        return Err(Undefined::Overflow);
+    };
+    if moved != other {
+        return Err(Undefined::MonthEnd);
+    }
+    let micros = i64::try_from(moved.duration_since(EPOCH).as_micros());
+    micros.ok().filter(|micros| RANGE.contains(micros)).ok_or(Undefined::Overflow)
 }
 
 impl Display for Interval {
@@ -77,7 +98,7 @@ impl Display for Interval {
         let none = self.months == 0 && self.days == 0;
         let (seconds, micros) = (clock.as_secs(), clock.subsec_micros());
         match (seconds, micros) {
-            (0, 0) if none => f.write_str("T0S"),
+            (0, 0) if none => f.write_str("0D"),
             (0, 0) => Ok(()),
             (seconds, 0) if seconds % 3600 == 0 => write!(f, "T{}H", seconds / 3600),
             (seconds, 0) => write!(f, "T{seconds}S"),
@@ -94,10 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instants_and_intervals_read_back() {
-        for micros in [0, -1, 1_700_000_000_123_456, 253_402_207_200_000_000] {
-            assert_eq!(parse_instant(&Iso(micros).to_string()), Some(micros));
-        }
+    fn intervals_read_back() {
         for text in ["P1M", "P3D", "P1DT2H", "PT90S", "PT0.000001S", "PT0S", "P14M2DT0.5S"] {
             let interval = parse_interval(text).unwrap();
             assert_eq!(parse_interval(&interval.to_string()), Some(interval), "{text}");
@@ -112,14 +130,26 @@ mod tests {
     #[test]
     fn a_month_is_the_calendars() {
         let at = |text| parse_instant(text).unwrap();
-        let month = parse_interval("P1M").unwrap();
-        assert_eq!(
-            shift(at("2026-01-31T00:00:00Z"), month, false),
-            Some(at("2026-02-28T00:00:00Z"))
-        );
-        assert_eq!(
-            shift(at("2026-03-01T00:00:00Z"), month, true),
-            Some(at("2026-02-01T00:00:00Z"))
-        );
+        let moved = |from, interval, backwards| {
+            shift(at(from), parse_interval(interval).unwrap(), backwards)
+        };
+        for (from, interval, backwards, to) in [
+            ("2026-01-28T00:00:00Z", "P1M", false, "2026-02-28T00:00:00Z"),
+            ("2026-03-01T00:00:00Z", "P1M", true, "2026-02-01T00:00:00Z"),
+            ("2024-02-28T12:00:00Z", "P1Y", false, "2025-02-28T12:00:00Z"),
+            ("2024-02-28T12:00:00Z", "P1DT12H", false, "2024-03-01T00:00:00Z"),
+            ("9999-12-31T23:59:59Z", "PT0.999999S", false, "9999-12-31T23:59:59.999999Z"),
+        ] {
+            assert_eq!(moved(from, interval, backwards), Ok(at(to)), "{from} {interval}");
+        }
+        for (from, interval, backwards, open) in [
+            ("2026-01-31T00:00:00Z", "P1M", false, Undefined::MonthEnd),
+            ("2026-01-15T00:00:00Z", "P1M20D", false, Undefined::MonthEnd),
+            ("9999-12-31T23:59:59Z", "PT1S", false, Undefined::Overflow),
+            ("0001-01-01T00:00:00Z", "PT1S", true, Undefined::Overflow),
+            ("2026-01-01T00:00:00Z", "P200000M", false, Undefined::Overflow),
+        ] {
+            assert_eq!(moved(from, interval, backwards), Err(open), "{from} {interval}");
+        }
     }
 }

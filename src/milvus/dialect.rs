@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::filter::grammar::{self, Cell, Construct, Group, family};
+use crate::filter::grammar::{self, Cell, Construct, Group, Kind, family};
 use crate::schema::DataType;
 
 /// The inventory of one engine version.
@@ -257,8 +257,16 @@ impl Dialect {
             return false;
         }
         let Some(operand) = cell.operand else { return true };
+        let typed = match operand.kind {
+            Kind::Timestamp => self.has_type(DataType::Timestamptz),
+            Kind::Geometry => self.has_type(DataType::Geometry),
+            Kind::Structs => self.has_type(DataType::StructArray),
+            // Every engine has these.
+            _ => true,
+        };
         let restrictions = self.only.get(&cell.construct).map(Vec::as_slice).unwrap_or_default();
-        (self.allows(SchemaFeature::Nullable) || !operand.nullable)
+        typed
+            && (self.allows(SchemaFeature::Nullable) || !operand.nullable)
             && restrictions.iter().all(|groups| groups.iter().any(|g| g.has(operand.kind)))
     }
 

@@ -30,6 +30,10 @@ fn sections(coverage: &Coverage) -> Vec<Section> {
         ("Elements of arrays", kinds(|kind| matches!(kind, Kind::Element(_)))),
         ("Whole arrays", kinds(|kind| matches!(kind, Kind::Array(_)))),
         ("JSON and the dynamic field", kinds(|kind| kind == Kind::Json || kind.is_json_path())),
+        (
+            "Times, geometries and structs",
+            kinds(|kind| matches!(kind, Kind::Timestamp | Kind::Geometry | Kind::Structs)),
+        ),
     ];
     let mut sections: Vec<Section> = with_operands
         .into_iter()

@@ -258,7 +258,13 @@ impl<'a> Walk<'a> {
 fn place(schema: &Schema, path: &FieldPath) -> String {
     let nullable = |field: &Field| if field.nullable { ", nullable" } else { "" };
     match resolve(schema, path) {
-        Ok(Place::Column(field, _) | Place::Array(field, _) | Place::JsonColumn(field)) => {
+        Ok(
+            Place::Column(field, _)
+            | Place::Array(field, _)
+            | Place::JsonColumn(field)
+            | Place::Timestamp(field)
+            | Place::Geometry(field),
+        ) => {
             format!("{} column{}", field.data_type, nullable(field))
         }
         Ok(Place::Element(field, scalar, index)) => {

@@ -3,14 +3,14 @@
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp, Unit};
 
-const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+pub(crate) const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// The moments of the years 1 to 9999, which is what ISO 8601 and Milvus's clients can write.
-pub(super) const RANGE: std::ops::RangeInclusive<i64> =
+pub(crate) const RANGE: std::ops::RangeInclusive<i64> =
     -62_135_596_800_000_000..=253_402_300_799_999_999;
 
 /// The moment in UTC: `2024-02-29T12:00:00.500000Z`, without zeros alone.
-pub(super) fn to_text(micros: i64) -> String {
+pub(crate) fn to_text(micros: i64) -> String {
     // Beyond the range nothing is a value; see `Value::fits`.
     let moment = EPOCH.saturating_add(SignedDuration::from_micros(micros));
     if moment.subsec_nanosecond() == 0 { format!("{moment}Z") } else { format!("{moment:.6}Z") }
@@ -18,7 +18,7 @@ pub(super) fn to_text(micros: i64) -> String {
 
 /// Reads ISO 8601 text with `Z` or an offset. `None` if it is not that, or not a whole number of
 /// microseconds.
-pub(super) fn from_text(text: &str) -> Option<i64> {
+pub(crate) fn from_text(text: &str) -> Option<i64> {
     let nanoseconds = match text.strip_suffix('Z') {
         // Not as a `Timestamp`, which ends a day before the year does, to have room for offsets.
         Some(civil) => {

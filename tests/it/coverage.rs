@@ -153,7 +153,10 @@ fn the_command_prints_tables_and_takes_a_file() {
     let text = run(sandbox.command(&lite)).expect(0).stdout;
     assert!(text.contains("| Columns | BOOL | INT8 |") && !text.contains("| range-ascending | 1"));
 
-    sandbox.write("mine.toml", "[[dialect]]\nname = 'mine'\nnullable = true\nlacks = ['like']\n");
+    sandbox.write(
+        "mine.toml",
+        "[[dialect]]\nname = 'mine'\nschema = ['nullable']\nlacks = ['like']\n",
+    );
     let mine = ["coverage", "--dialect", "mine.toml", "--cases", "2", "--format", "json"];
     let json: Json = serde_json::from_str(&run(sandbox.command(&mine)).expect(0).stdout).unwrap();
     let constructs = json["cells"].as_array().unwrap().iter().map(|cell| &cell["construct"]);

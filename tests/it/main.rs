@@ -8,6 +8,7 @@ mod coverage;
 mod embedded;
 mod engine;
 mod engines;
+mod evaluation;
 mod exit;
 mod explain;
 mod help;

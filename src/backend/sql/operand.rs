@@ -131,8 +131,17 @@ impl Lowering<'_> {
                         (Operand::Typed(left), Operand::Typed(right)) => (left, right),
                         _ => return Err(unknown(expr)),
                     },
-                    (None, Some(Literal::Interval(_))) => {
-                        return Err(self.inexpressible("an interval beside a timestamp"));
+                    (None, Some(Literal::Interval(interval))) => {
+                        // What cannot be counted in 64 bits leads beyond all timestamps.
+                        let beyond = if interval.months == 0 { Some(1 << 60) } else { None };
+                        let Some(micros) = interval.length().or(beyond) else {
+                            return Err(self.inexpressible("months beside a timestamp"));
+                        };
+                        let Operand::Typed(left) = self.operand(left)? else {
+                            return Err(unknown(expr));
+                        };
+                        let right = self.beside_typed(expr, &left, &Literal::Int(micros))?;
+                        (left, right)
                     }
                     (None, Some(literal)) => match self.operand(left)? {
                         Operand::Typed(left) => {
@@ -178,7 +187,12 @@ impl Lowering<'_> {
                 let (place, nulls) = self.json(field, steps);
                 Ok(Operand::Json(place, nulls))
             }
-            Place::Array(..) | Place::JsonColumn(_) => Err(unknown(expr)),
+            // A number of microseconds, in whatever database.
+            Place::Timestamp(field) => {
+                let column = self.column(&field.name);
+                Ok(Operand::Typed(self.of(field, column, SqlType::Int)))
+            }
+            Place::Array(..) | Place::JsonColumn(_) | Place::Geometry(_) => Err(unknown(expr)),
         }
     }
 

@@ -298,6 +298,8 @@ fn place(schema: &Schema, path: &FieldPath) -> String {
         Place::Column(_, scalar) => format!("{scalar:?}"),
         Place::Array(_, scalar) => format!("array of {scalar:?}"),
         Place::Element(_, scalar, _) => format!("element of {scalar:?}"),
+        Place::Geometry(_) => "a geometry".to_owned(),
+        Place::Timestamp(_) => "a time".to_owned(),
         Place::JsonColumn(_) => "a document".to_owned(),
         Place::Json(Some(_), _) => "JSON".to_owned(),
         Place::Json(None, _) => "a dynamic key".to_owned(),
@@ -360,5 +362,8 @@ fn every_construct() -> Vec<String> {
         add(format!("array_contains_{all_or_any} of nothing"));
         add(format!("json_contains_{all_or_any} of nothing"));
     }
+    add("a time compared".to_owned());
+    add("arithmetic on a time".to_owned());
+    add("is null on a time".to_owned());
     all
 }

@@ -30,6 +30,8 @@ pub(super) fn table() -> Table {
         array("af", Scalar::Float),
         array("ad", Scalar::Double),
         array("at", Scalar::VarChar),
+        nullable("t", DataType::Timestamptz),
+        Field::new("u", DataType::Timestamptz),
         nullable("j", DataType::Json),
         Field::new("r", DataType::Json),
         // DuckDB would bind it to a lambda's parameter.
@@ -160,6 +162,17 @@ pub(super) fn pool(field: &str) -> Vec<Json> {
             ["abc", "it's"],
             ["日本", "a\\b", "a_c"],
             ["\"", "nul\u{0}"]
+        ]),
+        "t" | "u" => json!([
+            if field == "t" { Json::Null } else { json!("1970-01-01T00:00:00Z") },
+            "1969-12-31T23:59:59.999999Z",
+            "1970-01-01T00:00:00.000001Z",
+            "2024-02-28T23:00:00.5Z",
+            "2024-02-29T01:00:00Z",
+            "2024-03-01T00:00:00Z",
+            "0001-01-01T00:00:00Z",
+            "9999-12-31T23:59:59.999999Z",
+            "2024-02-29T00:00:00Z"
         ]),
         "j" | "r" => (0..60)
             .map(|i| {

@@ -8,8 +8,10 @@ use serde_json::{Map, Value as Json, json};
 
 use super::fixture;
 use crate::backend::Table;
-use crate::filter::{BinaryOp, Bound, Expr, FieldPath, Function, Literal, Step, UnaryOp, check};
-use crate::schema::DataType;
+use crate::filter::{
+    BinaryOp, Bound, Expr, FieldPath, Function, Interval, Literal, Step, UnaryOp, check,
+};
+use crate::schema::{DataType, Field};
 use crate::value::{META, Row, Value};
 
 const INTS: [&str; 4] = ["i8", "i16", "i32", "i64"];
@@ -161,7 +163,9 @@ impl Random {
 
     fn term(&mut self) -> Expr {
         let (column, array) = (self.pick(&COLUMNS), self.pick(&ARRAYS));
-        match self.below(32) {
+        match self.below(34) {
+            32 => self.time(),
+            33 if self.coin() => self.time(),
             0 => Expr::field("b"),
             1 => match self.below(4) {
                 0 => Expr::Literal(Literal::Bool(self.coin())),
@@ -203,7 +207,8 @@ impl Random {
             }
             19 | 20 => self.json_arithmetic(),
             21 => {
-                let operand = match self.below(4) {
+                let operand = match self.below(5) {
+                    4 => FieldPath::new(self.pick(&["t", "u"])),
                     0 => FieldPath::new(array),
                     1 => FieldPath::new(self.pick(&["j", "r"])),
                     2 => FieldPath::new(column),
@@ -275,6 +280,41 @@ impl Random {
                 Expr::In { operand: Box::new(Expr::field(column)), list, negated: self.coin() }
             }
         }
+    }
+
+    /// A comparison of a time, moved or not, with a constant or with the other.
+    fn time(&mut self) -> Expr {
+        let column = self.pick(&["t", "u"]);
+        let field = Expr::field(column);
+        let op = self.pick(&BinaryOp::COMPARISONS);
+        let mut moment = loop {
+            let found = self.pooled(column);
+            if let Some(Value::Timestamp(micros)) = found.as_str().and_then(Value::timestamp) {
+                break micros;
+            }
+        };
+        let operand = match self.below(4) {
+            0 => return Expr::binary(field, op, Expr::field(self.pick(&["t", "u"]))),
+            1 => field,
+            _ => {
+                let days = self.pick(&[0, 0, 1, 30, i32::MAX]);
+                let months = if self.below(40) == 0 { 1 } else { 0 };
+                let micros = self.pick(&[0, 1, 500_000, 3_600_000_000, i64::MAX]);
+                let interval = Interval { months, days, micros };
+                let length = i64::from(days).saturating_mul(86_400_000_000).saturating_add(micros);
+                let forwards = self.coin();
+                let (op, moved) = match forwards {
+                    true => (BinaryOp::Add, moment.saturating_add(length)),
+                    false => (BinaryOp::Sub, moment.saturating_sub(length)),
+                };
+                if Value::Timestamp(moved).fits(&Field::new("t", DataType::Timestamptz)) {
+                    moment = moved;
+                }
+                Expr::binary(field, op, Expr::Literal(Literal::Interval(interval)))
+            }
+        };
+        let constant = Expr::Literal(Literal::Timestamp(moment));
+        self.either_side(operand, op, constant)
     }
 
     fn constants(&mut self) -> Expr {

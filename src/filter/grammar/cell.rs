@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::construct::Construct;
-use super::operand::Operand;
+use super::operand::{Kind, Operand};
 use crate::filter::ast::{Expr, FieldPath, Literal};
 use crate::filter::fold::constant;
 use crate::filter::operator::{BinaryOp, Elements, Function, Quantifier, UnaryOp};
@@ -49,7 +49,7 @@ pub fn applicable(schema: &Schema) -> BTreeSet<Cell> {
 
 /// Every cell there is, with or without nullable fields.
 pub fn everything(nullable: bool) -> BTreeSet<Cell> {
-    let mut types = vec![DataType::Json];
+    let mut types = vec![DataType::Json, DataType::Timestamptz, DataType::Geometry];
     types.extend(Scalar::ALL.map(DataType::Scalar));
     types.extend(Scalar::ALL.map(DataType::Array));
     let fields = types.iter().map(|data_type| Field::new(data_type.to_string(), *data_type));
@@ -222,14 +222,25 @@ impl Walk<'_> {
                         },
                         path,
                     );
-                    self.on(Construct::Timestamp, path);
+                    self.on(
+                        match reversed {
+                            false => Construct::Timestamp,
+                            true => Construct::TimestampReversed,
+                        },
+                        path,
+                    );
                 }
             }
             Expr::Call { operand, .. } => self.on(
                 if equality { Construct::ArrayLength } else { Construct::OrderedArrayLength },
                 operand,
             ),
-            computed => self.arithmetic(computed, equality),
+            computed => {
+                if reversed {
+                    self.on_all(Construct::TimestampReversed, computed);
+                }
+                self.arithmetic(computed, equality);
+            }
         }
         false
     }
@@ -244,7 +255,13 @@ impl Walk<'_> {
             }
             return;
         };
-        let scalar = |path| Operand::of(self.schema, path)?.kind.scalar();
+        let kind = |path| Some(Operand::of(self.schema, path)?.kind);
+        if (kind(a), kind(b)) == (Some(Kind::Timestamp), Some(Kind::Timestamp)) {
+            self.on(Construct::CompareSame, a);
+            self.on(Construct::CompareSame, b);
+            return;
+        }
+        let scalar = |path| kind(path)?.scalar();
         let (Some(x), Some(y)) = (scalar(a), scalar(b)) else { return };
         let int = |scalar: Scalar| scalar.int_range().is_some();
         let construct = match (x, y) {
@@ -272,8 +289,16 @@ impl Walk<'_> {
                 self.inner(operand, equality);
             }
             Expr::Binary { op, left, right } => match (folded(left), folded(right)) {
-                (None, Some(Literal::Interval(_))) => {
-                    self.on_all(Construct::TimestampInterval, left);
+                (None, Some(Literal::Interval(interval))) => {
+                    let months = interval.months != 0;
+                    self.on_all(
+                        if months {
+                            Construct::TimestampIntervalMonths
+                        } else {
+                            Construct::TimestampInterval
+                        },
+                        left,
+                    );
                 }
                 (None, _) if folded(right).is_none() => {
                     self.on_all(Construct::ColumnArithmetic, left);
@@ -354,7 +379,11 @@ impl Walk<'_> {
             Function::PhraseMatch => PhraseMatch,
             Function::StDwithin => SpatialDistance,
             Function::StIsvalid => SpatialValid,
-            _ => Spatial,
+            Function::StContains => SpatialContains,
+            Function::StWithin => SpatialWithin,
+            Function::StIntersects => SpatialIntersects,
+            Function::StEquals => SpatialEquals,
+            Function::StTouches | Function::StOverlaps | Function::StCrosses => SpatialBoundary,
         };
         self.on(construct, operand);
         match (function.quantifier(), arguments) {
@@ -511,10 +540,9 @@ fn depth(expr: &Expr) -> usize {
     }
 }
 
-/// How many operators of one kind are in a row, along the left.
+/// How many operators of one kind are in a row. The parser makes a balanced tree of them.
 fn chain(expr: &Expr, op: BinaryOp) -> usize {
     match expr {
-        // The parser balances long chains.
         Expr::Binary { op: same, left, right } if *same == op => {
             1 + chain(left, op) + chain(right, op)
         }

@@ -33,7 +33,7 @@ enum Takes {
     TextColumns,
     /// BOOL columns.
     BoolColumns,
-    /// Scalar columns.
+    /// Scalar columns, and TIMESTAMPTZ columns.
     Columns,
     /// Columns of numbers.
     NumberColumns,
@@ -173,8 +173,14 @@ constructs! {
     TextMatchMinimum "text-match-minimum" TextColumns "text_match(s, \"a b\", minimum_should_match=2)" "so many of several words"
     PhraseMatch "phrase-match" TextColumns "phrase_match(s, \"a b\")" "words in their order"
     Timestamp "timestamp" Timestamps "t > ISO '2026-01-31T00:00:00Z'" "a TIMESTAMPTZ column with a constant"
+    TimestampReversed "timestamp-reversed" Timestamps "ISO '2026-01-31T00:00:00Z' < t" "a TIMESTAMPTZ column after the constant"
     TimestampInterval "timestamp-interval" Timestamps "t + INTERVAL 'P1D' > ISO '2026-01-31T00:00:00Z'" "a TIMESTAMPTZ column, moved"
-    Spatial "spatial" Geometries "st_contains(g, \"POINT (1 2)\")" "a relation to a GEOMETRY constant"
+    TimestampIntervalMonths "timestamp-interval-months" Timestamps "t + INTERVAL 'P1M' > ISO '2026-01-31T00:00:00Z'" "a TIMESTAMPTZ column, moved by months or years"
+    SpatialContains "spatial-contains" Geometries "st_contains(g, \"POINT (1 2)\")" "whether a GEOMETRY contains a constant"
+    SpatialWithin "spatial-within" Geometries "st_within(g, \"POLYGON ((0 0, 1 0, 1 1, 0 0))\")" "whether a GEOMETRY lies in a constant"
+    SpatialIntersects "spatial-intersects" Geometries "st_intersects(g, \"POINT (1 2)\")" "whether a GEOMETRY meets a constant"
+    SpatialEquals "spatial-equals" Geometries "st_equals(g, \"POINT (1 2)\")" "whether a GEOMETRY is a constant"
+    SpatialBoundary "spatial-boundary" Geometries "st_touches(g, \"POINT (1 2)\")" "`st_touches`, `st_overlaps` or `st_crosses`"
     SpatialDistance "spatial-distance" Geometries "st_dwithin(g, \"POINT (1 2)\", 10)" "a distance to a GEOMETRY constant"
     SpatialValid "spatial-valid" Geometries "st_isvalid(g)" "whether a GEOMETRY is valid"
     ElementFilter "element-filter" Structs "element_filter(p, $[x] > 1)" "structs in an array that satisfy a predicate"
@@ -222,7 +228,7 @@ impl Construct {
             Takes::Texts => scalar == Some(VarChar) || json,
             Takes::TextColumns => kind == Kind::Column(VarChar),
             Takes::BoolColumns => kind == Kind::Column(Bool),
-            Takes::Columns => column,
+            Takes::Columns => column || kind == Kind::Timestamp,
             Takes::NumberColumns => column && (int || real),
             Takes::IntegerColumns => column && int,
             Takes::IntegerAndFloatColumns => column && (int || scalar == Some(Float)),

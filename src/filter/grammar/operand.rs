@@ -99,6 +99,8 @@ impl Operand {
             Place::Column(field, scalar) => (Some(*field), Kind::Column(*scalar)),
             Place::Array(field, element) => (Some(*field), Kind::Array(*element)),
             Place::JsonColumn(field) => (Some(*field), Kind::Json),
+            Place::Geometry(field) => (Some(*field), Kind::Geometry),
+            Place::Timestamp(field) => (Some(*field), Kind::Timestamp),
             Place::Element(field, element, _) => (Some(*field), Kind::Element(*element)),
             Place::Json(Some(field), steps) => {
                 let kind = match steps.as_slice() {
@@ -123,6 +125,8 @@ impl Operand {
             DataType::Json => {
                 vec![Kind::Json, Kind::JsonKey, Kind::JsonNested, Kind::JsonIndex]
             }
+            DataType::Geometry => vec![Kind::Geometry],
+            DataType::Timestamptz => vec![Kind::Timestamp],
             // Nothing that filters here look into.
             _ => Vec::new(),
         };

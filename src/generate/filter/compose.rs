@@ -146,7 +146,8 @@ impl<'a> Composer<'a> {
         let mut constant = true;
         term.expr.for_each_path(&mut |_| constant = false);
         if constant && !self.dialect.has(Construct::ConstantFilter) {
-            term = self.join(chance, term, self.key_term());
+            let other = self.last_resort(chance);
+            term = self.join(chance, term, other);
         }
         self.spelled(chance, term.expr)
     }
@@ -276,6 +277,23 @@ impl<'a> Composer<'a> {
             }
             if let Some(term) = found {
                 return term;
+            }
+        }
+        self.last_resort(chance)
+    }
+
+    /// Any predicate that the dialect accepts, defined or not: of a key that the engine assigns
+    /// nothing is known.
+    fn last_resort(&self, chance: &mut Chance) -> Term {
+        for _ in 0..200 {
+            if !self.schema.primary().auto_id {
+                break;
+            }
+            let Some((construct, site)) = self.choose(chance) else { continue };
+            let Some(expr) = self.terms(chance).propose(construct, site) else { continue };
+            if check(self.schema, &expr).is_ok() && self.accepts(&expr) {
+                let truths = self.truths(&expr);
+                return Term { expr, truths };
             }
         }
         self.key_term()

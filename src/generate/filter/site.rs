@@ -51,6 +51,18 @@ pub(super) fn sites(schema: &Schema, rows: &[Row]) -> Vec<Site> {
                 let values = rows.iter().filter_map(|row| literal(row.get(&field.name)));
                 all.push(site(field, Kind::Column(scalar), Vec::new(), values.collect()));
             }
+            DataType::Geometry => {
+                let text = |row: &Row| match row.get(&field.name) {
+                    Value::Geometry(text) => Some(Literal::Text(text.clone())),
+                    _ => None,
+                };
+                let values = rows.iter().filter_map(text).collect();
+                all.push(site(field, Kind::Geometry, Vec::new(), values));
+            }
+            DataType::Timestamptz => {
+                let values = rows.iter().filter_map(|row| literal(row.get(&field.name)));
+                all.push(site(field, Kind::Timestamp, Vec::new(), values.collect()));
+            }
             DataType::Array(element) => arrays(&mut all, field, element, rows),
             DataType::Json => {
                 all.push(site(field, Kind::Json, Vec::new(), Vec::new()));
@@ -159,6 +171,7 @@ fn literal(value: &Value) -> Option<Literal> {
         Value::Float(x) => Some(short(*x)),
         Value::Double(x) => Some(Literal::Float(*x)),
         Value::Text(s) => Some(Literal::Text(s.clone())),
+        Value::Timestamp(micros) => Some(Literal::Timestamp(*micros)),
         _ => None,
     }
 }

@@ -129,6 +129,11 @@ impl<'a> Terms<'a> {
                 Expr::binary(field(), op, Expr::Literal(Literal::List(items)))
             }
             TextMatch | TextMatchMinimum | PhraseMatch => self.words(construct, site),
+            SpatialContains | SpatialWithin | SpatialIntersects | SpatialEquals
+            | SpatialBoundary | SpatialDistance | SpatialValid => self.spatial(construct, site),
+            Timestamp | TimestampReversed | TimestampInterval | TimestampIntervalMonths => {
+                self.time(construct, site)
+            }
             LeastInteger => {
                 let op = self.chance.one_of(BinaryOp::COMPARISONS);
                 Expr::binary(field(), op, Expr::Literal(Literal::Int(i64::MIN)))
@@ -423,6 +428,12 @@ impl<'a> Terms<'a> {
     }
 
     fn columns(&mut self, construct: Construct, site: &Site) -> Option<Expr> {
+        if site.operand.kind == Kind::Timestamp {
+            let other = self.partner(site, |other| other.operand.kind == Kind::Timestamp)?;
+            let (left, right) = (site.path.clone(), other.path.clone());
+            let op = self.chance.one_of(BinaryOp::COMPARISONS);
+            return Some(Expr::binary(Expr::Field(left), op, Expr::Field(right)));
+        }
         let int = |scalar: Scalar| scalar.int_range().is_some();
         let own = site.scalar()?;
         let suits = |other: &Site| {

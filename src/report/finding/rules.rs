@@ -20,6 +20,7 @@ pub(super) struct Rule {
 const BASIC: &str = "[Basic Operators](https://milvus.io/docs/basic-operators.md)";
 const NULLABLE: &str = "[Nullable & Default](https://milvus.io/docs/nullable-and-default.md)";
 const JSON: &str = "[JSON Operators](https://milvus.io/docs/json-operators.md)";
+const TIMES: &str = "[TIMESTAMPTZ Field](https://milvus.io/docs/timestamptz-field.md)";
 const SERVER: &str = "the filter evaluation of the Milvus server; the documentation leaves it open";
 
 /// Every rule, in the order in which a reader needs them.
@@ -216,6 +217,23 @@ const RULES: &[Rule] = &[
         source: SERVER,
     },
     Rule {
+        name: "Times",
+        applies: |schema, node| match node {
+            Expr::Binary { op, .. } if op.is_comparison() => {
+                let mut any = false;
+                node.for_each_path(&mut |path| {
+                    any |= matches!(resolve(schema, path), Ok(Place::Timestamp(_)));
+                });
+                any
+            }
+            _ => false,
+        },
+        sentence: "A TIMESTAMPTZ is a moment in UTC, to the microsecond; it compares by the \
+                   moment, whatever the offset of the literal. An interval moves it, and a day of \
+                   an interval has 24 hours.",
+        source: TIMES,
+    },
+    Rule {
         name: "Like",
         applies: |_, node| matches!(node, Expr::Like { .. }),
         sentence: "`like` is case-sensitive and matches the whole string; `%` is any run of \
@@ -356,9 +374,10 @@ mod tests {
             {"name": "s", "type": "VARCHAR"},
             {"name": "af", "type": "ARRAY<FLOAT>"},
             {"name": "j", "type": "JSON"},
+            {"name": "t", "type": "TIMESTAMPTZ"},
         ]});
         let schema: Schema = serde_json::from_value(schema).unwrap();
-        let filters: [(&str, &[&str]); 22] = [
+        let filters: [(&str, &[&str]); 23] = [
             ("id > 3", &[]),
             ("f == 0.1", &["FLOAT literals"]),
             ("(f * 2) in [0.1]", &["FLOAT literals"]),
@@ -379,6 +398,7 @@ mod tests {
             ("(i + 2) == 1", &["Integer arithmetic"]),
             ("i < f", &["Columns of two types"]),
             ("s <= \"a\"", &["String order"]),
+            ("t + INTERVAL 'P1D' > ISO '2026-01-31T00:00:00Z'", &["Times"]),
             ("s like \"a\\\\%\"", &["Like", "Like escapes"]),
             ("x like \"a%\"", &["Like", "Like on JSON"]),
         ];
