@@ -71,6 +71,10 @@ fn the_summary_has_its_keys_and_figures_that_add_up() {
         "selective_share",
         "unproven_share",
         "verdicts",
+        "coverage",
+        "known",
+        "fixed",
+        "steered",
         "model_alone",
         "unrepeatable",
         "unexplored",
@@ -95,7 +99,7 @@ fn the_summary_has_its_keys_and_figures_that_add_up() {
         assert!((0.0..=1.0).contains(&share));
     }
     let verdicts = &summary["verdicts"];
-    let kinds = ["pass", "divergence", "inconclusive", "unsupported"];
+    let kinds = ["pass", "divergence", "known", "inconclusive", "unsupported"];
     assert_eq!(keys(verdicts), BTreeSet::from(kinds));
     let total: u64 = kinds.iter().map(|kind| verdicts[kind].as_u64().expect("a count")).sum();
     assert_eq!(summary["checks"], total);
