@@ -439,7 +439,8 @@ struct FilePage {
     offset: u32,
 }
 
-fn key_to_json(key: &Key) -> Json {
+/// A key in a file.
+pub(crate) fn key_to_json(key: &Key) -> Json {
     match key {
         Key::Int(i) => Json::from(*i),
         Key::Text(text) => Json::from(text.as_str()),

@@ -11,7 +11,6 @@ use crate::apply::{ApplyError, Sides, apply};
 use crate::backend::{Backend, BackendError, DuckDb};
 use crate::case::{Case, Check};
 use crate::engine::{Engine, EngineError};
-use crate::filter::grammar::cells;
 use crate::known::KnownIssues;
 use crate::milvus::{ConnectOptions, Dialect, Milvus, MilvusError};
 use crate::shrink::Probe;
@@ -281,7 +280,7 @@ pub(super) struct SameClass<'a> {
 /// Whether the engine has what a check asks for.
 fn is_asked_of(dialect: Option<&Dialect>, case: &Case, check: &Check) -> bool {
     let (Some(dialect), Some(filter)) = (dialect, check.spelled()) else { return true };
-    cells(&case.schema, filter).iter().all(|cell| dialect.accepts(cell))
+    dialect.lacks_for(&case.schema, filter).is_none()
 }
 
 impl Probe for SameClass<'_> {

@@ -195,7 +195,7 @@ pub struct CorpusGenerateArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Keep to what this dialect accepts [default: all that is documented]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME|FILE")]
     pub dialect: Option<String>,
     /// The form of the corpus
     #[arg(long, value_enum, value_name = "FORM", default_value = "jsonl")]

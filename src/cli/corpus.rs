@@ -12,11 +12,10 @@ use super::start::{Failure, note, say};
 use crate::campaign::{Workbench, WorkbenchOptions};
 use crate::case::Check;
 use crate::corpus::{BuildError, Corpus};
-use crate::filter::grammar::cells;
 use crate::known::KnownIssues;
 use crate::milvus::Dialect;
 use crate::report;
-use crate::verdict::{Class, Expected, Verdict};
+use crate::verdict::{Class, Verdict};
 
 pub async fn run(command: CorpusCommand, quiet: bool) -> Result<Exit, Failure> {
     match command {
@@ -33,7 +32,7 @@ async fn generate(args: CorpusGenerateArgs) -> Result<Exit, Failure> {
     let rows = input::rows(&args.rows, &schema)?;
     let dialect = match &args.dialect {
         None => Dialect::everything(),
-        Some(name) => named_dialect(name)?,
+        Some(name) => Dialect::load(name).map_err(Failure::usage)?,
     };
     let corpus = Corpus::generate(schema, rows, &dialect, args.count, args.seed).await;
     let corpus = corpus.map_err(|error| match error {
@@ -68,22 +67,28 @@ fn summary(corpus: &Corpus, path: &Path) -> String {
     )
 }
 
-fn named_dialect(name: &str) -> Result<Dialect, Failure> {
-    let all = Dialect::all().map_err(Failure::environment)?;
-    let names: Vec<String> = all.iter().map(|dialect| dialect.name.clone()).collect();
-    all.into_iter().find(|dialect| dialect.name == name).ok_or_else(|| {
-        Failure::usage(format!("there is no dialect '{name}'; known are {}", names.join(", ")))
-    })
-}
-
 /// What came of the filters of one file.
 #[derive(Default)]
 struct Tally {
     pass: usize,
-    known: BTreeMap<String, usize>,
+    known: usize,
+    by_issue: BTreeMap<String, usize>,
     failures: usize,
     unproven: usize,
+    unsupported: usize,
     conflicts: usize,
+}
+
+impl Tally {
+    fn exit(&self) -> Exit {
+        let judged = self.pass + self.known + self.failures + self.conflicts;
+        match self {
+            Tally { conflicts: 1.., .. } => Exit::Conflict,
+            Tally { failures: 1.., .. } => Exit::Findings,
+            _ if judged <= self.unproven + self.unsupported => Exit::Vacuous,
+            _ => Exit::Clean,
+        }
+    }
 }
 
 async fn check(args: &CorpusCheckArgs, quiet: bool) -> Result<Exit, Failure> {
@@ -95,7 +100,7 @@ async fn check(args: &CorpusCheckArgs, quiet: bool) -> Result<Exit, Failure> {
         };
         let corpus = Corpus::from_lines(&input::text(path)?).map_err(|error| wrong(&error))?;
         let case = corpus.to_case().map_err(|error| wrong(&error))?;
-        corpora.push((path, corpus, case));
+        corpora.push((path, case));
     }
     let mut options = WorkbenchOptions::default();
     if let Some(timeout) = args.target.query_timeout {
@@ -110,90 +115,76 @@ async fn check(args: &CorpusCheckArgs, quiet: bool) -> Result<Exit, Failure> {
     };
     let mut exit = Exit::Clean;
     let dialect = Dialect::for_version(bench.engine_version()).map_err(Failure::environment)?;
-    for (path, mut corpus, mut case) in corpora {
+    for (path, mut case) in corpora {
+        let mut tally = Tally::default();
         // What the engine has not got is not held against it.
-        let has: Vec<bool> = case
-            .checks
-            .iter()
-            .filter_map(Check::spelled)
-            .map(|filter| cells(&case.schema, filter).iter().all(|cell| dialect.accepts(cell)))
-            .collect();
-        let unsupported = has.iter().filter(|has| !**has).count();
-        let mut kept = has.iter();
-        case.checks.retain(|_| kept.next() == Some(&true));
-        let mut kept = has.iter();
-        corpus.entries.retain(|_| kept.next() == Some(&true));
+        let schema = case.schema.clone();
+        case.checks.retain(|check| {
+            let has = |filter| dialect.lacks_for(&schema, filter).is_none();
+            let has = check.spelled().is_none_or(has);
+            tally.unsupported += usize::from(!has);
+            has
+        });
         let mut all = |_: &Check, _: &Verdict| ControlFlow::Continue(());
         let verdicts = bench.judge(&case, &mut all).await.map_err(Failure::environment)?;
-        let mut tally = Tally::default();
-        for ((check, verdict), entry) in case.checks.iter().zip(&verdicts).zip(&corpus.entries) {
-            let count = match verdict {
-                Verdict::Pass { matched, .. } => Some(*matched),
-                Verdict::Divergence(divergence) => match &divergence.expected {
-                    Expected::Rows(keys) => Some(keys.len()),
-                    _ => None,
-                },
-                _ => None,
-            };
-            if count.is_some_and(|count| count != entry.count) {
-                tally.conflicts += 1;
-                say(format_args!(
-                    "CONFLICT  `{}`: the file expects {} rows, the references find {}",
-                    entry.filter,
-                    entry.count,
-                    count.unwrap_or_default()
-                ));
-                continue;
-            }
-            match verdict {
-                Verdict::Pass { .. } => tally.pass += 1,
-                Verdict::Divergence(divergence) => match known.explain(&case, check, divergence) {
-                    Some(issues) => {
-                        for issue in issues {
-                            *tally.known.entry(issue.title.clone()).or_default() += 1;
-                        }
-                    }
-                    None => {
-                        tally.failures += 1;
-                        tally.conflicts +=
-                            usize::from(divergence.class == Class::ReferenceConflict);
-                        say(format_args!(
-                            "FAIL  `{}`: {}, expected {}, got {}",
-                            entry.filter, divergence.class, divergence.expected, divergence.actual
-                        ));
-                    }
-                },
+        for (check, verdict) in case.checks.iter().zip(&verdicts) {
+            let Some(filter) = check.spelled() else { continue };
+            let divergence = match verdict {
+                Verdict::Pass { .. } => {
+                    tally.pass += 1;
+                    continue;
+                }
                 Verdict::Inconclusive(doubt) => {
                     tally.unproven += 1;
-                    say(format_args!("INCONCLUSIVE  `{}`: {doubt}", entry.filter));
+                    say(format_args!("INCONCLUSIVE  `{filter}`: {doubt}"));
+                    continue;
                 }
                 Verdict::Unsupported(reason) => {
-                    tally.unproven += 1;
-                    say(format_args!("UNSUPPORTED  `{}`: {reason}", entry.filter));
+                    tally.unsupported += 1;
+                    say(format_args!("UNSUPPORTED  `{filter}`: {reason}"));
+                    continue;
                 }
+                Verdict::Divergence(divergence) => divergence,
+            };
+            if let Some(issues) = known.explain(&case, check, divergence) {
+                tally.known += 1;
+                for issue in issues {
+                    *tally.by_issue.entry(issue.title.clone()).or_default() += 1;
+                }
+                continue;
             }
+            let conflict = divergence.class == Class::ReferenceConflict;
+            tally.conflicts += usize::from(conflict);
+            tally.failures += usize::from(!conflict);
+            say(format_args!(
+                "{}  `{filter}`: {}, expected {}, got {}",
+                if conflict { "CONFLICT" } else { "FAIL" },
+                divergence.class,
+                divergence.expected,
+                divergence.actual
+            ));
         }
-        let known_count =
-            verdicts.len() - tally.pass - tally.failures - tally.unproven - tally.conflicts;
         say(format_args!(
-            "{}: {} filters, {} pass, {} fail, {known_count} known, {} unproven, \
-             {unsupported} that {} has not got",
+            "{}: {} filters, {} pass, {} fail, {} known, {} unproven, {} that {} has not got",
             path.display(),
-            verdicts.len(),
+            verdicts.len() + tally.unsupported,
             tally.pass,
-            tally.failures,
+            tally.failures + tally.conflicts,
+            tally.known,
             tally.unproven,
+            tally.unsupported,
             dialect.name
         ));
-        for (title, count) in &tally.known {
+        for (title, count) in &tally.by_issue {
             say(format_args!("  {count} known: {title}"));
         }
-        exit = match (&exit, &tally) {
-            (_, Tally { conflicts: 1.., .. }) | (Exit::Conflict, _) => Exit::Conflict,
-            (_, Tally { failures: 1.., .. }) | (Exit::Findings, _) => Exit::Findings,
-            (_, Tally { pass: 0, .. }) | (Exit::Vacuous, _) => Exit::Vacuous,
-            _ => Exit::Clean,
+        let rank = |exit: &Exit| match exit {
+            Exit::Conflict => 3,
+            Exit::Findings => 2,
+            Exit::Vacuous => 1,
+            _ => 0,
         };
+        exit = std::cmp::max_by_key(exit, tally.exit(), rank);
     }
     bench.stop().await;
     Ok(exit)

@@ -9,7 +9,6 @@ use super::setup::{or_signal, target};
 use super::start::{Failure, say};
 use crate::campaign::{Workbench, WorkbenchOptions};
 use crate::case::{Case, Check};
-use crate::filter::grammar::cells;
 use crate::known::KnownIssues;
 use crate::milvus::Dialect;
 use crate::verdict::{Class, Verdict};
@@ -109,7 +108,7 @@ fn beyond(dialect: &Dialect, case: &mut Case) -> Vec<String> {
         if matches!(check, Check::Refused(_) | Check::QueryOrRefusal(_)) {
             return true;
         }
-        let missing = cells(schema, filter).into_iter().find(|cell| !dialect.accepts(cell));
+        let missing = dialect.lacks_for(schema, filter);
         if let Some(cell) = missing {
             lacking.push(format!("the dialect {} lacks {cell}", dialect.name));
         }

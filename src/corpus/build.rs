@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::file::{Corpus, Entry, key_to_json};
+use super::file::{Corpus, Entry};
 use crate::backend::{Backend, BackendError, DuckDb, Table};
-use crate::case::{Case, CaseError, Operation};
-use crate::filter::{Filter, Semantics, Truth, evaluate};
+use crate::case::{Case, CaseError, Operation, key_to_json};
+use crate::filter::{Filter, matching};
 use crate::generate;
 use crate::milvus::Dialect;
 use crate::schema::Schema;
@@ -78,18 +78,8 @@ impl Corpus {
             if !seen.insert(filter.to_string()) {
                 continue;
             }
-            let matching: Result<Vec<Key>, _> = stored
-                .iter()
-                .filter_map(|(key, row)| {
-                    match evaluate(&filter.expr, &schema, row, Semantics::canonical()) {
-                        Ok(Truth::True) => Some(Ok(key.clone())),
-                        Ok(_) => None,
-                        Err(undefined) => Some(Err(undefined)),
-                    }
-                })
-                .collect();
-            // The documentation leaves the answer open.
-            let Ok(keys) = matching else { continue };
+            // Else the documentation leaves the answer open.
+            let Ok(keys) = matching(&filter.expr, &schema, &stored) else { continue };
             let features = features(&schema, &filter);
             let new = features.iter().any(|feature| !covered.contains(feature));
             // What is new always, and else what selects some rows and not all.

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::case::{Case, Check, Operation};
-use crate::filter::Filter;
+use crate::case::{Case, Check, Operation, key_to_json};
+use crate::filter::{Filter, matching};
 use crate::schema::Schema;
-use crate::value::{Key, Row};
+use crate::value::Row;
 
 const FORMAT: &str = "milvus-difftest/corpus";
 const VERSION: u32 = 1;
@@ -105,7 +105,8 @@ impl Corpus {
         Ok(Corpus { schema, rows, dialect: header.dialect, seed: header.seed, entries })
     }
 
-    /// The corpus as a case: the rows are inserted, and every filter is a query.
+    /// The corpus as a case: the rows are inserted, and every filter is a query. Fails if the
+    /// corpus expects other rows than the model finds.
     pub fn to_case(&self) -> Result<Case, CorpusError> {
         let mut checks = Vec::new();
         for (i, entry) in self.entries.iter().enumerate() {
@@ -116,14 +117,24 @@ impl Corpus {
         let operations = vec![Operation::Insert(self.rows.clone())];
         let case = Case { schema: self.schema.clone(), operations, checks };
         case.validate().map_err(|error| CorpusError { line: 1, reason: error.to_string() })?;
+        let rows = case.rows();
+        for (i, (entry, check)) in self.entries.iter().zip(&case.checks).enumerate() {
+            let wrong = |reason: String| CorpusError { line: i + 2, reason };
+            let Some(filter) = check.filter() else { continue };
+            let found = matching(filter, &case.schema, &rows)
+                .map_err(|why| wrong(format!("`{}` has no defined answer: {why}", entry.filter)))?;
+            let found: Vec<Json> = found.iter().map(key_to_json).collect();
+            if found != entry.keys || found.len() != entry.count {
+                let found = Json::from(found);
+                return Err(wrong(format!(
+                    "it expects {} rows of `{}`, those with the keys {}; by the documentation they \
+                     are {found}",
+                    entry.count,
+                    entry.filter,
+                    Json::from(entry.keys.clone()),
+                )));
+            }
+        }
         Ok(case)
-    }
-}
-
-/// A key in a corpus file.
-pub(super) fn key_to_json(key: &Key) -> Json {
-    match key {
-        Key::Int(i) => Json::from(*i),
-        Key::Text(text) => Json::from(text.as_str()),
     }
 }

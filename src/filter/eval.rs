@@ -11,7 +11,7 @@ use super::operator::{BinaryOp, Function, Quantifier, UnaryOp};
 use super::semantics::{Semantics, Switch};
 use super::{like, spatial, text, time};
 use crate::schema::{Scalar, Schema};
-use crate::value::{Row, Value, compare_int_double, compare_numbers};
+use crate::value::{Key, Row, Value, compare_int_double, compare_numbers};
 
 /// A truth value of Kleene's logic. A query returns the rows whose filter is true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +114,21 @@ pub fn evaluate(
         return evaluator.truth(&misread);
     }
     evaluator.truth(expr)
+}
+
+/// The keys of the rows on which a filter is true by the canon, in the order of the rows.
+pub(crate) fn matching<'a>(
+    expr: &Expr,
+    schema: &Schema,
+    rows: impl IntoIterator<Item = (&'a Key, &'a Row)>,
+) -> Result<Vec<Key>, Undefined> {
+    let mut keys = Vec::new();
+    for (key, row) in rows {
+        if evaluate(expr, schema, row, Semantics::canonical())? == Truth::True {
+            keys.push(key.clone());
+        }
+    }
+    Ok(keys)
 }
 
 /// A string literal as an engine reads it that drops the backslash of escapes.

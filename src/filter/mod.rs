@@ -21,8 +21,8 @@ mod time;
 
 pub use ast::{Bound, Expr, FieldPath, Interval, Literal, Step};
 pub use check::{TypeError, check};
-pub(crate) use eval::without_escapes;
 pub use eval::{Truth, Undefined, evaluate};
+pub(crate) use eval::{matching, without_escapes};
 pub use operator::{BinaryOp, Elements, Function, UnaryOp};
 pub use parse::{MAX_DEPTH, ParseError, parse};
 pub use semantics::{Semantics, Switch};

@@ -60,7 +60,7 @@ fn check(composer: &Composer<'_>, chance: &mut Chance, schema: &Schema, options:
     if options.beyond_dialect && chance.one_in(4) {
         let beyond = if chance.one_in(4) { None } else { composer.beyond(chance) };
         if let Some(filter) = beyond {
-            return Check::QueryOrRefusal(filter.normalised());
+            return Check::QueryOrRefusal(filter);
         }
         if let Some(filter) = mistyped::any(chance, schema) {
             return Check::Refused(filter.into());
@@ -72,12 +72,12 @@ fn check(composer: &Composer<'_>, chance: &mut Chance, schema: &Schema, options:
     }
     match chance.below(29) {
         0 | 1 => Check::Page {
-            filter: composer.filter(chance).normalised(),
+            filter: composer.filter(chance),
             limit: chance.within(1, 19) as u32,
             offset: chance.below(20) as u32,
         },
-        2..5 => Check::Count(composer.filter(chance).normalised()),
-        _ => Check::Query(composer.filter(chance).normalised()),
+        2..5 => Check::Count(composer.filter(chance)),
+        _ => Check::Query(composer.filter(chance)),
     }
 }
 

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::filter::Filter;
 use crate::filter::grammar::{self, Cell, Construct, Group, Kind, family};
-use crate::schema::DataType;
+use crate::schema::{DataType, Schema};
 
 /// The inventory of one engine version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -268,6 +269,11 @@ impl Dialect {
         typed
             && (self.allows(SchemaFeature::Nullable) || !operand.nullable)
             && restrictions.iter().all(|groups| groups.iter().any(|g| g.has(operand.kind)))
+    }
+
+    /// What a filter asks for that the engine has not got; `None` if it has everything.
+    pub fn lacks_for(&self, schema: &Schema, filter: &Filter) -> Option<Cell> {
+        grammar::cells(schema, filter).into_iter().find(|cell| !self.accepts(cell))
     }
 
     /// Every cell that the engine has.

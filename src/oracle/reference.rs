@@ -12,7 +12,7 @@ use crate::apply::{Applied, ApplyError, Conflict};
 use crate::backend::BackendError;
 use crate::case::Check;
 use crate::compare::Diff;
-use crate::filter::{Expr, Filter, Semantics, Truth, evaluate};
+use crate::filter::{Expr, Filter, matching};
 use crate::milvus::{Consistency, MilvusError, QueryOptions};
 use crate::value::{Key, Row};
 use crate::verdict::{Actual, Class, Divergence, Doubt, Expected, Judges, Verdict};
@@ -30,7 +30,7 @@ pub(crate) async fn judge(
         | Check::Page { filter, .. }
         | Check::QueryOrRefusal(filter) => {
             let filter = &filter.expr;
-            match matching(applied, filter) {
+            match matching(filter, &applied.table.schema, &applied.rows) {
                 Ok(keys) => {
                     match applied.sides.backend.query(&applied.table, filter).await {
                         Ok(backend) => agree(applied, check, filter, &keys, backend)?,
@@ -39,7 +39,7 @@ pub(crate) async fn judge(
                     }
                     keys
                 }
-                Err(reason) => return Ok(Verdict::Inconclusive(Doubt::Undefined(reason))),
+                Err(why) => return Ok(Verdict::Inconclusive(Doubt::Undefined(why.to_string()))),
             }
         }
     };
@@ -60,20 +60,6 @@ pub(crate) async fn judge(
             first.actual
         )))),
     }
-}
-
-/// The keys that match, by the model, sorted.
-fn matching(applied: &Applied<'_, '_>, filter: &Expr) -> Result<Vec<Key>, String> {
-    let semantics = Semantics::canonical();
-    let mut keys = Vec::new();
-    for (key, row) in &applied.rows {
-        match evaluate(filter, &applied.table.schema, row, semantics) {
-            Ok(Truth::True) => keys.push(key.clone()),
-            Ok(_) => {}
-            Err(undefined) => return Err(undefined.to_string()),
-        }
-    }
-    Ok(keys)
 }
 
 /// Milvus is not to be blamed while the references disagree.

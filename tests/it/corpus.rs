@@ -40,20 +40,29 @@ fn a_corpus_passes_on_a_right_engine_and_fails_on_a_wrong_one() {
 }
 
 #[test]
-fn an_expectation_that_the_references_do_not_share_is_a_conflict() {
+fn wrong_expectations_are_refused_before_an_engine_is_asked() {
     let sandbox = Sandbox::new();
     let args = ["--count", "5", "--seed", "3", "--out", "c.jsonl"];
     run(generate(&sandbox, "users", &args)).expect(0);
     let text = std::fs::read_to_string(sandbox.path("c.jsonl")).unwrap();
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    let mut entry: serde_json::Value = serde_json::from_str(&lines[1]).unwrap();
-    entry["count"] = serde_json::json!(9999);
-    lines[1] = entry.to_string();
-    sandbox.write("c.jsonl", &lines.join("\n"));
-    let engine = simulated(&[]);
-    let args = ["corpus", "check", "c.jsonl", "--target", &engine.uri()];
-    let ran = run(sandbox.command(&args)).expect(5);
-    assert!(ran.stdout.contains("CONFLICT"), "{}", ran.stdout);
+    let lines: Vec<&str> = text.lines().collect();
+    let with = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut entry = serde_json::from_str(lines[1]).unwrap();
+        change(&mut entry);
+        sandbox.write("c.jsonl", &[lines[0], &entry.to_string()].join("\n"));
+        // Nothing listens there: it is not reached.
+        let args = ["corpus", "check", "c.jsonl", "--target", "http://127.0.0.1:1"];
+        run(sandbox.command(&args)).expect(2).stderr
+    };
+    let stderr = with(&|entry| entry["count"] = 9999.into());
+    assert!(stderr.contains("c.jsonl is no usable corpus: line 2: it expects 9999"), "{stderr}");
+    // The right number of wrong keys.
+    let stderr = with(&|entry| {
+        let keys = entry["keys"].as_array().unwrap().len();
+        entry["keys"] = (0..keys).map(|i| serde_json::json!(-1 - i as i64)).collect();
+        assert_ne!(keys, 0);
+    });
+    assert!(stderr.contains("line 2: it expects"), "{stderr}");
 }
 
 #[test]

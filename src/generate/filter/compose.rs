@@ -125,7 +125,7 @@ impl<'a> Composer<'a> {
         }
     }
 
-    /// A filter that the dialect accepts.
+    /// A filter that the dialect accepts, as the parser reads its text.
     pub(in crate::generate) fn filter(&self, chance: &mut Chance) -> Filter {
         if self.dialect.has(Construct::ConstantFilter) && chance.permille(5) {
             let constants = self.terms(chance).constants();
@@ -169,12 +169,12 @@ impl<'a> Composer<'a> {
             let Some(filter) = filter else { continue };
             let valid = check(self.schema, &filter.expr).is_ok();
             if valid && touches(&filter) && self.truths(&filter.expr).is_some() {
-                return Some(filter);
+                return Some(filter.normalised());
             }
         }
         // What is written in a way that the dialect lacks, if nothing else succeeds.
         let expr = Composer::new(self.schema, self.rows, &everything, 0).tree(chance, 1, 0).expr;
-        Some(Filter::from(expr))
+        Some(Filter::from(expr).normalised())
     }
 
     /// A filter with a construct that is about no operand.
@@ -426,7 +426,7 @@ impl<'a> Composer<'a> {
                 spelling.quotes = Quotes::Single;
             }
         }
-        Filter { expr, spelling }
+        Filter { expr, spelling }.normalised()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::literal;
 use super::title::title;
 use crate::case::{Case, Check, Operation};
-use crate::filter::{Expr, Semantics, Truth, evaluate};
+use crate::filter::matching;
 use crate::finding::Finding;
 use crate::schema::{DataType, Field, Scalar, Schema};
 use crate::value::{Key, META, Row};
@@ -287,21 +287,14 @@ fn expected(probe: &Probe, case: &Case, divergence: &Divergence) -> String {
             let Some(Check::Page { filter, limit, offset }) = case.checks.first() else {
                 return String::new();
             };
-            let matching = matching(case, &filter.expr);
+            // A finding's answer is defined: the reference oracle has judged it.
+            let matching = matching(&filter.expr, &case.schema, &case.rows()).unwrap_or_default();
             let size = matching.len().saturating_sub(*offset as usize).min(*limit as usize);
             let keys = literal::list(matching.iter().map(literal::key));
             format!("KEY = {key}\nMATCHING = {keys}\nSIZE = {size}\n")
         }
         _ => String::new(),
     }
-}
-
-/// The keys of the rows on which a filter is true.
-fn matching(case: &Case, filter: &Expr) -> Vec<Key> {
-    let semantics = Semantics::canonical();
-    let truth = |row: &Row| evaluate(filter, &case.schema, row, semantics);
-    let rows = case.rows().into_iter().filter(|(_, row)| truth(row) == Ok(Truth::True));
-    rows.map(|(key, _)| key).collect()
 }
 
 /// How a field's values are made exact, as `exact` has it.
