@@ -3,7 +3,7 @@
 //! Fuzzing makes cases, shrinking makes smaller ones, replaying reads them back; all of them enter
 //! the comparison by the same door, [`apply`](crate::apply).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -149,6 +149,17 @@ fn is_mistyped(schema: &Schema, filter: &Expr) -> bool {
     term && filter::check(schema, filter).is_err()
 }
 
+/// What operations have done.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    /// The rows that are left.
+    pub rows: BTreeMap<Key, Row>,
+    /// Those of them that were last written by an upsert.
+    pub upserted: BTreeSet<Key>,
+    /// Rows that were deleted or replaced.
+    pub dead: Vec<Row>,
+}
+
 impl Case {
     /// The rows that the operations leave, by key, as Milvus stores them.
     pub fn rows(&self) -> BTreeMap<Key, Row> {
@@ -157,46 +168,64 @@ impl Case {
 
     /// The rows that the operations leave on an engine that takes some rules otherwise.
     pub fn rows_under(&self, semantics: Semantics) -> BTreeMap<Key, Row> {
-        let mut rows: BTreeMap<Key, Row> = BTreeMap::new();
+        self.history(semantics).rows
+    }
+
+    /// What the operations leave on an engine that takes some rules otherwise, and how.
+    pub(crate) fn history(&self, semantics: Semantics) -> History {
+        let mut history = History::default();
+        let History { rows, upserted, dead } = &mut history;
         for operation in &self.operations {
             match operation {
                 Operation::Insert(batch) | Operation::Upsert(batch) => {
                     for row in batch {
                         let Some(key) = row.key(&self.schema) else { continue };
-                        let mut row = row.clone();
-                        if semantics.has(Switch::UpsertKeepsOmittedDefaults)
-                            && let Some(old) = rows.get(&key)
-                        {
-                            for field in self.schema.fields.iter().filter(|f| f.default.is_some()) {
-                                let kept = || old.get(&field.name).clone();
-                                row.fields.entry(field.name.clone()).or_insert_with(kept);
-                            }
-                        }
-                        let mut row = row.stored(&self.schema);
-                        if semantics.has(Switch::UpsertKeepsDynamicKeys)
-                            && let Some(old) = rows.get(&key)
-                        {
-                            let mut dynamic = old.dynamic.clone();
-                            dynamic.append(&mut row.dynamic);
-                            row.dynamic = dynamic;
-                        }
-                        rows.insert(key, row);
+                        let old = rows.remove(&key);
+                        let new = self.merged(row, old.as_ref(), semantics);
+                        dead.extend(old);
+                        match operation {
+                            Operation::Upsert(_) => upserted.insert(key.clone()),
+                            _ => upserted.remove(&key),
+                        };
+                        rows.insert(key, new);
                     }
                 }
-                // Keys are deleted by a filter that lists them.
-                Operation::Delete(keys) if semantics.has(Switch::EscapesAreDropped) => {
-                    let read = |key: &Key| match key {
-                        Key::Text(text) => Key::Text(filter::without_escapes(text)),
-                        key => key.clone(),
-                    };
-                    let keys: Vec<Key> = keys.iter().map(read).collect();
-                    rows.retain(|key, _| !keys.contains(key));
+                Operation::Delete(keys) => {
+                    // Keys are deleted by a filter that lists them.
+                    let escapes = !semantics.has(Switch::EscapesAreDropped);
+                    for key in keys {
+                        let gone = match key {
+                            Key::Text(text) if !escapes => {
+                                rows.remove(&Key::Text(filter::without_escapes(text)))
+                            }
+                            key => rows.remove(key),
+                        };
+                        dead.extend(gone);
+                    }
                 }
-                Operation::Delete(keys) => rows.retain(|key, _| !keys.contains(key)),
                 Operation::Flush => {}
             }
         }
-        rows
+        history
+    }
+
+    /// A row as it is stored in the place of another.
+    fn merged(&self, row: &Row, old: Option<&Row>, semantics: Semantics) -> Row {
+        let Some(old) = old else { return row.stored(&self.schema) };
+        let mut row = row.clone();
+        if semantics.has(Switch::UpsertKeepsOmittedDefaults) {
+            for field in self.schema.fields.iter().filter(|f| f.default.is_some()) {
+                let kept = || old.get(&field.name).clone();
+                row.fields.entry(field.name.clone()).or_insert_with(kept);
+            }
+        }
+        let mut row = row.stored(&self.schema);
+        if semantics.has(Switch::UpsertKeepsDynamicKeys) {
+            let mut dynamic = old.dynamic.clone();
+            dynamic.append(&mut row.dynamic);
+            row.dynamic = dynamic;
+        }
+        row
     }
 
     /// Checks what the comparison relies on: a valid schema, filters that fit it, and no key
@@ -209,12 +238,12 @@ impl Case {
         if self.schema.primary().auto_id {
             self.validate_handles()?;
         }
-        let mut alive = std::collections::BTreeSet::new();
+        let mut alive = BTreeSet::new();
         for operation in &self.operations {
             match operation {
                 Operation::Insert(rows) | Operation::Upsert(rows) => {
                     let may_replace = matches!(operation, Operation::Upsert(_));
-                    let mut batch = std::collections::BTreeSet::new();
+                    let mut batch = BTreeSet::new();
                     for row in rows {
                         let unfit = |field: &&Field| !row.get(&field.name).fits(field);
                         if let Some(field) = self.schema.fields.iter().find(unfit) {

@@ -149,7 +149,8 @@ pub(super) async fn look_for_fixed(
         }
         let mut all = |_: &Check, _: &Verdict| ControlFlow::Continue(());
         let verdicts = bench.judge(&case, &mut all).await?;
-        if verdicts.iter().all(|verdict| matches!(verdict, Verdict::Pass { .. })) {
+        let passes = |verdict: &Verdict| matches!(verdict, Verdict::Pass { .. });
+        if !verdicts.is_empty() && verdicts.iter().all(passes) {
             shared.emit(Event::Fixed { title: issue.title.clone() });
         }
     }

@@ -113,7 +113,7 @@ pub struct FuzzArgs {
     /// Stop after this time [default: 60s, unless --cases is given]
     #[arg(long, value_name = "TIME", value_parser = duration, env = "MILVUS_DIFFTEST_TIME", hide_env = true)]
     pub time: Option<Duration>,
-    /// Stop after so many cases; a case is a collection with about 60 filters
+    /// Stop after so many cases; a case is a collection and the filters asked of it
     #[arg(long, value_name = "N", env = "MILVUS_DIFFTEST_CASES", hide_env = true)]
     pub cases: Option<u64>,
     /// The same seed gives the same cases [default: random; it is printed]
@@ -122,6 +122,10 @@ pub struct FuzzArgs {
     /// Workers, each with an engine of its own [default: the number of cores, at most 4]
     #[arg(long, value_name = "N", env = "MILVUS_DIFFTEST_JOBS", hide_env = true)]
     pub jobs: Option<usize>,
+    /// Ask so many filters of each collection [default: 60]. More of them pay where collections take
+    /// long to make
+    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=10_000), env = "MILVUS_DIFFTEST_FILTERS", hide_env = true)]
+    pub filters: Option<u16>,
     /// Nest predicates at most so deep; beyond 40 deep filters are frequent [default: 40]
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=150), env = "MILVUS_DIFFTEST_DEPTH", hide_env = true)]
     pub depth: Option<u16>,

@@ -27,6 +27,7 @@ struct File {
     seed: Option<u64>,
     jobs: Option<usize>,
     engine: Option<String>,
+    filters: Option<u16>,
     depth: Option<u16>,
     beyond_dialect: Option<bool>,
     target: Option<String>,
@@ -66,6 +67,7 @@ pub fn with_file(args: FuzzArgs) -> Result<FuzzArgs, ConfigError> {
         cases: args.cases.or(file.cases),
         seed: args.seed.or(file.seed),
         jobs: args.jobs.or(file.jobs),
+        filters: args.filters.or(file.filters),
         depth: args.depth.or(file.depth),
         beyond_dialect: args.beyond_dialect || file.beyond_dialect.unwrap_or(false),
         target: TargetArgs {
@@ -159,7 +161,7 @@ mod tests {
         let text = keys().iter().fold(String::new(), |text, key| {
             let value = match key.as_str() {
                 "strict" | "beyond-dialect" => "true",
-                "cases" | "seed" | "jobs" | "shrink-evaluations" | "depth" => "7",
+                "cases" | "seed" | "jobs" | "shrink-evaluations" | "depth" | "filters" => "7",
                 _ => "'7s'",
             };
             text + &format!("{key} = {value}\n")

@@ -11,7 +11,7 @@ use super::setup::{on_signal, or_signal, target};
 use super::start::{Failure, say};
 use crate::campaign::{Campaign, Event, Known, Stop, Summary};
 use crate::finding::Finding;
-use crate::generate::{MAX_DEPTH, Options};
+use crate::generate::{FILTERS, MAX_DEPTH, Options};
 use crate::known::KnownIssues;
 use crate::milvus::Dialect;
 use crate::report;
@@ -44,6 +44,7 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
         dialect,
         generation: Options {
             depth: args.depth.map_or(MAX_DEPTH, usize::from),
+            filters: args.filters.map_or(FILTERS, usize::from),
             beyond_dialect: args.beyond_dialect,
         },
         ..Campaign::new(target)

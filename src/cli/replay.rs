@@ -79,9 +79,12 @@ async fn replay(
                 [] => String::new(),
                 titles => format!(" (known: {})", titles.join("; ")),
             };
+            // Of a crash, without the log; the case's README shows how to see it.
+            let actual = divergence.actual.to_string();
+            let actual = actual.lines().next().unwrap_or_default();
             say(format_args!(
-                "STILL FAILING  {file}  {}: expected {}, got {}{titles}",
-                divergence.class, divergence.expected, divergence.actual
+                "STILL FAILING  {file}  {}: expected {}, got {actual}{titles}",
+                divergence.class, divergence.expected
             ));
         } else if let Some(reason) = unproven {
             open = true;

@@ -232,6 +232,7 @@ impl<'a> Evaluator<'a> {
             Expr::Exists(path) => Ok(self.exists(path)?.into()),
             Expr::Call { function, operand, arguments } => match function {
                 Function::TextMatch | Function::PhraseMatch => match self.place(operand)? {
+                    Operand::Null if self.has(Switch::NullTextMatchIsFalse) => Ok(Truth::False),
                     Operand::Null => Ok(Truth::Unknown),
                     Operand::Text(value) => text::matches(*function, value, arguments)
                         .map(Truth::from)
@@ -642,8 +643,18 @@ impl<'a> Evaluator<'a> {
         expr: &Expr,
         literal: &Literal,
     ) -> Result<Truth, Undefined> {
+        // Who divides integers with a fraction compares it with integers exactly, as Python does.
+        let exactly = self.has(Switch::IntDivisionIsReal) && divides(expr);
+        let compare = |operand: &Operand<'_>| match (operand, literal) {
+            (Operand::Double(x), Literal::Int(i)) if exactly => {
+                let ordering = compare_int_double(i128::from(*i), *x).map(Ordering::reverse);
+                let ordering = ordering.ok_or(Undefined::NotFinite)?;
+                Ok(Truth::from(op.holds(ordering) == Some(true)))
+            }
+            (operand, literal) => self.compare(op, operand, literal),
+        };
         let operand = self.operand(expr)?;
-        let truth = self.compare(op, &operand, literal)?;
+        let truth = compare(&operand)?;
         let neighbours = match operand {
             Operand::Double(x) if divides(expr) => {
                 [Operand::Double(x.next_down()), Operand::Double(x.next_up())]
@@ -657,23 +668,30 @@ impl<'a> Evaluator<'a> {
             return Ok(truth);
         }
         for neighbour in &neighbours {
-            if self.compare(op, neighbour, literal)? != truth {
+            if compare(neighbour)? != truth {
                 return Err(Undefined::Quotient);
             }
         }
         Ok(truth)
     }
 
-    /// Whether a quotient of two operands is exact.
+    /// Whether every quotient in an expression is exact, so that no compiler can round it otherwise.
     fn is_exact(&self, expr: &Expr) -> bool {
-        let Expr::Binary { op: BinaryOp::Div, left, right } = expr else { return false };
         let value = |expr: &Expr| match self.constant(expr) {
             Ok(Some(constant)) => as_f64(&constant).ok(),
             _ => self.operand(expr).ok().as_ref().and_then(widened),
         };
-        match (value(left), value(right), self.operand(expr).ok().as_ref().and_then(widened)) {
-            (Some(a), Some(b), Some(q)) => q.mul_add(b, -a) == 0.0,
-            _ => false,
+        match expr {
+            Expr::Unary { operand, .. } => self.is_exact(operand),
+            Expr::Binary { op, left, right } => {
+                let exact = *op != BinaryOp::Div
+                    || match (value(left), value(right), value(expr)) {
+                        (Some(a), Some(b), Some(q)) => q.mul_add(b, -a) == 0.0,
+                        _ => false,
+                    };
+                exact && self.is_exact(left) && self.is_exact(right)
+            }
+            _ => true,
         }
     }
 

@@ -11,6 +11,7 @@ mod lex;
 mod like;
 pub mod operator;
 pub mod parse;
+pub(crate) mod partition;
 mod print;
 pub mod semantics;
 pub mod spatial;

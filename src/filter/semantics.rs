@@ -237,6 +237,13 @@ switches! {
         source: "server, Plan.g4 (EscapeSequence)",
         example: "s == \"a\\nb\" on s = \"anb\"",
     }
+    /// `text_match` and `phrase_match` are false on a null.
+    NullTextMatchIsFalse "null-text-match-is-false" {
+        canonical: "a null under text_match and phrase_match is unknown",
+        turned: "they are false",
+        source: "documentation, Nullable & Default",
+        example: "not (text_match(s, \"a\")) on s = null",
+    }
     /// Elements of FLOAT and DOUBLE arrays are truncated before they are compared with an integer.
     ContainsTruncatesElements "contains-truncates-elements" {
         canonical: "array_contains compares elements of a FLOAT or DOUBLE array by their values",
@@ -321,6 +328,27 @@ switches! {
         source: "documentation, Query",
         example: "id in [1] with offset 1 on id = 1",
     }
+    /// A row that was deleted or replaced still makes a query fail.
+    DeadRowsAreComputed "dead-rows-are-computed" {
+        canonical: "a row that was deleted or replaced has no part in a query",
+        turned: "a filter is still computed on it, and the query fails if that fails",
+        source: "documentation, Delete Entities",
+        example: "x in [1] after {\"x\": [1]} was deleted",
+    }
+    /// Beside `or`, only the partitions of the partition keys that are named are searched.
+    OrPrunesPartitions "or-prunes-partitions" {
+        canonical: "a filter finds the rows on which it is true, in whatever partition they are",
+        turned: "p == 1 or id in [2] searches the partition of the key 1 alone",
+        source: "documentation, Use Partition Key",
+        example: "p == 1 or id in [2] on p = 5, id = 2",
+    }
+    /// An upserted row is kept in the partition of its primary key.
+    UpsertPartitionsByPrimaryKey "upsert-partitions-by-primary-key" {
+        canonical: "a row is found by its partition key, however it was written",
+        turned: "an upsert puts it in the partition that its primary key hashes to",
+        source: "documentation, Use Partition Key",
+        example: "p == 5 after an upsert of {id: 1, p: 5}",
+    }
     /// An upsert that leaves out a field with a default keeps the old value.
     UpsertKeepsOmittedDefaults "upsert-keeps-omitted-defaults" {
         canonical: "an upsert replaces the whole entity; a field with a default that it leaves out gets the default",
@@ -346,6 +374,7 @@ impl Switch {
                 | Switch::MixedNumbersAreRefused
                 | Switch::BooleansInListAreRefused
                 | Switch::ContainerInListIsRefused
+                | Switch::DeadRowsAreComputed
         )
     }
 
@@ -357,6 +386,8 @@ impl Switch {
                 self,
                 Switch::KeyListRepeatsRows
                     | Switch::KeyListIgnoresPage
+                    | Switch::OrPrunesPartitions
+                    | Switch::UpsertPartitionsByPrimaryKey
                     | Switch::UpsertKeepsOmittedDefaults
                     | Switch::UpsertKeepsDynamicKeys
             )

@@ -13,13 +13,16 @@ use crate::schema::Schema;
 use crate::value::Row;
 
 const MOST_ROWS: usize = 300;
-const FILTERS: usize = 60;
+/// So many filters are asked of a collection, if nothing else is said.
+pub const FILTERS: usize = 60;
 
 /// What cases are made of beside what the dialect says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// How deep predicates are nested, at most.
     pub depth: usize,
+    /// How many filters are asked of each collection, beside all its entities.
+    pub filters: usize,
     /// Whether to ask for what the dialect lacks, too: the engine must refuse it or be right, and
     /// refuse what has no meaning.
     pub beyond_dialect: bool,
@@ -27,7 +30,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { depth: MAX_DEPTH, beyond_dialect: false }
+        Options { depth: MAX_DEPTH, filters: FILTERS, beyond_dialect: false }
     }
 }
 
@@ -48,7 +51,8 @@ pub fn cases(dialect: &Dialect, options: Options) -> BoxedStrategy<Case> {
             let rows: Vec<Row> = case.rows().into_values().collect();
             let composer = Composer::new(&case.schema, &rows, &dialect, options.depth);
             let mut chance = Chance::new(rng);
-            let checks = (0..FILTERS).map(|_| check(&composer, &mut chance, &case.schema, options));
+            let checks =
+                (0..options.filters).map(|_| check(&composer, &mut chance, &case.schema, options));
             let checks: Vec<Check> = checks.collect();
             case.checks.extend(checks);
             case

@@ -9,7 +9,7 @@ mod filter;
 mod rows;
 mod schema;
 
-pub use case::{Options, case, case_with, cases};
+pub use case::{FILTERS, Options, case, case_with, cases};
 pub use filter::{MAX_DEPTH, filters};
 pub use rows::rows;
 pub use schema::schemas;

@@ -213,7 +213,11 @@ fn json() -> BoxedStrategy<Json> {
     let small =
         prop_oneof![(-3i64..=3).prop_map(Json::from), select(vec!["a", "b"]).prop_map(Json::from)];
     // Containers of nothing but nulls and empties are left out: whether they "exist" is undefined.
-    let list = vec(small.clone(), 0..=3).prop_map(Json::from);
+    let element = prop_oneof![
+        4 => small.clone(),
+        1 => select(vec![-1.0, 1.0, 2.0, 2.5]).prop_map(Json::from),
+    ];
+    let list = vec(element, 0..=3).prop_map(Json::from);
     let nested = (select(vec!["a", "n"]), prop_oneof![small.clone(), Just(Json::from(true))])
         .prop_map(|(key, value)| Json::Object(Map::from_iter([(key.to_owned(), value)])));
     prop_oneof![

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::case::{Case, Check};
+use crate::case::{Case, Check, History};
+use crate::filter::partition::{partition_of, partition_of_row, searched};
 use crate::filter::{Literal, Semantics, Switch, Truth, Undefined, evaluate};
 use crate::value::{Key, Row};
 
@@ -24,7 +25,7 @@ pub(super) enum Prediction {
 
 /// What an engine with these switches turned answers.
 pub(super) fn predict(case: &Case, check: &Check, semantics: Semantics) -> Prediction {
-    let mut rows = case.rows_under(semantics);
+    let History { mut rows, upserted, dead } = case.history(semantics);
     let Some(filter) = check.filter() else {
         let keys = rows.keys().cloned().collect();
         return Prediction::Rows { rows, keys };
@@ -48,8 +49,33 @@ pub(super) fn predict(case: &Case, check: &Check, semantics: Semantics) -> Predi
             false
         }
     });
+    if semantics.has(Switch::DeadRowsAreComputed) {
+        for row in &dead {
+            match evaluate(filter, &case.schema, row, semantics) {
+                Ok(_) => {}
+                Err(Undefined::Refused(switch)) => outcome = Some(Prediction::Refused(switch)),
+                Err(_) => {
+                    outcome.get_or_insert(Prediction::Refused(Switch::DeadRowsAreComputed));
+                }
+            }
+        }
+    }
     if let Some(outcome) = outcome {
         return outcome;
+    }
+    let or_prunes = semantics.has(Switch::OrPrunesPartitions);
+    let misplaced = semantics.has(Switch::UpsertPartitionsByPrimaryKey);
+    if (or_prunes || misplaced)
+        && let Some(searched) = searched(&case.schema, filter, or_prunes)
+    {
+        rows.retain(|key, row| {
+            let home = if misplaced && upserted.contains(key) {
+                Some(partition_of(key))
+            } else {
+                partition_of_row(&case.schema, row)
+            };
+            home.is_none_or(|home| searched.contains(&home))
+        });
     }
     let mut keys: Vec<Key> = rows.keys().cloned().collect();
     let list = filter.list_of(&case.schema.primary().name);

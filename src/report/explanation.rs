@@ -453,8 +453,24 @@ fn touches(switch: Switch, schema: &Schema, node: &Expr) -> bool {
         Switch::KeyListIgnoresPage | Switch::KeyListRepeatsRows => {
             is_in && some(node, &|place| matches!(place, Place::Column(field, _) if field.primary))
         }
+        Switch::NullTextMatchIsFalse => match node {
+            Expr::Call { function: Function::TextMatch | Function::PhraseMatch, .. } => {
+                nullable(node)
+            }
+            _ => false,
+        },
+        Switch::OrPrunesPartitions => {
+            op == Some(BinaryOp::Or)
+                && some(
+                    node,
+                    &|place| matches!(place, Place::Column(field, _) if field.partition_key),
+                )
+        }
         // They are about writes.
-        Switch::UpsertKeepsDynamicKeys | Switch::UpsertKeepsOmittedDefaults => false,
+        Switch::UpsertKeepsDynamicKeys
+        | Switch::UpsertKeepsOmittedDefaults
+        | Switch::UpsertPartitionsByPrimaryKey
+        | Switch::DeadRowsAreComputed => false,
     }
 }
 

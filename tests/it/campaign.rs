@@ -208,6 +208,7 @@ fn options_mean_the_same_wherever_they_are_given() {
     let values = [
         ("seed", "3"),
         ("depth", "12"),
+        ("filters", "70"),
         ("dialect", "simulated"),
         ("cases", "2"),
         ("jobs", "2"),

@@ -12,6 +12,7 @@ mod evaluation;
 mod exit;
 mod explain;
 mod help;
+mod known;
 mod parser;
 mod parser_random;
 mod properties;

@@ -1,12 +1,13 @@
 //! One collection, and how it is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use milvus::proto::{common, milvus as pb, schema as schema_pb};
 
 use super::fault::Fault;
 use super::reply::{Reply, invalid, no_plan};
 use super::sabotage::Sabotage;
+use crate::filter::partition::{partition_of, partition_of_row, searched};
 use crate::filter::{Literal, Switch, check, parse};
 use crate::schema::{Field, Schema};
 use crate::value::{Key, META, Row};
@@ -22,6 +23,10 @@ pub(super) struct Collection {
     pub(super) indexes: Vec<pb::IndexDescription>,
     pub(super) loaded: bool,
     pub(super) rows: BTreeMap<Key, Row>,
+    /// The rows that an upsert has put into the partition of their primary key.
+    pub(super) misplaced: BTreeSet<Key>,
+    /// Deleted and replaced rows, on a server that still computes filters on them.
+    pub(super) dead: Vec<Row>,
 }
 
 /// What a query returns.
@@ -48,7 +53,26 @@ impl Collection {
             Ok(()) => sabotage.survive(&expr)?,
         }
         let expr = sabotage.misread(&self.schema, expr);
-        let rows = self.rows.iter();
+        if let Some(reason) =
+            self.dead.iter().find_map(|row| sabotage.fails(&self.schema, &expr, row))
+        {
+            return Err(no_plan(reason));
+        }
+        let or_prunes = sabotage.has(Fault::Turned(Switch::OrPrunesPartitions));
+        let searched = (or_prunes || !self.misplaced.is_empty())
+            .then(|| searched(&self.schema, &expr, or_prunes))
+            .flatten();
+        let is_searched = |key: &Key, row: &Row| match &searched {
+            None => true,
+            Some(searched) => {
+                let home = match self.misplaced.contains(key) {
+                    true => Some(partition_of(key)),
+                    false => partition_of_row(&self.schema, row),
+                };
+                home.is_some_and(|home| searched.contains(&home))
+            }
+        };
+        let rows = self.rows.iter().filter(|(key, row)| is_searched(key, row));
         let matches = rows.filter(|(_, row)| sabotage.matches(&self.schema, &expr, row));
         let listed = expr.list_of(&self.schema.primary().name);
         match listed.filter(|_| sabotage.has(Fault::Turned(Switch::KeyListRepeatsRows))) {

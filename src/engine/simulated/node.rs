@@ -1,6 +1,6 @@
 //! The state of a simulated Milvus and the calls that read and change it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use milvus::proto::{common, milvus as pb, schema as schema_pb};
 use prost::Message as _;
@@ -101,6 +101,8 @@ impl Node {
             indexes: Vec::new(),
             loaded: false,
             rows: BTreeMap::new(),
+            misplaced: BTreeSet::new(),
+            dead: Vec::new(),
         };
         self.collections.insert(name, collection);
         Ok(common::Status::default())
@@ -265,10 +267,15 @@ impl Node {
         if self.sabotage.has(Fault::LostInsert) && count >= 2 {
             stored -= 1;
         }
-        let result =
-            self.write(&request.collection_name, &request.fields_data, count, |rows, new| {
+        let result = self.write(
+            &request.collection_name,
+            &request.fields_data,
+            count,
+            false,
+            |rows, new| {
                 rows.extend(new.into_iter().take(stored));
-            })?;
+            },
+        )?;
         Ok(pb::MutationResult { insert_cnt: count as i64, ..result })
     }
 
@@ -282,8 +289,12 @@ impl Node {
         let count = request.num_rows as usize;
         let stale = self.sabotage.has(Fault::StaleAfterUpsert);
         let merges = self.sabotage.has(Fault::Turned(Switch::UpsertKeepsDynamicKeys));
-        let result =
-            self.write(&request.collection_name, &request.fields_data, count, |rows, new| {
+        let result = self.write(
+            &request.collection_name,
+            &request.fields_data,
+            count,
+            true,
+            |rows, new| {
                 let new = new.into_iter();
                 let kept: Vec<_> = new.filter(|(k, _)| !(stale && rows.contains_key(k))).collect();
                 for (key, mut row) in kept {
@@ -294,7 +305,8 @@ impl Node {
                     }
                     rows.insert(key, row);
                 }
-            })?;
+            },
+        )?;
         Ok(pb::MutationResult { upsert_cnt: count as i64, ..result })
     }
 
@@ -303,6 +315,7 @@ impl Node {
         name: &str,
         columns: &[schema_pb::FieldData],
         count: usize,
+        upserts: bool,
         store: impl FnOnce(&mut BTreeMap<Key, Row>, Vec<(Key, Row)>),
     ) -> Reply<pb::MutationResult> {
         let timestamp = self.tick();
@@ -340,6 +353,16 @@ impl Node {
         if primary.auto_id && sabotage.has(Fault::AssignedKeysReversed) {
             keys.reverse();
         }
+        if sabotage.has(Fault::Turned(Switch::DeadRowsAreComputed)) {
+            let replaced = keys.iter().filter_map(|key| collection.rows.get(key));
+            collection.dead.extend(replaced.cloned());
+        }
+        for key in &keys {
+            match upserts && sabotage.has(Fault::Turned(Switch::UpsertPartitionsByPrimaryKey)) {
+                true => collection.misplaced.insert(key.clone()),
+                false => collection.misplaced.remove(key),
+            };
+        }
         store(&mut collection.rows, keyed);
         Ok(mutation(&collection.schema, &keys, timestamp))
     }
@@ -355,7 +378,11 @@ impl Node {
         let matches = collection.select(sabotage, &request.expr)?;
         let keys: Vec<_> = matches.into_iter().map(|(key, _)| key.clone()).collect();
         if !sabotage.has(Fault::LostDelete) {
-            collection.rows.retain(|key, _| keys.binary_search(key).is_err());
+            let gone: Vec<Row> =
+                keys.iter().filter_map(|key| collection.rows.remove(key)).collect();
+            if sabotage.has(Fault::Turned(Switch::DeadRowsAreComputed)) {
+                collection.dead.extend(gone);
+            }
         }
         let result = mutation(&collection.schema, &keys, timestamp);
         Ok(pb::MutationResult { delete_cnt: keys.len() as i64, ..result })

@@ -9,7 +9,9 @@ use serde_json::{Number, Value as Json};
 use super::fault::Fault;
 use super::reply::{Failure, Reply, no_plan};
 use crate::filter::check::{Place, resolve};
-use crate::filter::{BinaryOp, Expr, Function, Literal, Semantics, Step, Truth, evaluate};
+use crate::filter::{
+    BinaryOp, Expr, Function, Literal, Semantics, Step, Truth, Undefined, evaluate,
+};
 use crate::schema::{DataType, Field, Scalar, Schema};
 use crate::value::{Row, Value};
 
@@ -66,6 +68,11 @@ impl Sabotage {
     pub(super) fn matches(&self, schema: &Schema, expr: &Expr, row: &Row) -> bool {
         let row = self.view(schema, row);
         evaluate(expr, schema, &row, self.semantics) == Ok(Truth::True)
+    }
+
+    /// Why a filter cannot be computed on a row, if it cannot.
+    pub(super) fn fails(&self, schema: &Schema, expr: &Expr, row: &Row) -> Option<Undefined> {
+        evaluate(expr, schema, &self.view(schema, row), self.semantics).err()
     }
 
     /// The row as filters see it.

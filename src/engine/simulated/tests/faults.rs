@@ -100,8 +100,13 @@ fn turned(switch: Switch) -> Witness {
         Switch::MixedNumbersAreRefused => Filter("array_contains_any(halves, [1, 2.5])"),
         Switch::ContainerInListIsRefused => Filter("j[\"l\"] not in [7]"),
         Switch::KeyListRepeatsRows => Filter("id in [1, 1]"),
-        Switch::KeyListIgnoresPage | Switch::UpsertKeepsOmittedDefaults => Own,
-        Switch::UpsertKeepsDynamicKeys => Own,
+        Switch::KeyListIgnoresPage
+        | Switch::NullTextMatchIsFalse
+        | Switch::DeadRowsAreComputed
+        | Switch::OrPrunesPartitions
+        | Switch::UpsertPartitionsByPrimaryKey
+        | Switch::UpsertKeepsOmittedDefaults
+        | Switch::UpsertKeepsDynamicKeys => Own,
     }
 }
 

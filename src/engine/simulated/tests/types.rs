@@ -125,41 +125,77 @@ async fn faults_of_types_show_in_their_fields() {
     assert_eq!(diff.missing, [1, 3].map(Key::Int));
 }
 
+/// Whether the only check of a case diverges on an engine with these faults.
+async fn diverges(case: &Json, faults: &[Fault]) -> bool {
+    let mut case = case.clone();
+    case["format"] = "milvus-difftest/case".into();
+    case["version"] = 1.into();
+    let (case, _) = crate::case::Case::from_json(&case.to_string()).unwrap();
+    let options = SimulatedOptions { faults: faults.to_vec(), ..SimulatedOptions::default() };
+    let engine = crate::engine::Engine::simulated(options).unwrap();
+    let options = crate::campaign::WorkbenchOptions::default();
+    let mut bench = crate::campaign::Workbench::new(engine, options).await.unwrap();
+    let mut all =
+        |_: &crate::case::Check, _: &crate::verdict::Verdict| std::ops::ControlFlow::Continue(());
+    let verdicts = bench.judge(&case, &mut all).await.unwrap();
+    bench.stop().await;
+    match verdicts.as_slice() {
+        [crate::verdict::Verdict::Pass { .. }] => false,
+        [crate::verdict::Verdict::Divergence(_)] => true,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test]
-async fn an_upsert_keeps_what_it_leaves_out() {
-    use crate::filter::Switch::UpsertKeepsOmittedDefaults;
-    for (faults, kept) in [(&[][..], false), (&[Fault::Turned(UpsertKeepsOmittedDefaults)], true)] {
-        let row = |n: Option<i64>| {
-            let mut row = json!({"id": 1, "v": [0.0, 0.0]});
-            if let Some(n) = n {
-                row["n"] = n.into();
-            }
-            row
-        };
-        let case = json!({
-            "format": "milvus-difftest/case", "version": 1,
-            "schema": {"fields": [
-                {"name": "id", "type": "INT64", "primary": true},
-                {"name": "n", "type": "INT8", "default": 5},
-                {"name": "v", "type": "FLOAT_VECTOR(2)"},
-            ]},
-            "operations": [{"insert": [row(Some(7))]}, {"upsert": [row(None)]}],
-            "checks": ["entities"],
-        });
-        let (case, _) = crate::case::Case::from_json(&case.to_string()).unwrap();
-        let engine = crate::engine::Engine::simulated(SimulatedOptions {
-            faults: faults.to_vec(),
-            ..SimulatedOptions::default()
-        })
-        .unwrap();
-        let options = crate::campaign::WorkbenchOptions::default();
-        let mut bench = crate::campaign::Workbench::new(engine, options).await.unwrap();
-        let mut all = |_: &crate::case::Check, _: &crate::verdict::Verdict| {
-            std::ops::ControlFlow::Continue(())
-        };
-        let verdicts = bench.judge(&case, &mut all).await.unwrap();
-        let wrong = matches!(verdicts[0], crate::verdict::Verdict::Divergence(_));
-        assert_eq!(wrong, kept);
-        bench.stop().await;
+async fn some_switches_show_on_rows_of_their_own() {
+    let schema = json!({"fields": [
+        {"name": "id", "type": "INT64", "primary": true},
+        {"name": "s", "type": "VARCHAR", "nullable": true},
+        {"name": "n", "type": "INT8", "default": 5},
+        {"name": "p", "type": "INT64", "partition_key": true},
+        {"name": "v", "type": "FLOAT_VECTOR(2)"},
+    ]});
+    let row = |id: i64, n: Option<i64>, p: i64| {
+        let mut row = json!({"id": id, "p": p, "v": [0.0, 0.0]});
+        if let Some(n) = n {
+            row["n"] = n.into();
+        }
+        row
+    };
+    for (switch, operations, check) in [
+        (
+            Switch::UpsertKeepsOmittedDefaults,
+            json!([{"insert": [row(1, Some(7), 1)]}, {"upsert": [row(1, None, 1)]}]),
+            json!("entities"),
+        ),
+        (
+            Switch::DeadRowsAreComputed,
+            json!([{"insert": [row(1, Some(0), 1), row(2, Some(1), 1)]}, {"delete": [1]}]),
+            json!({"query": "id / n == 2"}),
+        ),
+        (
+            Switch::DeadRowsAreComputed,
+            json!([{"insert": [row(1, Some(0), 1)]}, {"upsert": [row(1, Some(1), 1)]}]),
+            json!({"query": "id / n == 2"}),
+        ),
+        (
+            Switch::OrPrunesPartitions,
+            json!([{"insert": [row(1, None, 1), row(2, None, 2)]}]),
+            json!({"query": "p == 1 or id in [2]"}),
+        ),
+        (
+            Switch::UpsertPartitionsByPrimaryKey,
+            json!([{"upsert": [row(1, None, 2)]}]),
+            json!({"query": "p == 2"}),
+        ),
+        (
+            Switch::NullTextMatchIsFalse,
+            json!([{"insert": [row(1, None, 1)]}]),
+            json!({"query": "not (text_match(s, \"a\"))"}),
+        ),
+    ] {
+        let case = json!({"schema": schema, "operations": operations, "checks": [check]});
+        assert!(!diverges(&case, &[]).await, "{switch}");
+        assert!(diverges(&case, &[Fault::Turned(switch)]).await, "{switch}");
     }
 }
