@@ -643,18 +643,8 @@ impl<'a> Evaluator<'a> {
         expr: &Expr,
         literal: &Literal,
     ) -> Result<Truth, Undefined> {
-        // Who divides integers with a fraction compares it with integers exactly, as Python does.
-        let exactly = self.has(Switch::IntDivisionIsReal) && divides(expr);
-        let compare = |operand: &Operand<'_>| match (operand, literal) {
-            (Operand::Double(x), Literal::Int(i)) if exactly => {
-                let ordering = compare_int_double(i128::from(*i), *x).map(Ordering::reverse);
-                let ordering = ordering.ok_or(Undefined::NotFinite)?;
-                Ok(Truth::from(op.holds(ordering) == Some(true)))
-            }
-            (operand, literal) => self.compare(op, operand, literal),
-        };
         let operand = self.operand(expr)?;
-        let truth = compare(&operand)?;
+        let truth = self.compare(op, &operand, literal)?;
         let neighbours = match operand {
             Operand::Double(x) if divides(expr) => {
                 [Operand::Double(x.next_down()), Operand::Double(x.next_up())]
@@ -664,11 +654,12 @@ impl<'a> Evaluator<'a> {
             }
             _ => return Ok(truth),
         };
-        if self.is_exact(expr) {
+        // The one engine that turns the switch divides as IEEE 754 says.
+        if self.has(Switch::IntDivisionIsReal) || self.is_exact(expr) {
             return Ok(truth);
         }
         for neighbour in &neighbours {
-            if compare(neighbour)? != truth {
+            if self.compare(op, neighbour, literal)? != truth {
                 return Err(Undefined::Quotient);
             }
         }
@@ -743,6 +734,7 @@ impl<'a> Evaluator<'a> {
         operand: &Operand<'_>,
         literal: &Literal,
     ) -> Result<Option<Ordering>, Undefined> {
+        let exactly = self.has(Switch::NumbersCompareExactly);
         Ok(match (operand, literal) {
             (Operand::Bool(a), Literal::Bool(b)) => Some(a.cmp(b)),
             (Operand::Int(a), Literal::Int(b)) => Some(a.cmp(b)),
@@ -757,6 +749,12 @@ impl<'a> Evaluator<'a> {
                 if self.refuses(*i, operand) =>
             {
                 return Err(Undefined::Refused(Switch::InexactConversionIsRefused));
+            }
+            (Operand::Float(a), Literal::Int(i)) if exactly => {
+                compare_int_double(i128::from(*i), f64::from(*a)).map(Ordering::reverse)
+            }
+            (Operand::Double(a), Literal::Int(i)) if exactly => {
+                compare_int_double(i128::from(*i), *a).map(Ordering::reverse)
             }
             (Operand::Float(a), literal) if self.has(Switch::FloatComparesAsDouble) => {
                 f64::from(*a).partial_cmp(&as_f64(literal)?)
@@ -843,12 +841,21 @@ impl<'a> Evaluator<'a> {
                 }
             }
         }
+        let exactly = self.has(Switch::NumbersCompareExactly);
         let ordering = match (self.operand(left)?, self.operand(right)?) {
             (Operand::Null, _) | (_, Operand::Null) => return Ok(Truth::Unknown),
             (Operand::Bool(a), Operand::Bool(b)) => Some(a.cmp(&b)),
             (Operand::Text(a), Operand::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
             (Operand::Timestamp(a), Operand::Timestamp(b)) => Some(a.cmp(&b)),
             (Operand::Int(a), Operand::Int(b)) => Some(a.cmp(&b)),
+            (Operand::Int(a), b @ (Operand::Float(_) | Operand::Double(_))) if exactly => {
+                widened(&b).and_then(|b| compare_int_double(i128::from(a), b))
+            }
+            (a @ (Operand::Float(_) | Operand::Double(_)), Operand::Int(b)) if exactly => {
+                widened(&a)
+                    .and_then(|a| compare_int_double(i128::from(b), a))
+                    .map(Ordering::reverse)
+            }
             // The usual arithmetic conversions of C++, as in the server's CompareExpr.
             (Operand::Int(a), Operand::Float(b)) => (a as f32).partial_cmp(&b),
             (Operand::Float(a), Operand::Int(b)) => a.partial_cmp(&(b as f32)),

@@ -286,6 +286,13 @@ switches! {
         source: "milvus, February 2025",
         example: "i % 2 == 1 on i = 9007199254740993",
     }
+    /// An integer and a float are compared by their exact values.
+    NumbersCompareExactly "numbers-compare-exactly" {
+        canonical: "an integer beside a FLOAT or DOUBLE is converted to the nearest float of its type",
+        turned: "they are compared by their exact values",
+        source: "documentation, Basic Operators; C++ semantics of the server",
+        example: "d == 9007199254740993 on d = 9007199254740992.0",
+    }
     /// A comparison that would convert an integer to a float inexactly is refused.
     InexactConversionIsRefused "inexact-conversion-is-refused" {
         canonical: "an integer beside a float is converted to the nearest float",

@@ -440,7 +440,7 @@ fn touches(switch: Switch, schema: &Schema, node: &Expr) -> bool {
             paths > 1 && int(node) && op.is_some_and(|op| !op.is_comparison() && !op.is_logical())
         }
         Switch::ModuloIsRounded => op == Some(BinaryOp::Mod),
-        Switch::InexactConversionIsRefused => {
+        Switch::InexactConversionIsRefused | Switch::NumbersCompareExactly => {
             let real = |place: Place<'_>| {
                 matches!(place, Place::Column(_, Scalar::Float | Scalar::Double))
             };

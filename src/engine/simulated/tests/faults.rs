@@ -96,6 +96,7 @@ fn turned(switch: Switch) -> Witness {
         Switch::DescendingRangeSwapsBounds => Filter("7 >= i8 > 5"),
         Switch::NarrowArithmeticWraps => Filter("(i8 * i8) > 0 and i8 == -44"),
         Switch::ModuloIsRounded => Filter("i64 % 2 == 1"),
+        Switch::NumbersCompareExactly => Filter("(d + 9007199254740983) == 9007199254740993"),
         Switch::InexactConversionIsRefused => Filter("d > 9007199254740993"),
         Switch::MixedNumbersAreRefused => Filter("array_contains_any(halves, [1, 2.5])"),
         Switch::ContainerInListIsRefused => Filter("j[\"l\"] not in [7]"),
