@@ -65,3 +65,8 @@ pub mod shrink;
 pub mod triage;
 pub mod value;
 pub mod verdict;
+
+/// The examples of the README run, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
