@@ -6,6 +6,7 @@ use serde_json::{Number, Value as Json};
 
 use super::ast::{Bound, Expr, FieldPath, Interval, Literal, Step};
 use super::check::{Place, TypeError, number, resolve};
+use super::elements;
 use super::fold::constant_under;
 use super::operator::{BinaryOp, Function, Quantifier, UnaryOp};
 use super::semantics::{Semantics, Switch};
@@ -79,6 +80,9 @@ pub enum Undefined {
     /// exact arithmetic could place.
     #[error("a geometry whose relation the documentation leaves open")]
     Geometry,
+    /// A row with structs that match `element_filter`: what a query answers then is left open.
+    #[error("element_filter in a query, on a row with elements that match")]
+    ElementLevel,
     /// An engine with this switch turned refuses the query because of this row.
     #[error("refused by an engine with the switch '{0}'")]
     Refused(Switch),
@@ -210,6 +214,7 @@ impl<'a> Evaluator<'a> {
                     | Place::Element(field, ..)
                     | Place::Timestamp(field)
                     | Place::Geometry(field)
+                    | Place::Structs(field)
                     | Place::JsonColumn(field) => *self.row.get(&field.name) == Value::Null,
                 };
                 Ok(Truth::from(null != *negated))
@@ -236,7 +241,11 @@ impl<'a> Evaluator<'a> {
                 }
                 _ => self.contains(expr, *function, operand, arguments),
             },
-            Expr::Literal(_) | Expr::Unary { .. } | Expr::Binary { .. } | Expr::Elements { .. } => {
+            Expr::Elements { elements, field, predicate } => {
+                let asked = (*elements, field.as_str(), &**predicate);
+                elements::truth(self.schema, self.row, self.semantics, asked)
+            }
+            Expr::Literal(_) | Expr::Unary { .. } | Expr::Binary { .. } => {
                 Err(self.not_a_predicate(expr))
             }
         }
@@ -428,7 +437,7 @@ impl<'a> Evaluator<'a> {
                     _ => None,
                 }),
             },
-            Place::Array(..) | Place::JsonColumn(_) | Place::Geometry(_) => {
+            Place::Array(..) | Place::JsonColumn(_) | Place::Geometry(_) | Place::Structs(_) => {
                 return Err(self.not_a_predicate(&Expr::Field(path.clone())));
             }
         })

@@ -97,17 +97,18 @@ fn field(types: Vec<DataType>, dialect: &Dialect) -> BoxedStrategy<Field> {
         prop_oneof![3 => Just(None), 1 => Just(Some(65_535)), 1 => Just(Some(8))],
         prop_oneof![3 => Just(None), 1 => Just(Some(4096)), 1 => Just(Some(3))],
     );
-    (select(types), limits, prop::bool::weighted(nullable), prop::bool::weighted(default))
-        .prop_flat_map(|(data_type, (max_length, max_capacity), nullable, default)| {
+    (
+        select(types),
+        limits,
+        members(),
+        prop::bool::weighted(nullable),
+        prop::bool::weighted(default),
+    )
+        .prop_flat_map(|(data_type, (max_length, max_capacity), members, nullable, default)| {
             let mut field = Field::new("field", data_type);
-            field.members = match data_type {
-                DataType::StructArray => [Scalar::Int64, Scalar::VarChar, Scalar::Float]
-                    .map(|scalar| {
-                        Field::new(prefix(DataType::Scalar(scalar)), DataType::Scalar(scalar))
-                    })
-                    .into(),
-                _ => Vec::new(),
-            };
+            if data_type == DataType::StructArray {
+                field.members = members;
+            }
             let text = [DataType::Scalar(Scalar::VarChar), DataType::Array(Scalar::VarChar)];
             field.max_length = max_length.filter(|_| text.contains(&data_type));
             let array = matches!(data_type, DataType::Array(_) | DataType::StructArray);
@@ -123,6 +124,16 @@ fn field(types: Vec<DataType>, dialect: &Dialect) -> BoxedStrategy<Field> {
             })
         })
         .boxed()
+}
+
+/// What structs consist of: up to three scalars of different types.
+fn members() -> impl Strategy<Value = Vec<Field>> {
+    let member = |scalar| {
+        let data_type = DataType::Scalar(scalar);
+        Field::new(prefix(data_type), data_type)
+    };
+    subsequence(Scalar::ALL.to_vec(), 1..=3)
+        .prop_map(move |scalars| scalars.into_iter().map(member).collect())
 }
 
 /// A name that says the type, so that a finding can be read without its schema.

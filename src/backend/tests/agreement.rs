@@ -299,6 +299,7 @@ fn place(schema: &Schema, path: &FieldPath) -> String {
         Place::Array(_, scalar) => format!("array of {scalar:?}"),
         Place::Element(_, scalar, _) => format!("element of {scalar:?}"),
         Place::Geometry(_) => "a geometry".to_owned(),
+        Place::Structs(_) => "structs".to_owned(),
         Place::Timestamp(_) => "a time".to_owned(),
         Place::JsonColumn(_) => "a document".to_owned(),
         Place::Json(Some(_), _) => "JSON".to_owned(),
