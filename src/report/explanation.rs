@@ -280,7 +280,8 @@ fn place(schema: &Schema, path: &FieldPath) -> String {
             | Place::Geometry(field)
             | Place::Structs(field),
         ) => {
-            format!("{} column{}", field.data_type, nullable(field))
+            let what = if path.is_member() { "member" } else { "column" };
+            format!("{} {what}{}", field.data_type, nullable(field))
         }
         Ok(Place::Element(field, scalar, index)) => {
             let element = crate::schema::DataType::Scalar(scalar);
