@@ -97,18 +97,9 @@ fn field(types: Vec<DataType>, dialect: &Dialect) -> BoxedStrategy<Field> {
         prop_oneof![3 => Just(None), 1 => Just(Some(65_535)), 1 => Just(Some(8))],
         prop_oneof![3 => Just(None), 1 => Just(Some(4096)), 1 => Just(Some(3))],
     );
-    (
-        select(types),
-        limits,
-        members(),
-        prop::bool::weighted(nullable),
-        prop::bool::weighted(default),
-    )
-        .prop_flat_map(|(data_type, (max_length, max_capacity), members, nullable, default)| {
+    (select(types), limits, prop::bool::weighted(nullable), prop::bool::weighted(default))
+        .prop_flat_map(|(data_type, (max_length, max_capacity), nullable, default)| {
             let mut field = Field::new("field", data_type);
-            if data_type == DataType::StructArray {
-                field.members = members;
-            }
             let text = [DataType::Scalar(Scalar::VarChar), DataType::Array(Scalar::VarChar)];
             field.max_length = max_length.filter(|_| text.contains(&data_type));
             let array = matches!(data_type, DataType::Array(_) | DataType::StructArray);
@@ -118,8 +109,13 @@ fn field(types: Vec<DataType>, dialect: &Dialect) -> BoxedStrategy<Field> {
             let default =
                 if default && scalar { value(&field).boxed() } else { Just(Value::Null).boxed() };
             field.nullable = nullable && data_type != DataType::StructArray;
-            default.prop_map(move |default| Field {
+            let members = match data_type {
+                DataType::StructArray => members().boxed(),
+                _ => Just(Vec::new()).boxed(),
+            };
+            (default, members).prop_map(move |(default, members)| Field {
                 default: Some(default.to_json()).filter(|json| !json.is_null()),
+                members,
                 ..field.clone()
             })
         })

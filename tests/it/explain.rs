@@ -143,7 +143,7 @@ fn what_is_asked_of_structs_is_told_member_by_member() {
     let said = run(command(&sandbox, "element_filter(parts, $[n] == 1)", &args)).expect(0).stdout;
     shows(&said, &["undefined: element_filter in a query", "matches: no row\n"]);
     let said = run(command(&sandbox, "match_any(parts, $[m] == 1)", &args)).expect(2);
-    shows(&said.error(), &["no member of the structs that are asked"]);
+    shows(&said.stderr, &["no member of the structs that are asked"]);
 }
 
 #[test]
