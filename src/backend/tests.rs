@@ -10,7 +10,7 @@ use self::fixture::{agree, filled, rows, table};
 use super::sql::{Constant, SqlDialect};
 use super::{Backend, BackendError, DuckDb, DuckDbDialect, Table};
 use crate::filter::{
-    BinaryOp, Bound, Expr, FieldPath, Function, Literal, Step, UnaryOp, check, parse,
+    BinaryOp, Bound, Elements, Expr, FieldPath, Function, Literal, Step, UnaryOp, check, parse,
 };
 use crate::schema::{DataType, Field, Scalar, Schema};
 use crate::value::{Key, Row, Value};
@@ -595,10 +595,26 @@ async fn what_sql_cannot_express_is_told_from_what_is_wrong() {
         operand: FieldPath::new("s"),
         arguments: vec![Literal::Text("a".to_owned())],
     };
-    let filter = Expr::Not(Box::new(words));
-    let error = backend.query(&table, &filter).await.unwrap_err();
-    assert!(matches!(error, BackendError::Inexpressible { .. }), "{error}");
-    assert!(error.to_string().contains("SQL cannot express text_match"), "{error}");
+    let member = Expr::binary(
+        Expr::Field(FieldPath::member("i")),
+        BinaryOp::Gt,
+        Expr::Literal(Literal::Int(1)),
+    );
+    let structs = |elements| Expr::Elements {
+        elements,
+        field: "st".to_owned(),
+        predicate: Box::new(member.clone()),
+    };
+    for (part, name) in [
+        (words, "text_match"),
+        (structs(Elements::All), "match_all"),
+        (structs(Elements::Exact(1)), "match_exact"),
+    ] {
+        let filter = Expr::Not(Box::new(part));
+        let error = backend.query(&table, &filter).await.unwrap_err();
+        assert!(matches!(error, BackendError::Inexpressible { .. }), "{error}");
+        assert!(error.to_string().contains(&format!("SQL cannot express {name}")), "{error}");
+    }
 }
 
 #[test]
