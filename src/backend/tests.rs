@@ -589,7 +589,14 @@ fn unparsed() -> Vec<Expr> {
 
 #[tokio::test]
 async fn what_sql_cannot_express_is_told_from_what_is_wrong() {
-    let (mut backend, table, _) = filled().await;
+    let mut backend = DuckDb::in_memory().unwrap();
+    let schema = json!({"fields": [
+        {"name": "id", "type": "INT64", "primary": true},
+        {"name": "s", "type": "VARCHAR"},
+        {"name": "st", "type": "ARRAY<STRUCT>", "members": [{"name": "i", "type": "INT8"}]},
+    ]});
+    let table = Table::new("structs", serde_json::from_value(schema).unwrap());
+    backend.create_table(&table).await.unwrap();
     let words = Expr::Call {
         function: Function::TextMatch,
         operand: FieldPath::new("s"),

@@ -201,6 +201,8 @@ async fn every_rule_of_reading_is_seen() {
     let mut bench = Bench::new(7);
     let mut left: BTreeSet<Switch> =
         Switch::ALL.iter().copied().filter(|switch| switch.changes_truth()).collect();
+    // SQL has no such predicates.
+    left.remove(&Switch::MatchAllOfNoneIsFalse);
     for _ in 0..400 {
         for Answer { filter, truths } in bench.answers().await {
             let Some(truths) = truths else { continue };
