@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 
 use crate::case::{Case, Check};
 use crate::filter::check::{Place, resolve};
+use crate::filter::elements;
 use crate::filter::{BinaryOp, Expr, FieldPath, Literal};
 use crate::schema::{DataType, Schema};
 use crate::verdict::{Actual, Class, Divergence, Expected};
@@ -155,9 +156,10 @@ fn write_expr(shape: &mut String, schema: &Schema, expr: &Expr) {
             let (low, high) = (kind(&low.value), kind(&high.value));
             let _ = write!(shape, "{low} {symbol} {} {symbol} {high}", place(schema, operand));
         }
-        Expr::Elements { elements, predicate, .. } => {
+        Expr::Elements { elements, field, predicate } => {
             let _ = write!(shape, "{}(", elements.name());
-            write_expr(shape, schema, predicate);
+            let scope = elements::scope(schema, field);
+            write_expr(shape, scope.as_ref().unwrap_or(schema), predicate);
             shape.push(')');
         }
     }
@@ -170,7 +172,8 @@ fn place(schema: &Schema, path: &FieldPath) -> String {
             | Place::Array(field, _)
             | Place::JsonColumn(field)
             | Place::Timestamp(field)
-            | Place::Geometry(field),
+            | Place::Geometry(field)
+            | Place::Structs(field),
         ) => (Some(field), ""),
         Ok(Place::Element(field, ..)) => (Some(field), "[i]"),
         Ok(Place::Json(field, _)) => (field, "[path]"),

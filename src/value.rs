@@ -504,3 +504,17 @@ impl Row {
         Ok(row)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_compare_exactly_with_doubles() {
+        let cases =
+            [(1, 1.5, Ordering::Less), (2, 1.5, Ordering::Greater), (-1, -1.5, Ordering::Greater)];
+        for (int, double, ordering) in cases {
+            assert_eq!(compare_int_double(int, double), Some(ordering));
+        }
+    }
+}

@@ -98,6 +98,7 @@ impl Lowering<'_> {
                 | Place::Element(field, ..)
                 | Place::Timestamp(field)
                 | Place::Geometry(field)
+                | Place::Structs(field)
                 | Place::JsonColumn(field) => {
                     let word = if *negated { "IS NOT NULL" } else { "IS NULL" };
                     Ok(format!("{} {word}", self.column(&field.name)))

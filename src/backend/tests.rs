@@ -10,7 +10,7 @@ use self::fixture::{agree, filled, rows, table};
 use super::sql::{Constant, SqlDialect};
 use super::{Backend, BackendError, DuckDb, DuckDbDialect, Table};
 use crate::filter::{
-    BinaryOp, Bound, Expr, FieldPath, Function, Literal, Step, UnaryOp, check, parse,
+    BinaryOp, Bound, Elements, Expr, FieldPath, Function, Literal, Step, UnaryOp, check, parse,
 };
 use crate::schema::{DataType, Field, Scalar, Schema};
 use crate::value::{Key, Row, Value};
@@ -589,16 +589,39 @@ fn unparsed() -> Vec<Expr> {
 
 #[tokio::test]
 async fn what_sql_cannot_express_is_told_from_what_is_wrong() {
-    let (mut backend, table, _) = filled().await;
+    let mut backend = DuckDb::in_memory().unwrap();
+    let schema = json!({"fields": [
+        {"name": "id", "type": "INT64", "primary": true},
+        {"name": "s", "type": "VARCHAR"},
+        {"name": "st", "type": "ARRAY<STRUCT>", "members": [{"name": "i", "type": "INT8"}]},
+    ]});
+    let table = Table::new("structs", serde_json::from_value(schema).unwrap());
+    backend.create_table(&table).await.unwrap();
     let words = Expr::Call {
         function: Function::TextMatch,
         operand: FieldPath::new("s"),
         arguments: vec![Literal::Text("a".to_owned())],
     };
-    let filter = Expr::Not(Box::new(words));
-    let error = backend.query(&table, &filter).await.unwrap_err();
-    assert!(matches!(error, BackendError::Inexpressible { .. }), "{error}");
-    assert!(error.to_string().contains("SQL cannot express text_match"), "{error}");
+    let member = Expr::binary(
+        Expr::Field(FieldPath::member("i")),
+        BinaryOp::Gt,
+        Expr::Literal(Literal::Int(1)),
+    );
+    let structs = |elements| Expr::Elements {
+        elements,
+        field: "st".to_owned(),
+        predicate: Box::new(member.clone()),
+    };
+    for (part, name) in [
+        (words, "text_match"),
+        (structs(Elements::All), "match_all"),
+        (structs(Elements::Exact(1)), "match_exact"),
+    ] {
+        let filter = Expr::Not(Box::new(part));
+        let error = backend.query(&table, &filter).await.unwrap_err();
+        assert!(matches!(error, BackendError::Inexpressible { .. }), "{error}");
+        assert!(error.to_string().contains(&format!("SQL cannot express {name}")), "{error}");
+    }
 }
 
 #[test]

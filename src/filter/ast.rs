@@ -146,6 +146,11 @@ impl FieldPath {
     pub fn member(name: &str) -> FieldPath {
         FieldPath::new(format!("$[{name}]"))
     }
+
+    /// Whether this is such a member.
+    pub fn is_member(&self) -> bool {
+        self.root.starts_with("$[")
+    }
 }
 
 /// One step of a path.

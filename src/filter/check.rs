@@ -11,6 +11,7 @@ use serde_json::Number;
 
 use super::ast::{Bound, Expr, FieldPath, Literal, Step};
 use super::caret::underline;
+use super::elements;
 use super::fold::constant;
 use super::operator::{BinaryOp, Function, OpClass, Quantifier, UnaryOp};
 use crate::schema::{DataType, Field, Scalar, Schema};
@@ -70,6 +71,8 @@ pub enum Place<'a> {
     Timestamp(&'a Field),
     /// A GEOMETRY column.
     Geometry(&'a Field),
+    /// A whole array of structs.
+    Structs(&'a Field),
     /// A place inside a JSON column, or inside the dynamic field (`None`).
     Json(Option<&'a Field>, Vec<Step>),
 }
@@ -78,6 +81,9 @@ pub enum Place<'a> {
 /// schema has one: `x` and `$meta["x"]` are the same place.
 pub fn resolve<'a>(schema: &'a Schema, path: &FieldPath) -> Result<Place<'a>, TypeError> {
     let Some(field) = schema.field(&path.root) else {
+        if path.is_member() {
+            return Err(TypeError::new(path, "no member of the structs that are asked"));
+        }
         if !schema.dynamic {
             return Err(TypeError::new(path, "no such field, and no dynamic field"));
         }
@@ -94,6 +100,7 @@ pub fn resolve<'a>(schema: &'a Schema, path: &FieldPath) -> Result<Place<'a>, Ty
         (DataType::Scalar(scalar), []) => Ok(Place::Column(field, scalar)),
         (DataType::Timestamptz, []) => Ok(Place::Timestamp(field)),
         (DataType::Geometry, []) => Ok(Place::Geometry(field)),
+        (DataType::StructArray, []) => Ok(Place::Structs(field)),
         (DataType::Json, []) => Ok(Place::JsonColumn(field)),
         (DataType::Json, steps) => Ok(Place::Json(Some(field), steps.to_vec())),
         (DataType::Array(element), []) => Ok(Place::Array(field, element)),
@@ -187,6 +194,12 @@ pub fn type_name(schema: &Schema, operand: &Expr) -> Result<&'static str, TypeEr
 /// assert!(check(&schema, &parse("id > 'a'").unwrap()).is_err());
 /// ```
 pub fn check(schema: &Schema, expr: &Expr) -> Result<(), TypeError> {
+    elements::check_places(expr)?;
+    predicate(schema, expr)
+}
+
+/// Checks a filter, or a part of one.
+pub(super) fn predicate(schema: &Schema, expr: &Expr) -> Result<(), TypeError> {
     let wrong = |reason: String| Err(TypeError::new(expr, reason));
     match expr {
         Expr::Literal(Literal::Bool(_)) => Ok(()),
@@ -194,10 +207,10 @@ pub fn check(schema: &Schema, expr: &Expr) -> Result<(), TypeError> {
             Place::Column(_, Scalar::Bool) => Ok(()),
             _ => wrong("a filter must be a predicate".to_owned()),
         },
-        Expr::Not(inner) => check(schema, inner),
+        Expr::Not(inner) => predicate(schema, inner),
         Expr::Binary { op, left, right } if op.is_logical() => {
-            check(schema, left)?;
-            check(schema, right)
+            predicate(schema, left)?;
+            predicate(schema, right)
         }
         Expr::Binary { op, left, right } if op.is_comparison() => {
             comparison(schema, expr, *op, left, right)
@@ -234,6 +247,7 @@ pub fn check(schema: &Schema, expr: &Expr) -> Result<(), TypeError> {
         }
         Expr::IsNull { operand, .. } => match resolve(schema, operand)? {
             Place::Element(..) => wrong("array elements are never null".to_owned()),
+            Place::Structs(_) => wrong("arrays of structs are never null".to_owned()),
             _ => Ok(()),
         },
         Expr::Exists(path) => match resolve(schema, path)? {
@@ -243,7 +257,9 @@ pub fn check(schema: &Schema, expr: &Expr) -> Result<(), TypeError> {
         Expr::Call { function, operand, arguments } => {
             call(schema, expr, *function, operand, arguments)
         }
-        Expr::Elements { field, .. } => wrong(format!("'{field}' is no array of structs")),
+        Expr::Elements { elements, field, predicate } => {
+            elements::check(schema, expr, *elements, field, predicate)
+        }
         Expr::Literal(_) | Expr::Unary { .. } | Expr::Binary { .. } => {
             wrong("a filter must be a predicate".to_owned())
         }
@@ -375,7 +391,7 @@ fn operand_kind(schema: &Schema, expr: &Expr) -> Result<Kind, TypeError> {
             Place::Geometry(_) => {
                 Err(TypeError::new(path, "a geometry is asked for by the `st_` functions alone"))
             }
-            Place::Array(..) | Place::JsonColumn(_) => {
+            Place::Array(..) | Place::JsonColumn(_) | Place::Structs(_) => {
                 Err(TypeError::new(path, "a whole array or document does not compare"))
             }
         },

@@ -4,6 +4,7 @@
 pub mod ast;
 mod caret;
 pub mod check;
+pub(crate) mod elements;
 pub mod eval;
 pub(crate) mod fold;
 pub mod grammar;

@@ -321,6 +321,13 @@ switches! {
         source: "documentation, JSON Operators",
         example: "x in [1] on {\"x\": [1]}",
     }
+    /// `match_all` of an empty array of structs is false.
+    MatchAllOfNoneIsFalse "match-all-of-none-is-false" {
+        canonical: "match_all of an empty array of structs is true",
+        turned: "it is false",
+        source: "documentation, StructArray Operators",
+        example: "match_all(st, $[i] > 0) on st = []",
+    }
     /// `key in [1, 1]` returns the row twice.
     KeyListRepeatsRows "key-list-repeats-rows" {
         canonical: "a row matches a filter or does not, and is returned once",

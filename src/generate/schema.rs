@@ -100,14 +100,6 @@ fn field(types: Vec<DataType>, dialect: &Dialect) -> BoxedStrategy<Field> {
     (select(types), limits, prop::bool::weighted(nullable), prop::bool::weighted(default))
         .prop_flat_map(|(data_type, (max_length, max_capacity), nullable, default)| {
             let mut field = Field::new("field", data_type);
-            field.members = match data_type {
-                DataType::StructArray => [Scalar::Int64, Scalar::VarChar, Scalar::Float]
-                    .map(|scalar| {
-                        Field::new(prefix(DataType::Scalar(scalar)), DataType::Scalar(scalar))
-                    })
-                    .into(),
-                _ => Vec::new(),
-            };
             let text = [DataType::Scalar(Scalar::VarChar), DataType::Array(Scalar::VarChar)];
             field.max_length = max_length.filter(|_| text.contains(&data_type));
             let array = matches!(data_type, DataType::Array(_) | DataType::StructArray);
@@ -117,12 +109,27 @@ fn field(types: Vec<DataType>, dialect: &Dialect) -> BoxedStrategy<Field> {
             let default =
                 if default && scalar { value(&field).boxed() } else { Just(Value::Null).boxed() };
             field.nullable = nullable && data_type != DataType::StructArray;
-            default.prop_map(move |default| Field {
+            let members = match data_type {
+                DataType::StructArray => members().boxed(),
+                _ => Just(Vec::new()).boxed(),
+            };
+            (default, members).prop_map(move |(default, members)| Field {
                 default: Some(default.to_json()).filter(|json| !json.is_null()),
+                members,
                 ..field.clone()
             })
         })
         .boxed()
+}
+
+/// What structs consist of: up to three scalars of different types.
+fn members() -> impl Strategy<Value = Vec<Field>> {
+    let member = |scalar| {
+        let data_type = DataType::Scalar(scalar);
+        Field::new(prefix(data_type), data_type)
+    };
+    subsequence(Scalar::ALL.to_vec(), 1..=3)
+        .prop_map(move |scalars| scalars.into_iter().map(member).collect())
 }
 
 /// A name that says the type, so that a finding can be read without its schema.

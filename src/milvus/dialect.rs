@@ -262,6 +262,11 @@ impl Dialect {
             Kind::Timestamp => self.has_type(DataType::Timestamptz),
             Kind::Geometry => self.has_type(DataType::Geometry),
             Kind::Structs => self.has_type(DataType::StructArray),
+            // They are named where structs are asked, and nowhere else.
+            Kind::Member(_) => {
+                self.has_type(DataType::StructArray)
+                    && Construct::ELEMENTS.iter().any(|construct| self.has(*construct))
+            }
             // Every engine has these.
             _ => true,
         };

@@ -34,6 +34,7 @@ fn sections(coverage: &Coverage) -> Vec<Section> {
             "Times, geometries and structs",
             kinds(|kind| matches!(kind, Kind::Timestamp | Kind::Geometry | Kind::Structs)),
         ),
+        ("Members of structs", kinds(|kind| matches!(kind, Kind::Member(_)))),
     ];
     let mut sections: Vec<Section> = with_operands
         .into_iter()

@@ -10,9 +10,10 @@ use serde::Serialize;
 use crate::backend::sql::{SqlDialect, lower};
 use crate::backend::{BackendError, DuckDbDialect};
 use crate::filter::check::{Place, resolve, type_name};
+use crate::filter::elements;
 use crate::filter::{
-    BinaryOp, Expr, FieldPath, Function, Literal, Semantics, Switch, Truth, TypeError, check,
-    evaluate,
+    BinaryOp, Elements, Expr, FieldPath, Function, Literal, Semantics, Switch, Truth, TypeError,
+    check, evaluate,
 };
 use crate::schema::{Field, Scalar, Schema};
 use crate::value::{Key, META, Row};
@@ -174,14 +175,15 @@ fn truths(schema: &Schema, parts: &[&Expr], rows: &[Row], semantics: Semantics) 
     Truths { switches, matching, matching_turned, rows }
 }
 
-struct Walk<'a> {
-    schema: &'a Schema,
+struct Walk<'s, 'a> {
+    /// What the node at hand sees.
+    schema: &'s Schema,
     tree: Vec<Node>,
     /// Those that are true or false on a row, in the order of their numbers.
     parts: Vec<&'a Expr>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> Walk<'_, 'a> {
     fn add(&mut self, depth: usize, text: impl Into<String>, r#type: impl Into<String>) {
         let (text, r#type) = (text.into(), r#type.into());
         self.tree.push(Node { depth, text, r#type, number: None });
@@ -248,8 +250,20 @@ impl<'a> Walk<'a> {
             Expr::Binary { op, .. } => op.is_logical(),
             _ => false,
         };
-        for child in expr.children() {
-            self.expr(child, depth + 1, logical);
+        match expr {
+            Expr::Elements { field, predicate, .. } => {
+                self.add(depth + 1, field.as_str(), place(self.schema, &FieldPath::new(field)));
+                // Its parts have a truth on each element, and none on the row.
+                let Ok(scope) = elements::scope(self.schema, field) else { return };
+                let mut inner = Walk { schema: &scope, tree: Vec::new(), parts: Vec::new() };
+                inner.expr(predicate, depth + 1, false);
+                self.tree.append(&mut inner.tree);
+            }
+            _ => {
+                for child in expr.children() {
+                    self.expr(child, depth + 1, logical);
+                }
+            }
         }
     }
 }
@@ -263,9 +277,11 @@ fn place(schema: &Schema, path: &FieldPath) -> String {
             | Place::Array(field, _)
             | Place::JsonColumn(field)
             | Place::Timestamp(field)
-            | Place::Geometry(field),
+            | Place::Geometry(field)
+            | Place::Structs(field),
         ) => {
-            format!("{} column{}", field.data_type, nullable(field))
+            let what = if path.is_member() { "member" } else { "column" };
+            format!("{} {what}{}", field.data_type, nullable(field))
         }
         Ok(Place::Element(field, scalar, index)) => {
             let element = crate::schema::DataType::Scalar(scalar);
@@ -285,10 +301,14 @@ fn place(schema: &Schema, path: &FieldPath) -> String {
 }
 
 fn switches(schema: &Schema, filter: &Expr) -> Vec<Touched> {
-    let mut nodes = Vec::new();
-    filter.for_each_node(&mut |node| nodes.push(node));
     let touched = Switch::ALL.iter().filter_map(|switch| {
-        let part = nodes.iter().find(|node| touches(*switch, schema, node))?;
+        let mut part = None;
+        elements::for_each_node(schema, filter, &mut |schema, node| {
+            if part.is_none() && touches(*switch, schema, node) {
+                part = Some(node);
+            }
+        });
+        let part = part?;
         Some(Touched {
             switch: switch.name(),
             part: part.to_string(),
@@ -450,6 +470,9 @@ fn touches(switch: Switch, schema: &Schema, node: &Expr) -> bool {
             (is_in || contains) && has(is_int) && has(|it| matches!(it, Literal::Float(_)))
         }
         Switch::ContainerInListIsRefused => is_in && json(node),
+        Switch::MatchAllOfNoneIsFalse => {
+            matches!(node, Expr::Elements { elements: Elements::All, .. })
+        }
         Switch::KeyListIgnoresPage | Switch::KeyListRepeatsRows => {
             is_in && some(node, &|place| matches!(place, Place::Column(field, _) if field.primary))
         }
@@ -585,6 +608,7 @@ mod tests {
             {"name": "s", "type": "VARCHAR"},
             {"name": "a", "type": "ARRAY<DOUBLE>", "nullable": true},
             {"name": "j", "type": "JSON"},
+            {"name": "st", "type": "ARRAY<STRUCT>", "members": [{"name": "i", "type": "INT8"}]},
         ]});
         let schema: Schema = serde_json::from_value(schema).unwrap();
         for switch in Switch::ALL.iter().filter(|it| it.changes_truth() || it.refuses()) {

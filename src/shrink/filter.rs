@@ -1,7 +1,7 @@
 //! Smaller filters: a part in place of the whole, a list without an element, a plainer constant.
 
-use super::value;
-use crate::filter::{BinaryOp, Bound, Expr, FieldPath, Literal};
+use super::{size, value};
+use crate::filter::{BinaryOp, Bound, Elements, Expr, FieldPath, Literal};
 
 /// Lists up to this length lose their elements one by one, longer ones a part at a time.
 const ONE_BY_ONE: usize = 100;
@@ -114,7 +114,13 @@ pub(super) fn filters(expr: &Expr) -> Vec<Expr> {
             }
             all.extend(paths(operand).into_iter().map(|path| with(path, arguments.clone())));
         }
-        Expr::Elements { .. } => {}
+        Expr::Elements { elements, field, predicate } => {
+            let with = |elements: Elements| {
+                let (field, predicate) = (field.clone(), predicate.clone());
+                Expr::Elements { elements, field, predicate }
+            };
+            all.extend(plainer_elements(*elements).into_iter().map(with));
+        }
     }
     for (i, child) in expr.children().into_iter().enumerate() {
         for smaller in filters(child) {
@@ -125,6 +131,20 @@ pub(super) fn filters(expr: &Expr) -> Vec<Expr> {
             all.push(with);
         }
     }
+    all
+}
+
+/// Plainer quantifiers: without a threshold, or with a lower one.
+fn plainer_elements(elements: Elements) -> Vec<Elements> {
+    let mut all = vec![Elements::Any, Elements::All];
+    let lower = elements.threshold().into_iter().flat_map(|n| [0, 1, n / 2, n.saturating_sub(1)]);
+    all.extend(lower.map(|n| match elements {
+        Elements::Least(_) => Elements::Least(n),
+        Elements::Most(_) => Elements::Most(n),
+        _ => Elements::Exact(n),
+    }));
+    let before = size::elements(elements);
+    all.retain(|candidate| size::elements(*candidate) < before);
     all
 }
 

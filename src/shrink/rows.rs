@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::value;
 use crate::case::{Case, Operation};
+use crate::filter::Expr;
 use crate::schema::Field;
 use crate::value::{Key, META, Row, Value};
 
@@ -115,8 +116,13 @@ pub(super) fn fewer_fields(case: &Case) -> Vec<Case> {
     let mut uses_dynamic = false;
     for filter in case.checks.iter().filter_map(|check| check.filter()) {
         filter.for_each_path(&mut |path| {
-            uses_dynamic |= case.schema.field(&path.root).is_none();
+            uses_dynamic |= case.schema.field(&path.root).is_none() && !path.is_member();
             used.insert(path.root.clone());
+        });
+        filter.for_each_node(&mut |node| {
+            if let Expr::Elements { field, .. } = node {
+                used.insert(field.clone());
+            }
         });
     }
     let idle = |name: &str| !used.contains(name);
@@ -144,8 +150,32 @@ pub(super) fn fewer_fields(case: &Case) -> Vec<Case> {
             plainer.schema.fields[i] = field;
             plainer
         }));
+        let field = &case.schema.fields[i];
+        // Structs have one member at least.
+        if field.members.len() > 1 {
+            all.extend((0..field.members.len()).map(|member| without_member(case, i, member)));
+        }
     }
     all
+}
+
+/// The case without one member of the structs in a field. Where filters name it, nobody tries that.
+fn without_member(case: &Case, field: usize, member: usize) -> Case {
+    let mut smaller = case.clone();
+    let declared = &mut smaller.schema.fields[field];
+    let gone = declared.members.remove(member).name;
+    let rows = smaller.operations.iter_mut().flat_map(|operation| match operation {
+        Operation::Insert(rows) | Operation::Upsert(rows) => rows.as_mut_slice(),
+        _ => &mut [],
+    });
+    for row in rows {
+        if let Some(Value::Structs(structs)) = row.fields.get_mut(&declared.name) {
+            structs.iter_mut().for_each(|members| {
+                members.remove(&gone);
+            });
+        }
+    }
+    smaller
 }
 
 /// The field without one of the things that it need not have. Where rows rely on that, the case is

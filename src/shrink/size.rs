@@ -6,7 +6,7 @@ use half::{bf16, f16};
 use serde_json::{Number, Value as Json};
 
 use crate::case::{Case, Check, Operation};
-use crate::filter::{Expr, FieldPath, Literal, Spelling, Step};
+use crate::filter::{Elements, Expr, FieldPath, Literal, Spelling, Step};
 use crate::schema::Field;
 use crate::value::{Key, Row, Value};
 
@@ -64,7 +64,7 @@ fn field(field: &Field) -> u64 {
         field.max_capacity.is_some(),
     ];
     let flags = flags.into_iter().filter(|flag| *flag).count() as u64;
-    flags + field.default.as_ref().map_or(0, json)
+    flags + field.default.as_ref().map_or(0, json) + field.members.len() as u64
 }
 
 fn page(check: &Check) -> u64 {
@@ -191,10 +191,21 @@ fn constants(expr: &Expr) -> u64 {
             Expr::Binary { left, .. } => u64::from(matches!(**left, Expr::Literal(_))),
             Expr::Range { descending, .. } => u64::from(*descending),
             Expr::Like { pattern, .. } => 1 + text(pattern),
+            Expr::Elements { elements, .. } => self::elements(*elements),
             _ => 0,
         };
     });
     complexity
+}
+
+/// The complexity of a quantifier of elements; `match_any` is the plainest.
+pub(super) fn elements(elements: Elements) -> u64 {
+    match elements {
+        Elements::Any => 0,
+        Elements::All => 1,
+        Elements::Filter => 2,
+        Elements::Least(n) | Elements::Most(n) | Elements::Exact(n) => 3 + int(i64::from(n)),
+    }
 }
 
 /// The complexity of a literal.

@@ -113,6 +113,10 @@ fn in_value(value: &mut Value, old: &Literal, new: &Literal) {
         (Value::Array(items), old, new) => {
             items.iter_mut().for_each(|item| in_value(item, old, new));
         }
+        (Value::Structs(structs), old, new) => {
+            let members = structs.iter_mut().flat_map(|members| members.values_mut());
+            members.for_each(|value| in_value(value, old, new));
+        }
         (Value::Json(json), old, new) => in_json(json, old, new),
         _ => {}
     }

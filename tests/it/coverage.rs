@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use milvus_difftest::case::{Case, Check};
 use milvus_difftest::filter::grammar::{Cell, Construct, Coverage, cells};
-use milvus_difftest::filter::{Semantics, Spelling, Truth, check, evaluate};
+use milvus_difftest::filter::{Expr, Filter, Semantics, Spelling, Truth, check, evaluate};
 use milvus_difftest::generate::{Options, case, case_with};
 use milvus_difftest::milvus::Dialect;
+use milvus_difftest::schema::DataType;
 use serde_json::Value as Json;
 
 use crate::support::{Sandbox, run};
@@ -83,6 +84,58 @@ fn filters_are_typed_selective_and_defined() {
         assert!(undefined * 50 < filters, "{name}: {undefined} of {filters} are undefined");
         assert!(plain * 10 > filters * 6, "{name}: {plain} of {filters} are plain");
     }
+}
+
+/// Arrays of structs are asked often enough to tell something, about one member and about several.
+#[test]
+fn structs_are_asked_in_every_way() {
+    let dialect = Dialect::load("simulated").unwrap();
+    let mut asked: BTreeMap<Construct, (u64, u64)> = BTreeMap::new();
+    let (mut terms, mut joined) = (0, 0);
+    let structs =
+        |case: &Case| case.schema.fields.iter().any(|f| f.data_type == DataType::StructArray);
+    for case in (0..400).map(|number| case(5, number, &dialect)).filter(structs) {
+        let rows = case.rows();
+        for check_ in case.checks.iter().filter(|check| !matches!(check, Check::Refused(_))) {
+            let Some(Filter { expr, .. }) = check_.spelled() else { continue };
+            check(&case.schema, expr).unwrap();
+            for part in parts(expr) {
+                let Expr::Elements { predicate, .. } = part else { continue };
+                terms += 1;
+                joined +=
+                    u32::from(matches!(&**predicate, Expr::Binary { op, .. } if op.is_logical()));
+                let truth = |row| evaluate(part, &case.schema, row, Semantics::canonical());
+                let truths: Vec<_> = rows.values().filter_map(|row| truth(row).ok()).collect();
+                let matching = truths.iter().filter(|truth| **truth == Truth::True).count();
+                let selective = 0 < matching && matching < rows.len();
+                let construct = cells(&case.schema, &Filter::from(part.clone()))
+                    .into_iter()
+                    .map(|cell| cell.construct)
+                    .find(|construct| Construct::ELEMENTS.contains(construct))
+                    .unwrap();
+                let (times, tells) = asked.entry(construct).or_default();
+                *times += 1;
+                *tells += u64::from(selective);
+            }
+        }
+    }
+    println!("{terms} predicates on structs, {joined} of them joined: {asked:?}");
+    assert_eq!(asked.len(), Construct::ELEMENTS.len(), "{asked:?}");
+    for (construct, (times, tells)) in asked {
+        assert!(times > 20, "{construct}: {times}");
+        // Of the elements that an `element_filter` matches, nothing is known of rows.
+        assert!(
+            construct == Construct::ElementFilter || tells * 3 > times,
+            "{construct}: {tells} of {times} are selective"
+        );
+    }
+    assert!(joined * 10 > terms, "{joined} of {terms}");
+}
+
+fn parts(expr: &Expr) -> Vec<&Expr> {
+    let mut all = Vec::new();
+    expr.for_each_node(&mut |node| all.push(node));
+    all
 }
 
 /// Beyond the dialect, filters have what it lacks; all else stays as it was.

@@ -1,6 +1,6 @@
 //! What terms come to, row by row: true, false, unknown or undefined.
 
-use milvus_difftest::filter::{Semantics, Truth, Undefined, check, evaluate, parse};
+use milvus_difftest::filter::{Semantics, Switch, Truth, Undefined, check, evaluate, parse};
 use milvus_difftest::schema::Schema;
 use milvus_difftest::value::Row;
 use serde_json::{Value as Json, json};
@@ -137,4 +137,144 @@ fn geometries() {
             "x in ['POINT (1 2)']",
         ],
     );
+}
+
+#[test]
+fn structs() {
+    let field = json!({"name": "x", "type": "ARRAY<STRUCT>", "members": [
+        {"name": "i", "type": "INT8"},
+        {"name": "s", "type": "VARCHAR"},
+        {"name": "f", "type": "FLOAT"},
+        {"name": "b", "type": "BOOL"},
+    ]});
+    let of = |i: i64, s: &str| json!({"i": i, "s": s, "f": 0.1_f32, "b": i > 1});
+    let values = [
+        json!([]),
+        json!([of(1, "a")]),
+        json!([of(1, "a"), of(2, "b")]),
+        json!([of(2, "a"), of(2, "b"), of(1, "b")]),
+        json!([of(2, "a"), of(3, "a"), of(127, "a"), of(2, "b")]),
+    ];
+    table(
+        field.clone(),
+        &values,
+        &[
+            ("match_any(x, $[i] == 1)", "FTTTF"),
+            ("match_all(x, $[i] == 1)", "TTFFF"),
+            ("match_all(x, $[i] > 0)", "TTTTT"),
+            ("match_least(x, $[i] >= 2, threshold=1)", "FFTTT"),
+            ("match_least(x, $[i] >= 2, threshold=2)", "FFFTT"),
+            ("match_most(x, $[i] >= 2, threshold=0)", "TTFFF"),
+            ("match_most(x, $[i] >= 2, threshold=2)", "TTTTF"),
+            ("match_exact(x, $[i] >= 2, threshold=0)", "TTFFF"),
+            ("match_exact(x, $[i] >= 2, threshold=2)", "FFFTF"),
+            ("match_exact(x, $[i] >= 2, threshold=4)", "FFFFT"),
+            // Of one and the same struct.
+            ("match_any(x, $[i] == 2 and $[s] == 'a')", "FFFTT"),
+            ("match_any(x, $[i] == 2) and match_any(x, $[s] == 'a')", "FFTTT"),
+            ("not match_any(x, $[i] == 1)", "TFFFT"),
+            ("match_any(x, not ($[i] == 1 or $[s] like 'b%'))", "FFFTT"),
+            ("match_any(x, 1 < $[i] < 100 and $[s] in ['b', 'c'])", "FFTTT"),
+            ("match_any(x, $[i] not in [1, 2])", "FFFFT"),
+            ("match_all(x, $[i] in [])", "TFFFF"),
+            ("match_any(x, $[i] + 1 == 128)", "FFFFT"),
+            ("match_any(x, $[i] % 2 == 0)", "FFTTT"),
+            ("match_any(x, 255 < $[i] * 3)", "FFFFT"),
+            ("match_any(x, $[i] == 300)", "FFFFF"),
+            // As a column: the literal is rounded to 32 bits.
+            ("match_any(x, $[f] == 0.1)", "FTTTT"),
+            ("match_any(x, $[b] == true)", "FFTTT"),
+            ("match_all(x, !($[b] == true))", "TTFFF"),
+            // Known of `element_filter` is where no element matches.
+            ("element_filter(x, $[i] == 3)", "FFFF-"),
+            ("id > 0 and element_filter(x, $[i] == 1)", "F---F"),
+            ("id > 0 and (id < 9 and element_filter(x, $[i] == 1))", "F---F"),
+        ],
+    );
+    refused(
+        field,
+        &[
+            "match_least(x, $[i] == 1, threshold=0)",
+            "match_any(id, $[i] == 1)",
+            "match_any(y, $[i] == 1)",
+            "match_any(x, $[n] == 1)",
+            "match_any(x, $[i] == 'a')",
+            "match_any(x, $[s] > 1)",
+            "match_any(x, $[f] % 2 == 1)",
+            "match_any(x, id == 1)",
+            "match_any(x, $[i] == 1 and id == 1)",
+            "match_any(x, true)",
+            "match_any(x, $[i] == 1 or 1 == 1)",
+            "match_any(x, $[b])",
+            "match_any(x, not $[b])",
+            "match_any(x, $[b] < true)",
+            "match_any(x, $[b] in [true])",
+            "match_any(x, $[i] < $[f])",
+            "match_any(x, $[i] + $[i] == 2)",
+            "match_any(x, -$[i] == 2)",
+            "match_any(x, ($[i] & 1) == 1)",
+            "match_any(x, ($[i] + 1) in [2])",
+            "match_any(x, $[i] is null)",
+            "match_any(x, exists $[i])",
+            "match_any(x, array_length($[s]) == 1)",
+            "match_any(x, text_match($[s], 'a'))",
+            "match_any(x, $[s] == ['a'])",
+            "element_filter(x, $[i] == 1) and id > 0",
+            "element_filter(x, $[i] == 1) and element_filter(x, $[i] == 1)",
+            "id > 0 or element_filter(x, $[i] == 1)",
+            "not element_filter(x, $[i] == 1)",
+            "id > 0 and not (element_filter(x, $[i] == 1))",
+            "x is null",
+            "x == 1",
+            "array_length(x) == 1",
+        ],
+    );
+}
+
+/// A name that the structs have not got is no key of the dynamic field.
+#[test]
+fn members_are_no_dynamic_keys() {
+    let schema = json!({"dynamic": true, "fields": [
+        {"name": "id", "type": "INT64", "primary": true},
+        {"name": "x", "type": "ARRAY<STRUCT>", "members": [{"name": "i", "type": "INT8"}]},
+    ]});
+    let schema: Schema = serde_json::from_value(schema).unwrap();
+    for filter in ["match_any(x, $[n] == 1)", "match_any(x, n == 1)", "match_any(n, $[i] == 1)"] {
+        assert!(check(&schema, &parse(filter).unwrap()).is_err(), "{filter}");
+    }
+    assert!(check(&schema, &parse("match_any(x, $[i] == 1)").unwrap()).is_ok());
+}
+
+/// Milvus 3 has nullable arrays of structs, and older rows have a null in one that was added.
+#[test]
+fn a_null_instead_of_structs_is_unknown() {
+    let field = json!({"name": "x", "type": "ARRAY<STRUCT>", "members": [
+        {"name": "i", "type": "INT8"},
+    ]});
+    let id = json!({"name": "id", "type": "INT64", "primary": true});
+    let schema: Schema = serde_json::from_value(json!({"fields": [id, field]})).unwrap();
+    for filter in ["match_all(x, $[i] == 1)", "not match_any(x, $[i] == 1)"] {
+        let truth =
+            evaluate(&parse(filter).unwrap(), &schema, &Row::default(), Semantics::canonical());
+        assert_eq!(truth, Ok(Truth::Unknown), "{filter}");
+    }
+}
+
+#[test]
+fn match_all_of_no_structs_can_be_turned() {
+    let schema = json!({"fields": [
+        {"name": "id", "type": "INT64", "primary": true},
+        {"name": "x", "type": "ARRAY<STRUCT>", "members": [{"name": "i", "type": "INT8"}]},
+    ]});
+    let schema: Schema = serde_json::from_value(schema).unwrap();
+    let turned = Semantics::canonical().with(Switch::MatchAllOfNoneIsFalse);
+    let truth = |filter: &str, structs: Json, semantics| {
+        let row = Row::from_json(&schema, &json!({"id": 1, "x": structs})).unwrap();
+        evaluate(&parse(filter).unwrap(), &schema, &row, semantics).unwrap()
+    };
+    let (all, most) = ("match_all(x, $[i] == 1)", "match_most(x, $[i] == 1, threshold=0)");
+    assert_eq!(truth(all, json!([]), Semantics::canonical()), Truth::True);
+    assert_eq!(truth(all, json!([]), turned), Truth::False);
+    assert_eq!(truth(all, json!([{"i": 1}]), turned), Truth::True);
+    assert_eq!(truth(most, json!([]), turned), Truth::True);
 }

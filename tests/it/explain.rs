@@ -107,6 +107,46 @@ fn places_types_and_what_sql_cannot_say() {
 }
 
 #[test]
+fn what_is_asked_of_structs_is_told_member_by_member() {
+    let sandbox = sandbox();
+    let schema = json!({"dynamic": true, "fields": [
+        {"name": "id", "type": "INT64", "primary": true},
+        {"name": "parts", "type": "ARRAY<STRUCT>", "members": [
+            {"name": "n", "type": "INT8"},
+            {"name": "f", "type": "FLOAT"},
+        ]},
+        {"name": "vector", "type": "FLOAT_VECTOR(2)"},
+    ]});
+    sandbox.write("schema.json", &schema.to_string());
+    let rows = r#"{"id": 1, "parts": [{"n": 1, "f": 0.5}, {"n": 2, "f": 0.1}]}
+{"id": 2, "parts": []}
+"#;
+    sandbox.write("rows.jsonl", rows);
+    let args = ["--rows", "rows.jsonl", "--semantics", "match-all-of-none-is-false"];
+    let filter = "id > 0 and match_all(parts, $[f] > 0.1 or $[n] % 2 == 0)";
+    let said = run(command(&sandbox, filter, &args)).expect(0).stdout;
+    shows(
+        &said,
+        &[
+            "match_all(parts, …)",
+            "ARRAY<STRUCT> column",
+            "FLOAT member",
+            "INT8 member",
+            "judged by the model alone",
+            "match-all-of-none-is-false, in `match_all(",
+            "float-compares-as-double, in `$[f] > 0.1`",
+            "T, turned F",
+            "matches: 1, 2\n",
+            "with match-all-of-none-is-false: 1\n",
+        ],
+    );
+    let said = run(command(&sandbox, "element_filter(parts, $[n] == 1)", &args)).expect(0).stdout;
+    shows(&said, &["undefined: element_filter in a query", "matches: no row\n"]);
+    let said = run(command(&sandbox, "match_any(parts, $[m] == 1)", &args)).expect(2);
+    shows(&said.stderr, &["no member of the structs that are asked"]);
+}
+
+#[test]
 fn undefined_answers_say_why() {
     let said = explain("id / (id - 1) == 1", &["--rows", "rows.jsonl"]).expect(0).stdout;
     shows(&said, &["undefined: division by a zero in a column", "matches: 3\n"]);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use milvus_difftest::backend::{Backend, BackendError, DuckDb, Table};
 use milvus_difftest::case::{Case, Check};
-use milvus_difftest::filter::{Semantics, Truth, evaluate, parse};
+use milvus_difftest::filter::{Elements, Expr, Semantics, Truth, evaluate, parse};
 use milvus_difftest::generate::case;
 use milvus_difftest::milvus::Dialect;
 use milvus_difftest::shrink::{Budget, Probe, candidates, shrink, size};
@@ -150,4 +150,53 @@ async fn shrinking_keeps_the_property_and_ends_in_a_fixpoint() {
         }
     }
     assert!(shrunk_ones > 10, "{shrunk_ones}");
+}
+
+/// An engine that counts one struct too many, brought down to one struct and one comparison.
+#[tokio::test]
+async fn what_is_asked_of_structs_is_shrunk() {
+    fn miscounted(expr: &Expr) -> Expr {
+        let mut expr = expr.clone();
+        if let Expr::Elements { elements: Elements::Least(n), .. } = &mut expr {
+            *n += 1;
+        }
+        for child in expr.children_mut() {
+            *child = miscounted(child);
+        }
+        expr
+    }
+    let differs = |case: &Case| {
+        let Some(filter) = case.checks.first().and_then(Check::filter) else { return false };
+        let other = miscounted(filter);
+        case.rows().values().any(|row| {
+            let truth = |filter| evaluate(filter, &case.schema, row, Semantics::canonical());
+            matches!((truth(filter), truth(&other)), (Ok(a), Ok(b)) if a != b)
+        })
+    };
+    let budget = Budget { evaluations: 50_000, time: Duration::from_secs(60) };
+    let mut shrunk_ones = 0;
+    for case in cases(6, 200) {
+        for check in case.checks.iter().filter(|check| matches!(check, Check::Query(_))) {
+            let single = Case { checks: vec![check.clone()], ..case.clone() };
+            if shrunk_ones == 5 || !differs(&single) {
+                continue;
+            }
+            let mut probe = Property { holds: |case: &Case| differs(case), largest: 0 };
+            let shrunk = shrink(single, &[], budget, &mut probe).await.unwrap();
+            let text = shrunk.case.to_json(None);
+            assert!(shrunk.minimal, "{text}");
+            assert_eq!(size(&shrunk.case).rows, 1, "{text}");
+            let filter = shrunk.case.checks[0].filter().unwrap();
+            let Expr::Elements { elements, field, predicate } = filter else { panic!("{text}") };
+            assert_eq!(*elements, Elements::Least(1), "{text}");
+            assert!(predicate.nodes() <= 3, "{text}");
+            let payload: Vec<_> = shrunk.case.schema.payload().collect();
+            assert_eq!(payload.iter().map(|f| &f.name).collect::<Vec<_>>(), [field], "{text}");
+            assert_eq!(payload[0].members.len(), 1, "{text}");
+            let structs = shrunk.case.rows().into_values().next().unwrap();
+            assert_eq!(structs.get(field).to_json().as_array().unwrap().len(), 1, "{text}");
+            shrunk_ones += 1;
+        }
+    }
+    assert_eq!(shrunk_ones, 5);
 }

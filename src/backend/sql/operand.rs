@@ -192,7 +192,9 @@ impl Lowering<'_> {
                 let column = self.column(&field.name);
                 Ok(Operand::Typed(self.of(field, column, SqlType::Int)))
             }
-            Place::Array(..) | Place::JsonColumn(_) | Place::Geometry(_) => Err(unknown(expr)),
+            Place::Array(..) | Place::JsonColumn(_) | Place::Geometry(_) | Place::Structs(_) => {
+                Err(unknown(expr))
+            }
         }
     }
 

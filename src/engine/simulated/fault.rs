@@ -104,6 +104,8 @@ faults! {
     ArrayIndexShifted = "array-index-shifted",
     /// `array_length` is one too high.
     ArrayLengthOffByOne = "array-length-off-by-one",
+    /// The thresholds of `match_least`, `match_most` and `match_exact` are one too high.
+    ThresholdOffByOne = "threshold-off-by-one",
     /// The `contains_any` functions ask for all elements.
     ContainsAnyMeansAll = "contains-any-means-all",
     /// `(a and b) or c` is read as `a and (b or c)`.

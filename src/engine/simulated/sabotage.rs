@@ -10,7 +10,7 @@ use super::fault::Fault;
 use super::reply::{Failure, Reply, no_plan};
 use crate::filter::check::{Place, resolve};
 use crate::filter::{
-    BinaryOp, Expr, Function, Literal, Semantics, Step, Truth, Undefined, evaluate,
+    BinaryOp, Elements, Expr, Function, Literal, Semantics, Step, Truth, Undefined, evaluate,
 };
 use crate::schema::{DataType, Field, Scalar, Schema};
 use crate::value::{Row, Value};
@@ -274,6 +274,15 @@ fn misread_node(fault: Fault, schema: &Schema, expr: Expr) -> Expr {
         (Fault::ArrayLengthOffByOne, call @ Expr::Call { function: Function::ArrayLength, .. }) => {
             Expr::binary(call, Add, Expr::Literal(Literal::Int(1)))
         }
+        (Fault::ThresholdOffByOne, Expr::Elements { elements, field, predicate }) => {
+            let elements = match elements {
+                Elements::Least(n) => Elements::Least(n.saturating_add(1)),
+                Elements::Most(n) => Elements::Most(n.saturating_add(1)),
+                Elements::Exact(n) => Elements::Exact(n.saturating_add(1)),
+                other => other,
+            };
+            Expr::Elements { elements, field, predicate }
+        }
         (Fault::ContainsAnyMeansAll, Expr::Call { function, operand, arguments }) => {
             let function = match function {
                 Function::ArrayContainsAny => Function::ArrayContainsAll,
@@ -355,6 +364,9 @@ fn lowercase(value: &mut Value) {
     match value {
         Value::Text(text) => text.make_ascii_lowercase(),
         Value::Array(items) => items.iter_mut().for_each(lowercase),
+        Value::Structs(structs) => {
+            structs.iter_mut().flat_map(|members| members.values_mut()).for_each(lowercase);
+        }
         _ => {}
     }
 }

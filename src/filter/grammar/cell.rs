@@ -6,6 +6,7 @@ use std::fmt;
 use super::construct::Construct;
 use super::operand::{Kind, Operand};
 use crate::filter::ast::{Expr, FieldPath, Literal};
+use crate::filter::elements;
 use crate::filter::fold::constant;
 use crate::filter::operator::{BinaryOp, Elements, Function, Quantifier, UnaryOp};
 use crate::filter::spelling::{Filter, Radix, Spelling, Strings, Words};
@@ -57,6 +58,9 @@ pub fn everything(nullable: bool) -> BTreeSet<Cell> {
     if nullable {
         fields.extend(fields.clone().into_iter().map(Field::nullable));
     }
+    let members = Scalar::ALL.map(DataType::Scalar);
+    let members = members.map(|member| Field::new(member.to_string(), member)).to_vec();
+    fields.push(Field { members, ..Field::new("structs", DataType::StructArray) });
     applicable(&Schema { fields, dynamic: true })
 }
 
@@ -168,12 +172,21 @@ impl Walk<'_> {
             Expr::Call { function, operand, arguments } => {
                 self.call(*function, operand, arguments);
             }
-            Expr::Elements { elements, field, .. } => {
+            Expr::Elements { elements, field, predicate } => {
                 let construct = match elements {
                     Elements::Filter => Construct::ElementFilter,
-                    _ => Construct::ElementMatch,
+                    Elements::Any => Construct::ElementAny,
+                    Elements::All => Construct::ElementAll,
+                    Elements::Least(_) => Construct::ElementLeast,
+                    Elements::Most(_) => Construct::ElementMost,
+                    Elements::Exact(_) => Construct::ElementExact,
                 };
                 self.on(construct, &FieldPath::new(field));
+                if let Ok(scope) = elements::scope(self.schema, field) {
+                    let mut inner = Walk { schema: &scope, found: BTreeSet::new() };
+                    inner.predicate(predicate);
+                    self.found.append(&mut inner.found);
+                }
             }
             Expr::Unary { .. } | Expr::Binary { .. } => {}
         }
@@ -536,6 +549,7 @@ fn depth(expr: &Expr) -> usize {
             1 + inner(left).max(inner(right))
         }
         Expr::Not(inner) => 1 + depth(inner),
+        Expr::Elements { predicate, .. } => 1 + depth(predicate),
         _ => 0,
     }
 }
@@ -566,6 +580,10 @@ mod tests {
             scalar("b", Scalar::Bool),
             Field::new("a", DataType::Array(Scalar::Int64)),
             Field::new("j", DataType::Json),
+            Field {
+                members: vec![scalar("i", Scalar::Int8), scalar("s", Scalar::VarChar)],
+                ..Field::new("st", DataType::StructArray)
+            },
         ];
         Schema { fields, dynamic: true }
     }
@@ -609,6 +627,15 @@ mod tests {
                 &["array-contains on ARRAY<INT64>", "contains-negative on ARRAY<INT64>"],
             ),
             ("b", &["bare-bool on BOOL"]),
+            (
+                "match_least(st, $[i] + 1 < 2 or $[s] like \"a%\", threshold=1)",
+                &[
+                    "like-prefix on $[VARCHAR]",
+                    "ordered-add on $[INT8]",
+                    "element-least on ARRAY<STRUCT>",
+                    "or",
+                ],
+            ),
             ("true", &["constant-filter"]),
             ("b and 1 == 2", &["bare-bool on BOOL", "constant-predicate", "and"]),
         ] {

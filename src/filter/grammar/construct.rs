@@ -53,7 +53,7 @@ enum Takes {
     NegativeElements,
     /// Whole ARRAY columns, and places in JSON.
     ArraysAndJson,
-    /// Whatever can be null: all but elements of arrays.
+    /// Whatever can be null: all but elements of arrays, and structs.
     Nullable,
     /// TIMESTAMPTZ columns.
     Timestamps,
@@ -184,7 +184,11 @@ constructs! {
     SpatialDistance "spatial-distance" Geometries "st_dwithin(g, \"POINT (1 2)\", 10)" "a distance to a GEOMETRY constant"
     SpatialValid "spatial-valid" Geometries "st_isvalid(g)" "whether a GEOMETRY is valid"
     ElementFilter "element-filter" Structs "element_filter(p, $[x] > 1)" "structs in an array that satisfy a predicate"
-    ElementMatch "element-match" Structs "match_any(p, $[x] > 1)" "how many structs satisfy a predicate"
+    ElementAny "element-any" Structs "match_any(p, $[x] > 1)" "whether any struct satisfies a predicate"
+    ElementAll "element-all" Structs "match_all(p, $[x] > 1)" "whether every struct does"
+    ElementLeast "element-least" Structs "match_least(p, $[x] > 1, threshold=2)" "whether at least so many structs do"
+    ElementMost "element-most" Structs "match_most(p, $[x] > 1, threshold=2)" "whether at most so many structs do"
+    ElementExact "element-exact" Structs "match_exact(p, $[x] > 1, threshold=2)" "whether exactly so many structs do"
     Template "template" Values "x == {v}" "a constant that is sent beside the filter"
     And "and" Nothing "x > 1 and y < 2" "a conjunction"
     Or "or" Nothing "x > 1 or y < 2" "a disjunction"
@@ -204,6 +208,16 @@ constructs! {
 }
 
 impl Construct {
+    /// Those that ask the elements of an array of structs.
+    pub const ELEMENTS: [Construct; 6] = [
+        Construct::ElementFilter,
+        Construct::ElementAny,
+        Construct::ElementAll,
+        Construct::ElementLeast,
+        Construct::ElementMost,
+        Construct::ElementExact,
+    ];
+
     /// Whether this construct has a meaning on an operand of this type; `None` stands for
     /// constructs that are about no operand.
     pub fn fits(self, operand: Option<Operand>) -> bool {
@@ -215,6 +229,11 @@ impl Construct {
         let real = matches!(scalar, Some(Float | Double));
         let json = kind.is_json_path();
         let column = matches!(kind, Kind::Column(_));
+        if let Kind::Member(scalar) = kind
+            && !self.fits_members(scalar)
+        {
+            return false;
+        }
         match self.takes() {
             Takes::Nothing => false,
             Takes::Values => scalar.is_some() || json,
@@ -241,10 +260,22 @@ impl Construct {
                     || json
             }
             Takes::ArraysAndJson => matches!(kind, Kind::Array(_)) || json,
-            Takes::Nullable => !matches!(kind, Kind::Element(_) | Kind::Structs),
+            Takes::Nullable => !matches!(kind, Kind::Element(_) | Kind::Member(_) | Kind::Structs),
             Takes::Timestamps => kind == Kind::Timestamp,
             Takes::Geometries => kind == Kind::Geometry,
             Takes::Structs => kind == Kind::Structs,
+        }
+    }
+
+    /// Whether members of structs may be asked this, where values of their type are.
+    const fn fits_members(self, scalar: Scalar) -> bool {
+        use Construct::*;
+        match scalar {
+            Scalar::Bool => matches!(self, Equality | ReversedEquality | Template),
+            _ => !matches!(
+                self,
+                ComputedIn | ColumnArithmetic | UnaryMinus | BitAnd | BitOr | BitXor | BitNot
+            ),
         }
     }
 }

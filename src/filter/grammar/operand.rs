@@ -47,13 +47,15 @@ pub enum Kind {
     Geometry,
     /// An array of structs.
     Structs,
+    /// A member of structs, inside of a predicate on them: `$[INT8]`.
+    Member(Scalar),
 }
 
 impl Kind {
     /// The scalar type of the single value that it is, if it is one.
     pub fn scalar(self) -> Option<Scalar> {
         match self {
-            Kind::Column(scalar) | Kind::Element(scalar) => Some(scalar),
+            Kind::Column(scalar) | Kind::Element(scalar) | Kind::Member(scalar) => Some(scalar),
             _ => None,
         }
     }
@@ -81,6 +83,7 @@ impl fmt::Display for Kind {
             Kind::Timestamp => f.write_str("TIMESTAMPTZ"),
             Kind::Geometry => f.write_str("GEOMETRY"),
             Kind::Structs => f.write_str("ARRAY<STRUCT>"),
+            Kind::Member(scalar) => write!(f, "$[{}]", DataType::Scalar(*scalar)),
         }
     }
 }
@@ -96,7 +99,11 @@ impl Operand {
     pub fn of(schema: &Schema, path: &FieldPath) -> Option<Operand> {
         let place = resolve(schema, path).ok()?;
         let (field, kind) = match &place {
+            Place::Column(field, scalar) if path.is_member() => {
+                (Some(*field), Kind::Member(*scalar))
+            }
             Place::Column(field, scalar) => (Some(*field), Kind::Column(*scalar)),
+            Place::Structs(field) => (Some(*field), Kind::Structs),
             Place::Array(field, element) => (Some(*field), Kind::Array(*element)),
             Place::JsonColumn(field) => (Some(*field), Kind::Json),
             Place::Geometry(field) => (Some(*field), Kind::Geometry),
@@ -127,7 +134,15 @@ impl Operand {
             }
             DataType::Geometry => vec![Kind::Geometry],
             DataType::Timestamptz => vec![Kind::Timestamp],
-            // Nothing that filters here look into.
+            DataType::StructArray => {
+                let scalar = |member: &Field| match member.data_type {
+                    DataType::Scalar(scalar) => Some(Kind::Member(scalar)),
+                    _ => None,
+                };
+                let members = field.members.iter().filter_map(scalar);
+                std::iter::once(Kind::Structs).chain(members).collect()
+            }
+            // Filters do not look into vectors.
             _ => Vec::new(),
         };
         kinds.into_iter().map(|kind| Operand { kind, nullable: field.nullable }).collect()
@@ -150,7 +165,9 @@ pub enum Group {
     Arrays,
     /// `json`: places in JSON columns.
     Json,
-    /// `integer`: integer columns and elements.
+    /// `member`: members of structs.
+    Members,
+    /// `integer`: integer columns, elements and members.
     Integers,
     /// Operands of one kind, by the kind's own name.
     One(Kind),
@@ -164,6 +181,7 @@ impl Group {
             Group::Elements => matches!(kind, Kind::Element(_)),
             Group::Arrays => matches!(kind, Kind::Array(_)),
             Group::Json => matches!(kind, Kind::JsonKey | Kind::JsonNested | Kind::JsonIndex),
+            Group::Members => matches!(kind, Kind::Member(_)),
             Group::Integers => kind.scalar().is_some_and(|scalar| scalar.int_range().is_some()),
             Group::One(one) => one == kind,
         }
@@ -175,11 +193,13 @@ impl Group {
             ("element", Group::Elements),
             ("array", Group::Arrays),
             ("json", Group::Json),
+            ("member", Group::Members),
             ("integer", Group::Integers),
         ];
-        let scalars = Scalar::ALL
-            .into_iter()
-            .flat_map(|scalar| [Kind::Column(scalar), Kind::Element(scalar), Kind::Array(scalar)]);
+        let scalars = Scalar::ALL.into_iter().flat_map(|scalar| {
+            use Kind::*;
+            [Column(scalar), Element(scalar), Array(scalar), Member(scalar)]
+        });
         use Kind::*;
         let others = [
             Json,
@@ -208,7 +228,7 @@ impl FromStr for Group {
         }
         let hint = match nearest(name, all.iter().map(|(known, _)| known.as_str())) {
             Some(close) => format!("; did you mean '{close}'?"),
-            None => "; there are column, element, array, json, integer, dynamic, dynamic[path], \
+            None => "; there are column, element, array, json, member, integer, dynamic, dynamic[path], \
                      $meta[key] and the names of types"
                 .to_owned(),
         };

@@ -106,7 +106,10 @@ impl<'a> Composer<'a> {
         let mut by_construct: BTreeMap<Construct, Vec<Operand>> = BTreeMap::new();
         let mut by_operand: BTreeMap<Operand, Vec<Construct>> = BTreeMap::new();
         for Cell { construct, operand } in &accepted {
-            if let Some(operand) = operand {
+            // It has places of its own, in `ended`.
+            if let Some(operand) = operand
+                && *construct != Construct::ElementFilter
+            {
                 by_construct.entry(*construct).or_default().push(*operand);
                 by_operand.entry(*operand).or_default().push(*construct);
             }
@@ -149,7 +152,35 @@ impl<'a> Composer<'a> {
             let other = self.last_resort(chance);
             term = self.join(chance, term, other);
         }
-        self.spelled(chance, term.expr)
+        let expr = self.ended(chance, term.expr);
+        self.spelled(chance, expr)
+    }
+
+    /// The filter, now and then with an `element_filter` at its end, or with nothing else: one that
+    /// no row has elements for, which alone is defined.
+    fn ended(&self, chance: &mut Chance, expr: Expr) -> Expr {
+        let accepted = |site: &&Site| {
+            let operand = Some(site.operand);
+            let cell = Cell { construct: Construct::ElementFilter, operand };
+            cell.construct.fits(operand) && self.dialect.accepts(&cell)
+        };
+        let Some(site) = self.sites.iter().find(accepted) else { return expr };
+        if !chance.permille(30) {
+            return expr;
+        }
+        for _ in 0..12 {
+            let last = self.terms(chance).propose(Construct::ElementFilter, site);
+            let Some(last) = last else { continue };
+            let whole = match chance.one_in(2) {
+                true => last,
+                false => Expr::binary(expr.clone(), BinaryOp::And, last),
+            };
+            let fits = check(self.schema, &whole).is_ok() && self.accepts(&whole);
+            if fits && self.truths(&whole).is_some() {
+                return whole;
+            }
+        }
+        expr
     }
 
     /// A filter with something that the dialect lacks; `None` if it lacks nothing here.

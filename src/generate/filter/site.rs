@@ -17,6 +17,8 @@ use crate::value::{META, Row, Value};
 pub(super) struct Site {
     pub operand: Operand,
     pub path: FieldPath,
+    /// Of a member of structs, the array that they are in.
+    pub array: Option<String>,
     /// The single values that rows have there, or in the array that they have there.
     pub values: Vec<Literal>,
     /// The arrays that rows have there.
@@ -27,8 +29,8 @@ impl Site {
     /// The type of the single values; `None` in JSON, where each row decides.
     pub fn scalar(&self) -> Option<Scalar> {
         match self.operand.kind {
-            Kind::Column(scalar) | Kind::Element(scalar) | Kind::Array(scalar) => Some(scalar),
-            _ => None,
+            Kind::Array(scalar) => Some(scalar),
+            kind => kind.scalar(),
         }
     }
 
@@ -63,6 +65,7 @@ pub(super) fn sites(schema: &Schema, rows: &[Row]) -> Vec<Site> {
                 let values = rows.iter().filter_map(|row| literal(row.get(&field.name)));
                 all.push(site(field, Kind::Timestamp, Vec::new(), values.collect()));
             }
+            DataType::StructArray => structs(&mut all, field, rows),
             DataType::Array(element) => arrays(&mut all, field, element, rows),
             DataType::Json => {
                 all.push(site(field, Kind::Json, Vec::new(), Vec::new()));
@@ -91,6 +94,7 @@ fn site(field: &Field, kind: Kind, steps: Vec<Step>, values: Vec<Literal>) -> Si
     Site {
         operand: Operand { kind, nullable: field.nullable },
         path: FieldPath { root: field.name.clone(), steps },
+        array: None,
         values,
         arrays: Vec::new(),
     }
@@ -110,6 +114,24 @@ fn arrays(all: &mut Vec<Site>, field: &Field, element: Scalar, rows: &[Row]) {
     }
     let whole = site(field, Kind::Array(element), Vec::new(), values);
     all.push(Site { arrays: found, ..whole });
+}
+
+/// A whole array of structs, and their members.
+fn structs(all: &mut Vec<Site>, field: &Field, rows: &[Row]) {
+    all.push(site(field, Kind::Structs, Vec::new(), Vec::new()));
+    for member in &field.members {
+        let DataType::Scalar(scalar) = member.data_type else { continue };
+        let found = rows.iter().flat_map(|row| match row.get(&field.name) {
+            Value::Structs(structs) => structs.as_slice(),
+            _ => &[],
+        });
+        let values = found.filter_map(|members| literal(members.get(&member.name)?)).collect();
+        all.push(Site {
+            path: FieldPath::member(&member.name),
+            array: Some(field.name.clone()),
+            ..site(member, Kind::Member(scalar), Vec::new(), values)
+        });
+    }
 }
 
 /// Places in JSON: every path that some document has, to two steps, and some that none may have.
@@ -149,6 +171,7 @@ fn json(schema: &Schema, root: &str, documents: &[Json]) -> Vec<Site> {
         Some(Site {
             operand: Operand::of(schema, &path)?,
             path,
+            array: None,
             values: found.iter().filter_map(|json| json_literal(json)).collect(),
             arrays: arrays.map(|items| items.iter().filter_map(json_literal).collect()).collect(),
         })

@@ -23,6 +23,15 @@ const ORDERINGS: [BinaryOp; 4] = [BinaryOp::Lt, BinaryOp::Le, BinaryOp::Gt, Bina
 impl<'a> Terms<'a> {
     /// A predicate with this construct on this site, if there is one.
     pub fn propose(&mut self, construct: Construct, site: &Site) -> Option<Expr> {
+        let expr = self.alone(construct, site)?;
+        match &site.array {
+            None => Some(expr),
+            Some(array) => Some(self.of_some_elements(array, expr)),
+        }
+    }
+
+    /// The same on members of structs without what is asked of the array.
+    pub(super) fn alone(&mut self, construct: Construct, site: &Site) -> Option<Expr> {
         use Construct::*;
         let field = || Expr::Field(site.path.clone());
         Some(match construct {
@@ -133,6 +142,9 @@ impl<'a> Terms<'a> {
             | SpatialBoundary | SpatialDistance | SpatialValid => self.spatial(construct, site),
             Timestamp | TimestampReversed | TimestampInterval | TimestampIntervalMonths => {
                 self.time(construct, site)
+            }
+            ElementFilter | ElementAny | ElementAll | ElementLeast | ElementMost | ElementExact => {
+                self.elements(construct, site)?
             }
             LeastInteger => {
                 let op = self.chance.one_of(BinaryOp::COMPARISONS);

@@ -2,7 +2,8 @@
 
 use crate::filter::check::Place::{self, Column};
 use crate::filter::check::resolve;
-use crate::filter::{BinaryOp, Expr, FieldPath, Literal};
+use crate::filter::elements;
+use crate::filter::{BinaryOp, Elements, Expr, FieldPath, Literal};
 use crate::schema::{Field, Scalar, Schema};
 
 /// A rule of Milvus's filter language.
@@ -21,6 +22,7 @@ const BASIC: &str = "[Basic Operators](https://milvus.io/docs/basic-operators.md
 const NULLABLE: &str = "[Nullable & Default](https://milvus.io/docs/nullable-and-default.md)";
 const JSON: &str = "[JSON Operators](https://milvus.io/docs/json-operators.md)";
 const TIMES: &str = "[TIMESTAMPTZ Field](https://milvus.io/docs/timestamptz-field.md)";
+const STRUCTS: &str = "[StructArray Operators](https://milvus.io/docs/struct-array-operators.md)";
 const SERVER: &str = "the filter evaluation of the Milvus server; the documentation leaves it open";
 
 /// Every rule, in the order in which a reader needs them.
@@ -258,6 +260,21 @@ const RULES: &[Rule] = &[
                    is itself escaped, and written `\\\\`.",
         source: BASIC,
     },
+    Rule {
+        name: "Structs that match",
+        applies: |_, node| matches!(node, Expr::Elements { .. }),
+        sentence: "The `match_` functions count the structs of an array of which the predicate is \
+                   true; all its members are those of one struct.",
+        source: STRUCTS,
+    },
+    Rule {
+        name: "No structs",
+        applies: |_, node| {
+            matches!(node, Expr::Elements { elements: Elements::All | Elements::Any, .. })
+        },
+        sentence: "On an empty array of structs `match_all` is true and `match_any` is false.",
+        source: STRUCTS,
+    },
 ];
 
 /// The rules that a filter touches.
@@ -265,9 +282,13 @@ pub(super) fn touched<'a>(
     schema: &'a Schema,
     filter: &'a Expr,
 ) -> impl Iterator<Item = &'static Rule> + 'a {
-    let mut nodes = Vec::new();
-    filter.for_each_node(&mut |node| nodes.push(node));
-    RULES.iter().filter(move |rule| nodes.iter().any(|node| (rule.applies)(schema, node)))
+    RULES.iter().filter(move |rule| {
+        let mut applies = false;
+        elements::for_each_node(schema, filter, &mut |schema, node| {
+            applies |= (rule.applies)(schema, node);
+        });
+        applies
+    })
 }
 
 /// The operand of a comparison with literals, or of `in`.
@@ -375,9 +396,10 @@ mod tests {
             {"name": "af", "type": "ARRAY<FLOAT>"},
             {"name": "j", "type": "JSON"},
             {"name": "t", "type": "TIMESTAMPTZ"},
+            {"name": "st", "type": "ARRAY<STRUCT>", "members": [{"name": "f", "type": "FLOAT"}]},
         ]});
         let schema: Schema = serde_json::from_value(schema).unwrap();
-        let filters: [(&str, &[&str]); 23] = [
+        let filters: [(&str, &[&str]); 25] = [
             ("id > 3", &[]),
             ("f == 0.1", &["FLOAT literals"]),
             ("(f * 2) in [0.1]", &["FLOAT literals"]),
@@ -401,6 +423,11 @@ mod tests {
             ("t + INTERVAL 'P1D' > ISO '2026-01-31T00:00:00Z'", &["Times"]),
             ("s like \"a\\\\%\"", &["Like", "Like escapes"]),
             ("x like \"a%\"", &["Like", "Like on JSON"]),
+            ("match_all(st, $[f] > 0.1)", &["FLOAT literals", "Structs that match", "No structs"]),
+            (
+                "match_most(st, not ($[f] in []), threshold=1)",
+                &["Empty lists", "Structs that match"],
+            ),
         ];
         for (filter, names) in filters {
             let filter = parse(filter).unwrap();

@@ -19,11 +19,7 @@ pub(super) fn trace(finding: &Finding, filter: &Expr) -> Option<String> {
         return None;
     }
     let mut parts = Vec::new();
-    filter.for_each_node(&mut |part| {
-        if is_predicate(part) && !parts.contains(&part) {
-            parts.push(part);
-        }
-    });
+    predicates(filter, &mut parts);
     parts.truncate(PARTS);
     let semantics = Semantics::canonical();
     let mut lines = Vec::new();
@@ -75,6 +71,17 @@ fn keys_that_matter<'a>(finding: &'a Finding, all: impl Iterator<Item = &'a Key>
     all.iter().copied().for_each(add);
     keys.sort();
     keys
+}
+
+/// The predicates that are true or false of a row, each before its parts.
+fn predicates<'a>(part: &'a Expr, all: &mut Vec<&'a Expr>) {
+    if is_predicate(part) && !all.contains(&part) {
+        all.push(part);
+    }
+    // What is asked of elements has a truth on each of them.
+    if !matches!(part, Expr::Elements { .. }) {
+        part.children().into_iter().for_each(|child| predicates(child, all));
+    }
 }
 
 fn is_predicate(expr: &Expr) -> bool {

@@ -51,6 +51,7 @@ fn witness(fault: Fault) -> Witness {
         | Fault::TimestampInMilliseconds
         | Fault::GeometryWithoutFractions
         | Fault::StructsReversed
+        | Fault::ThresholdOffByOne
         | Fault::DefaultNotApplied
         | Fault::PartitionKeyRowsLost
         | Fault::AssignedKeysReversed
@@ -101,7 +102,9 @@ fn turned(switch: Switch) -> Witness {
         Switch::MixedNumbersAreRefused => Filter("array_contains_any(halves, [1, 2.5])"),
         Switch::ContainerInListIsRefused => Filter("j[\"l\"] not in [7]"),
         Switch::KeyListRepeatsRows => Filter("id in [1, 1]"),
-        Switch::KeyListIgnoresPage
+        // In `types`.
+        Switch::MatchAllOfNoneIsFalse
+        | Switch::KeyListIgnoresPage
         | Switch::NullTextMatchIsFalse
         | Switch::DeadRowsAreComputed
         | Switch::OrPrunesPartitions

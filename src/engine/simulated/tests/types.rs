@@ -125,6 +125,32 @@ async fn faults_of_types_show_in_their_fields() {
     assert_eq!(diff.missing, [1, 3].map(Key::Int));
 }
 
+/// The keys that a filter selects.
+async fn selected(faults: &[Fault], filter: &str) -> Vec<Key> {
+    let schema = everything();
+    let options = SimulatedOptions { faults: faults.to_vec(), token: None };
+    let engine = SimulatedMilvus::start(options).unwrap();
+    let deadline = Duration::from_secs(5);
+    let options = ConnectOptions { uri: engine.uri(), token: None, deadline };
+    let milvus = Milvus::connect(&options).await.unwrap();
+    milvus.create(COLLECTION, &schema).await.unwrap();
+    milvus.insert(COLLECTION, &schema, &rows(&schema)).await.unwrap();
+    let options = QueryOptions { consistency: Consistency::Strong, deadline, page: None };
+    let answer = milvus.query(COLLECTION, &schema, filter, options).await.unwrap();
+    answer.iter().filter_map(|row| row.key(&schema)).collect()
+}
+
+#[tokio::test]
+async fn structs_are_counted() {
+    let least = "match_least(st, $[i] > -3, threshold=1)";
+    assert_eq!(selected(&[], least).await, [1, 3].map(Key::Int));
+    assert_eq!(selected(&[Fault::ThresholdOffByOne], least).await, [1].map(Key::Int));
+    let all = "match_all(st, $[i] == 0 and $[s] != '')";
+    assert_eq!(selected(&[], all).await, [2, 3].map(Key::Int));
+    let turned = Fault::Turned(Switch::MatchAllOfNoneIsFalse);
+    assert_eq!(selected(&[turned], all).await, [3].map(Key::Int));
+}
+
 /// Whether the only check of a case diverges on an engine with these faults.
 async fn diverges(case: &Json, faults: &[Fault]) -> bool {
     let mut case = case.clone();
