@@ -305,7 +305,9 @@ impl<'a> Evaluator<'a> {
                 Operand::Json(Some(Json::Array(values))) => {
                     let pairs = values.iter().zip(items);
                     values.len() == items.len()
-                        && pairs.into_iter().all(|(value, item)| self.json_equals(value, item))
+                        && pairs
+                            .into_iter()
+                            .all(|(value, item)| self.json_element_equals(value, item))
                 }
                 Operand::Json(_) => return Ok(Truth::False),
                 _ => return Err(self.not_a_predicate(expr)),

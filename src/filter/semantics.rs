@@ -258,6 +258,13 @@ switches! {
         source: "server since October 2025, JsonContainsExpr",
         example: "json_contains(j[\"k\"], 1) on {\"k\": [1.0]}",
     }
+    /// An integer in a list does not equal a double in a JSON array.
+    JsonArrayIntMissesDouble "json-array-int-misses-double" {
+        canonical: "an array in JSON equals a list if their numbers have the same values",
+        turned: "an integer in the list does not equal 1.0",
+        source: "documentation, JSON Operators; numbers compare by their values",
+        example: "j[\"k\"] == [1] on {\"k\": [1.0]}",
+    }
     /// `5 == a` means `a != 5`, and the other way round.
     ReversedEqualityIsNegated "reversed-equality-is-negated" {
         canonical: "a literal may come first: 5 == a is a == 5",

@@ -97,6 +97,9 @@ pub(super) const TEXTS: [&str; 24] = [
     "line\nbreak",
 ];
 
+/// Texts of plain words, short enough for every column.
+pub(super) const WORDS: [&str; 8] = ["", "a", "b", "a b", "B a", "ab", "abc", "b ab a"];
+
 /// Object keys. None is made of digits: a JSON pointer could not tell it from an index.
 pub(super) const KEYS: [&str; 7] = ["a", "b", "n", "s", "list", "a b", "键"];
 

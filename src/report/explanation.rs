@@ -442,6 +442,14 @@ fn touches(switch: Switch, schema: &Schema, node: &Expr) -> bool {
             contains && some(node, &floats) && has(is_int)
         }
         Switch::JsonContainsIntMissesDouble => contains && json(node) && has(is_int),
+        Switch::JsonArrayIntMissesDouble => {
+            let mut compared = contains && has(|it| matches!(it, Literal::List(_)));
+            node.for_each_literal(&mut |it| {
+                compared |=
+                    equality && matches!(it, Literal::List(items) if items.iter().any(is_int));
+            });
+            compared && json(node)
+        }
         Switch::ReversedEqualityIsNegated => match node {
             Expr::Binary { left, right, .. } if equality => {
                 let fixed = |side: &Expr| {
@@ -605,13 +613,17 @@ mod tests {
             {"name": "i8", "type": "INT8"},
             {"name": "f", "type": "FLOAT"},
             {"name": "d", "type": "DOUBLE"},
-            {"name": "s", "type": "VARCHAR"},
+            {"name": "s", "type": "VARCHAR", "nullable": true},
             {"name": "a", "type": "ARRAY<DOUBLE>", "nullable": true},
             {"name": "j", "type": "JSON"},
             {"name": "st", "type": "ARRAY<STRUCT>", "members": [{"name": "i", "type": "INT8"}]},
         ]});
         let schema: Schema = serde_json::from_value(schema).unwrap();
         for switch in Switch::ALL.iter().filter(|it| it.changes_truth() || it.refuses()) {
+            // It is about rows that are gone, whatever the filter.
+            if *switch == Switch::DeadRowsAreComputed {
+                continue;
+            }
             let example = switch.example();
             let text = example.split_once(" on ").map_or(example, |(text, _)| text);
             let text = match switch {

@@ -274,10 +274,18 @@ impl Evaluator<'_> {
         match (json, literal) {
             (Json::Array(values), Literal::List(items)) => {
                 values.len() == items.len()
-                    && values.iter().zip(items).all(|(value, item)| self.json_equals(value, item))
+                    && values.iter().zip(items).all(|(v, item)| self.json_element_equals(v, item))
             }
             (json, literal) => self.compare_json(BinaryOp::Eq, Some(json), literal) == Truth::True,
         }
+    }
+
+    /// Whether an element of an array in JSON equals that of a list.
+    pub(super) fn json_element_equals(&self, json: &Json, literal: &Literal) -> bool {
+        let misses = self.has(Switch::JsonArrayIntMissesDouble)
+            && matches!(literal, Literal::Int(_))
+            && json.is_f64();
+        !misses && self.json_equals(json, literal)
     }
 
     pub(super) fn compare_columns(

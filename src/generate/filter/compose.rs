@@ -9,8 +9,8 @@ use super::site::{Boundaries, Site, sites};
 use super::term::Terms;
 use crate::filter::grammar::{Cell, Construct, Operand, applicable, cells};
 use crate::filter::{
-    BinaryOp, Expr, Filter, Floats, Literal, Quotes, Radix, Semantics, Spelling, Strings, Truth,
-    Words, check, evaluate,
+    BinaryOp, Expr, FieldPath, Filter, Floats, Literal, Quotes, Radix, Semantics, Spelling,
+    Strings, Truth, Words, check, evaluate,
 };
 use crate::milvus::Dialect;
 use crate::schema::Schema;
@@ -242,6 +242,9 @@ impl<'a> Composer<'a> {
     /// A construct and a place for it. Half of the time all constructs are alike, so that none is
     /// left out; else all operands are, and what is asked most in practice is asked most.
     fn choose(&self, chance: &mut Chance) -> Option<(Construct, &Site)> {
+        if let Some(found) = self.partition_key(chance) {
+            return Some(found);
+        }
         let (construct, operand) = if chance.one_in(2) {
             let (construct, operands) = chance.pick(&self.by_construct)?;
             (*construct, *chance.pick(operands)?)
@@ -254,6 +257,19 @@ impl<'a> Composer<'a> {
             (*chance.pick(constructs)?, *operand)
         };
         Some((construct, self.site(chance, operand)?))
+    }
+
+    /// Now and then, what engines prune partitions by: the partition key equal to something.
+    fn partition_key(&self, chance: &mut Chance) -> Option<(Construct, &Site)> {
+        let key = self.schema.fields.iter().find(|field| field.partition_key)?;
+        let site = self.sites.iter().find(|site| site.path == FieldPath::new(&key.name))?;
+        let (_, constructs) = self.by_operand.iter().find(|(it, _)| *it == site.operand)?;
+        let prunes = |it: &&Construct| matches!(it, Construct::Equality | Construct::In);
+        let constructs: Vec<Construct> = constructs.iter().filter(prunes).copied().collect();
+        if !chance.one_in(10) {
+            return None;
+        }
+        Some((*chance.pick(&constructs)?, site))
     }
 
     /// A place for one of the constructs that are listed without an operand.

@@ -93,6 +93,7 @@ fn turned(switch: Switch) -> Witness {
         Switch::EscapesAreDropped => Filter("key < \"Wo\\t\""),
         Switch::ContainsTruncatesElements => Filter("array_contains(halves, 2)"),
         Switch::JsonContainsIntMissesDouble => Filter("json_contains(j[\"d\"], 1)"),
+        Switch::JsonArrayIntMissesDouble => Filter("j[\"d\"] == [1]"),
         Switch::ReversedEqualityIsNegated => Filter("5 == i8"),
         Switch::DescendingRangeSwapsBounds => Filter("7 >= i8 > 5"),
         Switch::NarrowArithmeticWraps => Filter("(i8 * i8) > 0 and i8 == -44"),
