@@ -134,6 +134,15 @@ impl<'a> Terms<'a> {
                     Some(items) if !self.chance.one_in(4) => items.clone(),
                     _ => (0..self.chance.within(1, 3)).map(|_| self.literal(site)).collect(),
                 };
+                // What is written as a double may be asked for as an integer.
+                let integral = site.is_json() && self.chance.one_in(2);
+                let items = items.into_iter().map(|item| match item {
+                    Literal::Float(x) if integral && x.fract() == 0.0 && x.abs() < 1e9 => {
+                        Literal::Int(x as i64)
+                    }
+                    item => item,
+                });
+                let items = items.collect();
                 let op = self.chance.one_of(EQUALITIES);
                 Expr::binary(field(), op, Expr::Literal(Literal::List(items)))
             }
