@@ -61,6 +61,7 @@ pub mod milvus;
 mod oracle;
 pub mod report;
 pub mod schema;
+mod secret;
 pub mod shrink;
 pub mod triage;
 pub mod value;
