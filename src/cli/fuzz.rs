@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::args::FuzzArgs;
 use super::config::with_file;
 use super::exit::Exit;
-use super::setup::{on_signal, or_signal, target};
+use super::setup::{embedded, on_signal, or_signal, references, target};
 use super::start::{Failure, say};
 use crate::campaign::{Campaign, Event, Known, Stop, Summary};
 use crate::finding::Finding;
@@ -31,12 +31,17 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
         return Ok(Exit::Interrupted);
     };
     let target = target.map_err(Failure::environment)?;
+    let embedded = embedded(&args.target);
+    let Some(references) = or_signal(references(&args.backends, &embedded, quiet)).await else {
+        return Ok(Exit::Interrupted);
+    };
     let time = match (args.time, args.cases) {
         (None, None) => Some(Duration::from_secs(60)),
         (time, _) => time,
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut campaign = Campaign {
+        references: references?,
         seed,
         jobs: args.jobs.unwrap_or(cores.min(4)),
         cases: args.cases,

@@ -186,9 +186,14 @@ impl SqlDialect for ClickHouseDialect {
             BinaryOp::BitOr => format!("bitOr(toInt64({left}), toInt64({right}))"),
             BinaryOp::BitXor => format!("bitXor(toInt64({left}), toInt64({right}))"),
             BinaryOp::Pow => format!("pow({left}, {right})"),
-            // A remainder has the divisor's width. By zero these are 0 and no error.
-            BinaryOp::Div if integers => format!("intDivOrZero({left}, toInt128({right}))"),
-            BinaryOp::Mod if integers => format!("moduloOrZero({left}, toInt128({right}))"),
+            // A quotient has the dividend's width, a remainder the divisor's, and both a sign if
+            // either has one: 255 would be -1. By zero these are 0 and no error.
+            BinaryOp::Div if integers => {
+                format!("intDivOrZero(toInt128({left}), toInt128({right}))")
+            }
+            BinaryOp::Mod if integers => {
+                format!("moduloOrZero(toInt128({left}), toInt128({right}))")
+            }
             // Floats of 32 bits compute as doubles here. Rounding the double rounds as 32 bits
             // alone would, for it has more than twice their digits.
             op if ty == SqlType::Float => format!("toFloat32({left} {} {right})", op.symbol()),
