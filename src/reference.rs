@@ -171,11 +171,11 @@ impl References {
         Ok(opened)
     }
 
-    /// The databases and their versions: `DuckDB v2.0.0 and ClickHouse 26.9.2.1`; empty if the
+    /// The databases and their versions: `DuckDB v2.0.0, ClickHouse 26.9.2.1`; empty if the
     /// model judges alone.
     pub fn names(&self) -> String {
         let names: Vec<String> = self.backends.iter().map(|backend| backend.name()).collect();
-        names.join(" and ")
+        names.join(", ")
     }
 
     /// Ends the servers that were started here, and returns when they are gone.

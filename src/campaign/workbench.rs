@@ -133,7 +133,7 @@ impl Workbench {
         match able.map(|backend| backend.name()).collect::<Vec<_>>().as_slice() {
             // None of them: that is told apart.
             [] => self.backend_names(),
-            names => names.join(" and "),
+            names => names.join(", "),
         }
     }
 

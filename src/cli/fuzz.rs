@@ -27,21 +27,22 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
     let dialect = dialect.map_err(Failure::usage)?;
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(seed.to_string()));
     check_writable(&out, args.summary.as_deref())?;
-    let Some(target) = or_signal(target(&args.target, quiet)).await else {
-        return Ok(Exit::Interrupted);
-    };
-    let target = target.map_err(Failure::environment)?;
     let embedded = embedded(&args.target);
     let Some(references) = or_signal(references(&args.backends, &embedded, quiet)).await else {
         return Ok(Exit::Interrupted);
     };
+    let references = references?;
+    let Some(target) = or_signal(target(&args.target, quiet)).await else {
+        return Ok(Exit::Interrupted);
+    };
+    let target = target.map_err(Failure::environment)?;
     let time = match (args.time, args.cases) {
         (None, None) => Some(Duration::from_secs(60)),
         (time, _) => time,
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut campaign = Campaign {
-        references: references?,
+        references,
         seed,
         jobs: args.jobs.unwrap_or(cores.min(4)),
         cases: args.cases,
