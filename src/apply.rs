@@ -17,8 +17,9 @@ use crate::verdict::{Actual, Class, Divergence, Expected, Judges, Verdict};
 pub struct Sides<'a> {
     /// The target.
     pub milvus: &'a Milvus,
-    /// The reference database.
-    pub backend: &'a mut dyn Backend,
+    /// The reference databases, which must agree with the model and so with each other; without
+    /// any the model judges alone.
+    pub backends: &'a mut [Box<dyn Backend>],
     /// How long the target may think about one query before it counts as hung.
     pub query_deadline: Duration,
 }
@@ -116,22 +117,38 @@ pub async fn apply<'a, 's>(
 ) -> Result<Applied<'a, 's>, ApplyError> {
     let table = Table::new(collection, case.schema.clone());
     let rows = case.rows();
-    sides.backend.create_table(&table).await?;
+    for backend in &mut *sides.backends {
+        backend.create_table(&table).await?;
+    }
     for operation in &case.operations {
         match operation {
             Operation::Insert(rows) | Operation::Upsert(rows) => {
                 let rows: Vec<Row> = rows.iter().map(|row| row.stored(&case.schema)).collect();
-                sides.backend.upsert(&table, &rows).await?;
+                for backend in &mut *sides.backends {
+                    backend.upsert(&table, &rows).await?;
+                }
             }
-            Operation::Delete(keys) => sides.backend.delete(&table, keys).await?,
+            Operation::Delete(keys) => {
+                for backend in &mut *sides.backends {
+                    backend.delete(&table, keys).await?;
+                }
+            }
             Operation::Flush => {}
         }
     }
-    let stored = sides.backend.scan(&table).await?;
     let expected = rows.iter().map(|(key, row)| (key.clone(), row)).collect();
-    let diff = Diff::rows(&case.schema, &expected, &stored);
-    if !diff.is_empty() {
-        let text = format!("{} does not hold what was written: {diff}", sides.backend.name());
+    let (mut wrong, mut right) = (Vec::new(), Vec::new());
+    for backend in &mut *sides.backends {
+        let stored = backend.scan(&table).await?;
+        let diff = Diff::rows(&case.schema, &expected, &stored);
+        let name = backend.name();
+        match diff.is_empty() {
+            true => right.push(format!("{name} does")),
+            false => wrong.push(format!("{name} does not hold what was written: {diff}")),
+        }
+    }
+    if !wrong.is_empty() {
+        let text = [wrong, right].concat().join("; ");
         return Err(ApplyError::Conflict(Box::new(Conflict { check: None, text })));
     }
     let mut handles = Handles::default();
@@ -193,9 +210,13 @@ impl Applied<'_, '_> {
         self.refused.is_some()
     }
 
-    /// The SQL of the reference for a check.
-    pub fn sql(&self, check: &Check) -> Option<String> {
-        self.sides.backend.explain(&self.table, check.filter()?).ok()
+    /// The SQL of a check, for each database that can express it, after the database's name.
+    pub fn sql(&self, check: &Check) -> Vec<(String, String)> {
+        let backends = self.sides.backends.iter();
+        let sql = backends.filter_map(|backend| {
+            Some((backend.name(), backend.explain(&self.table, check.filter()?).ok()?))
+        });
+        sql.collect()
     }
 
     /// Drops the collection on both sides. What the target says to that is no verdict.
@@ -203,6 +224,9 @@ impl Applied<'_, '_> {
         if let Err(error) = self.sides.milvus.drop_collection(&self.table.name).await {
             tracing::debug!(collection = self.table.name, %error, "could not drop the collection");
         }
-        self.sides.backend.drop_table(&self.table).await
+        for backend in &mut *self.sides.backends {
+            backend.drop_table(&self.table).await?;
+        }
+        Ok(())
     }
 }

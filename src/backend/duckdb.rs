@@ -9,15 +9,11 @@ use duckdb::{Config, Connection, appender_params_from_iter, types::Value as Duck
 pub use self::dialect::DuckDbDialect;
 use self::dialect::identifier;
 use self::values::{column_type, decode, decode_dynamic, decode_key, encode_row};
+use super::row::columns;
 use super::sql::{Constant, SqlDialect, lower};
 use super::{Answer, Backend, BackendError, Table};
 use crate::filter::Expr;
-use crate::schema::Schema;
-use crate::value::{Key, META, Row};
-
-/// A row's key, and what conditions are on it.
-#[cfg(test)]
-pub(super) type Truths = (Key, Vec<Option<bool>>);
+use crate::value::{Key, Row};
 
 /// DuckDB, in this process.
 ///
@@ -153,7 +149,7 @@ impl DuckDb {
         &self,
         table: &Table,
         conditions: &[String],
-    ) -> Result<Vec<Truths>, BackendError> {
+    ) -> Result<Vec<super::Truths>, BackendError> {
         let key = table.schema.primary();
         let column = DuckDbDialect.column(&table.schema, &key.name);
         let conditions = conditions.join(", ");
@@ -222,12 +218,6 @@ impl Backend for DuckDb {
         let sql = format!("DROP TABLE IF EXISTS {}", identifier(&table.name));
         Box::pin(async move { self.execute("drop", table, &sql) })
     }
-}
-
-/// The columns' names, in order.
-fn columns(schema: &Schema) -> Vec<&str> {
-    let fields = schema.fields.iter().map(|field| field.name.as_str());
-    fields.chain(schema.dynamic.then_some(META)).collect()
 }
 
 /// The key has no PRIMARY KEY: deleting a key and inserting it again in one transaction would

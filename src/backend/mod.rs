@@ -29,14 +29,17 @@
 //! # }
 //! ```
 
+mod clickhouse;
 mod duckdb;
 mod error;
+mod row;
 pub mod sql;
 #[cfg(test)]
 mod tests;
 
 use futures::future::BoxFuture;
 
+pub use self::clickhouse::{ClickHouse, ClickHouseDialect, ClickHouseOptions};
 pub use self::duckdb::{DuckDb, DuckDbDialect};
 pub use self::error::BackendError;
 use crate::filter::Expr;
@@ -61,6 +64,10 @@ impl Table {
 
 /// What every operation of a backend returns.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, BackendError>>;
+
+/// A row's key, and what conditions are on it.
+#[cfg(test)]
+type Truths = (Key, Vec<Option<bool>>);
 
 /// A reference database.
 pub trait Backend: Send {

@@ -51,7 +51,11 @@ pub fn lower(
     filter: &Expr,
 ) -> Result<String, BackendError> {
     check(schema, filter)?;
-    Lowering { dialect, schema, filter }.condition(filter)
+    let lowering = Lowering { dialect, schema, filter };
+    match dialect.inexpressible(filter) {
+        Some(construct) => Err(lowering.inexpressible(&construct)),
+        None => lowering.condition(filter),
+    }
 }
 
 struct Lowering<'a> {
@@ -93,9 +97,10 @@ impl Lowering<'_> {
                     let exists = self.dialect.json_exists(&self.json(field, steps).0);
                     Ok(if *negated { exists } else { format!("NOT ({exists})") })
                 }
+                Place::Array(field, _) | Place::Element(field, ..) => {
+                    Ok(self.dialect.list_is_null(&self.column(&field.name), *negated))
+                }
                 Place::Column(field, _)
-                | Place::Array(field, _)
-                | Place::Element(field, ..)
                 | Place::Timestamp(field)
                 | Place::Geometry(field)
                 | Place::Structs(field)
@@ -225,8 +230,8 @@ impl Lowering<'_> {
                 format!("{sql} {} {constant}", symbol(expr, *op)?)
             }
             Test::In(list) => {
-                let constants = list.iter().map(|literal| self.constant(expr, operand.ty, literal));
-                format!("{sql} IN ({})", constants.collect::<Result<Vec<_>, _>>()?.join(", "))
+                let constants = list.iter().map(|literal| in_type(expr, operand.ty, literal));
+                self.dialect.is_one_of(sql, &constants.collect::<Result<Vec<_>, _>>()?)
             }
             Test::Like(pattern) => self.dialect.like(sql, pattern),
         };
@@ -275,14 +280,15 @@ impl Lowering<'_> {
             Quantifier::All | Quantifier::Any => argument.items(),
         };
         let word = if quantifier == Quantifier::Any { " OR " } else { " AND " };
-        let known = |nulls: &Option<String>, found: String| match nulls {
-            Some(column) => format!("CASE WHEN {column} IS NOT NULL THEN {found} END"),
+        let known = |known: Option<String>, found: String| match known {
+            Some(known) => format!("CASE WHEN {known} THEN {found} END"),
             None => found,
         };
         match resolve(self.schema, path)? {
             Place::Array(field, _) if wanted.is_empty() => {
-                let nulls = field.nullable.then(|| self.column(&field.name));
-                Ok(known(&nulls, self.bool(quantifier == Quantifier::All)))
+                let column = self.column(&field.name);
+                let is_known = field.nullable.then(|| self.dialect.list_is_null(&column, true));
+                Ok(known(is_known, self.bool(quantifier == Quantifier::All)))
             }
             Place::Array(field, scalar) => {
                 let (list, ty) = self.list(&field.name, scalar);
@@ -313,7 +319,7 @@ impl Lowering<'_> {
                     [single] => single.clone(),
                     each => format!("({})", each.join(word)),
                 };
-                Ok(known(&nulls, found))
+                Ok(known(nulls.map(|column| format!("{column} IS NOT NULL")), found))
             }
             _ => Err(unknown(expr)),
         }
@@ -335,21 +341,27 @@ impl Lowering<'_> {
         ty: SqlType,
         literal: &Literal,
     ) -> Result<String, BackendError> {
-        let constant = match (ty, literal) {
-            (SqlType::Bool, Literal::Bool(b)) => Constant::Bool(*b),
-            (SqlType::Int, Literal::Int(i) | Literal::Timestamp(i)) => Constant::Int(*i),
-            (SqlType::Wide, Literal::Int(i) | Literal::Timestamp(i)) => {
-                Constant::Wide(i128::from(*i))
-            }
-            (SqlType::Float, Literal::Int(i)) => Constant::Float(*i as f32),
-            (SqlType::Float, Literal::Float(x)) => Constant::Float(*x as f32),
-            (SqlType::Double, Literal::Int(i)) => Constant::Double(*i as f64),
-            (SqlType::Double, Literal::Float(x)) => Constant::Double(*x),
-            (SqlType::Text, Literal::Text(s)) => Constant::Text(s),
-            _ => return Err(unknown(expr)),
-        };
-        Ok(self.dialect.constant(constant))
+        Ok(self.dialect.constant(in_type(expr, ty, literal)?))
     }
+}
+
+/// A literal as a constant of a type.
+fn in_type<'l>(
+    expr: &Expr,
+    ty: SqlType,
+    literal: &'l Literal,
+) -> Result<Constant<'l>, BackendError> {
+    Ok(match (ty, literal) {
+        (SqlType::Bool, Literal::Bool(b)) => Constant::Bool(*b),
+        (SqlType::Int, Literal::Int(i) | Literal::Timestamp(i)) => Constant::Int(*i),
+        (SqlType::Wide, Literal::Int(i) | Literal::Timestamp(i)) => Constant::Wide(i128::from(*i)),
+        (SqlType::Float, Literal::Int(i)) => Constant::Float(*i as f32),
+        (SqlType::Float, Literal::Float(x)) => Constant::Float(*x as f32),
+        (SqlType::Double, Literal::Int(i)) => Constant::Double(*i as f64),
+        (SqlType::Double, Literal::Float(x)) => Constant::Double(*x),
+        (SqlType::Text, Literal::Text(s)) => Constant::Text(s),
+        _ => return Err(unknown(expr)),
+    })
 }
 
 fn symbol(expr: &Expr, op: BinaryOp) -> Result<&'static str, BackendError> {

@@ -1,4 +1,4 @@
-//! DuckDB against the model, on rows with the values that lowerings get wrong.
+//! The databases against the model, on rows with the values that lowerings get wrong.
 
 mod agreement;
 mod fixture;
@@ -6,9 +6,10 @@ mod random;
 
 use serde_json::json;
 
-use self::fixture::{agree, filled, rows, table};
-use super::sql::{Constant, SqlDialect};
-use super::{Backend, BackendError, DuckDb, DuckDbDialect, Table};
+use self::fixture::{agree, databases, filled, rows, table};
+use super::clickhouse::select_statement;
+use super::sql::{Constant, SqlType};
+use super::{Backend, BackendError, DuckDb, Table};
 use crate::filter::{
     BinaryOp, Bound, Elements, Expr, FieldPath, Function, Literal, Step, UnaryOp, check, parse,
 };
@@ -193,16 +194,18 @@ const TERMS: &[&str] = &[
 
 #[tokio::test]
 async fn every_construct_agrees_with_the_model() {
-    let (mut backend, table, rows) = filled().await;
-    let mut asked = 0;
-    for text in TERMS {
-        let filter = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-        check(&table.schema, &filter).unwrap();
-        asked += agree(&mut backend, &table, &rows, &filter).await;
-        asked += agree(&mut backend, &table, &rows, &Expr::Not(Box::new(filter))).await;
+    let (databases, table, rows) = filled().await;
+    for mut backend in databases {
+        let mut asked = 0;
+        for text in TERMS {
+            let filter = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            check(&table.schema, &filter).unwrap();
+            asked += agree(&mut *backend, &table, &rows, &filter).await;
+            asked += agree(&mut *backend, &table, &rows, &Expr::Not(Box::new(filter))).await;
+        }
+        // Filters that the model leaves undefined on some row prove nothing.
+        assert!(asked > TERMS.len() * 2 * 9 / 10, "only {asked} filters could be compared");
     }
-    // Filters that the model leaves undefined on some row prove nothing.
-    assert!(asked > TERMS.len() * 2 * 9 / 10, "only {asked} filters could be compared");
 }
 
 #[tokio::test]
@@ -237,20 +240,22 @@ async fn json_keys_are_taken_as_they_are() {
         })
         .collect::<Result<_, _>>()
         .unwrap();
-    let mut backend = DuckDb::in_memory().unwrap();
-    backend.create_table(&table).await.unwrap();
-    backend.upsert(&table, &rows).await.unwrap();
-    for (id, key) in (0..).zip(keys) {
-        for root in ["j", "$meta"] {
-            let path = FieldPath { root: root.to_owned(), steps: vec![Step::Key(key.to_owned())] };
-            let equal = Expr::binary(
-                Expr::Field(path.clone()),
-                BinaryOp::Eq,
-                Expr::Literal(Literal::Int(1)),
-            );
-            for filter in [equal, Expr::Exists(path)] {
-                let keys = backend.query(&table, &filter).await.unwrap();
-                assert_eq!(keys, [Key::Int(id)], "{filter}");
+    for mut backend in databases().await {
+        backend.create_table(&table).await.unwrap();
+        backend.upsert(&table, &rows).await.unwrap();
+        for (id, key) in (0..).zip(keys) {
+            for root in ["j", "$meta"] {
+                let path =
+                    FieldPath { root: root.to_owned(), steps: vec![Step::Key(key.to_owned())] };
+                let equal = Expr::binary(
+                    Expr::Field(path.clone()),
+                    BinaryOp::Eq,
+                    Expr::Literal(Literal::Int(1)),
+                );
+                for filter in [equal, Expr::Exists(path)] {
+                    let keys = backend.query(&table, &filter).await.unwrap();
+                    assert_eq!(keys, [Key::Int(id)], "{filter}");
+                }
             }
         }
     }
@@ -291,109 +296,109 @@ async fn nothing_in_a_filter_is_run_as_sql() {
             Row::from_json(&table.schema, &row).unwrap()
         })
         .collect();
-    let mut backend = DuckDb::in_memory().unwrap();
-    backend.create_table(&table).await.unwrap();
-    backend.upsert(&table, &rows).await.unwrap();
-    let literal = |text: &str| Literal::Text(text.to_owned());
-    for (id, text) in (0..).zip(evil) {
-        let key = |root: &str| FieldPath {
-            root: root.to_owned(),
-            steps: vec![Step::Key(text.to_owned())],
-        };
-        let equal = |path: FieldPath| {
-            Expr::binary(Expr::Field(path), BinaryOp::Eq, Expr::Literal(literal(text)))
-        };
-        let call =
-            |function, operand| Expr::Call { function, operand, arguments: vec![literal(text)] };
-        let column = Box::new(Expr::field(text));
-        let escaped = text.replace('\\', "\\\\");
-        let filters = [
-            equal(FieldPath::new(text)),
-            equal(key("$meta")),
-            Expr::Exists(key("json")),
-            Expr::In { operand: column.clone(), list: vec![literal(text)], negated: false },
-            Expr::Like { operand: column, pattern: escaped },
-            call(Function::ArrayContains, FieldPath::new("list")),
-            call(Function::JsonContains, key("json")),
-            Expr::binary(
-                Expr::Field(FieldPath::new("list")),
-                BinaryOp::Eq,
-                Expr::Literal(Literal::List(vec![literal(text)])),
-            ),
-        ];
-        for filter in filters {
-            let keys = backend.query(&table, &filter).await.unwrap();
-            assert_eq!(keys, [Key::Int(id)], "{filter}");
+    for mut backend in databases().await {
+        backend.create_table(&table).await.unwrap();
+        backend.upsert(&table, &rows).await.unwrap();
+        let literal = |text: &str| Literal::Text(text.to_owned());
+        for (id, text) in (0..).zip(evil) {
+            let key = |root: &str| FieldPath {
+                root: root.to_owned(),
+                steps: vec![Step::Key(text.to_owned())],
+            };
+            let equal = |path: FieldPath| {
+                Expr::binary(Expr::Field(path), BinaryOp::Eq, Expr::Literal(literal(text)))
+            };
+            let call = |function, operand| Expr::Call {
+                function,
+                operand,
+                arguments: vec![literal(text)],
+            };
+            let column = Box::new(Expr::field(text));
+            let escaped = text.replace('\\', "\\\\");
+            let filters = [
+                equal(FieldPath::new(text)),
+                equal(key("$meta")),
+                Expr::Exists(key("json")),
+                Expr::In { operand: column.clone(), list: vec![literal(text)], negated: false },
+                Expr::Like { operand: column, pattern: escaped },
+                call(Function::ArrayContains, FieldPath::new("list")),
+                call(Function::JsonContains, key("json")),
+                Expr::binary(
+                    Expr::Field(FieldPath::new("list")),
+                    BinaryOp::Eq,
+                    Expr::Literal(Literal::List(vec![literal(text)])),
+                ),
+            ];
+            for filter in filters {
+                let keys = backend.query(&table, &filter).await.unwrap();
+                assert_eq!(keys, [Key::Int(id)], "{filter}");
+            }
         }
+        assert_eq!(backend.scan(&table).await.unwrap(), rows);
     }
-    assert_eq!(backend.scan(&table).await.unwrap(), rows);
 }
 
-/// The lowering folds constants as the type checker does. Here the database computes them.
+/// The lowering folds constants as the type checker does. Here the databases compute them.
 #[tokio::test]
 async fn constants_fold_as_sql_computes_them() {
-    let (backend, table, _) = filled().await;
-    let (int, float) = (Literal::Int, Literal::Float);
-    let operators = [
-        (BinaryOp::Add, "+"),
-        (BinaryOp::Sub, "-"),
-        (BinaryOp::Mul, "*"),
-        (BinaryOp::Div, "//"),
-        (BinaryOp::Mod, "%"),
-        (BinaryOp::BitAnd, "&"),
-        (BinaryOp::BitOr, "|"),
-    ];
-    let numbers = [7, -7, 2, -2, 3, 1_000_003, -1_000_003, 255, 1 << 31];
-    let mut conditions = Vec::new();
-    let mut compare = |folded: &Expr, sql: String| {
-        let Ok(Some(constant)) = crate::filter::fold::constant(folded) else {
-            panic!("{folded} does not fold");
-        };
-        let constant = DuckDbDialect.constant(match &constant {
-            Literal::Int(i) => Constant::Int(*i),
-            Literal::Float(x) => Constant::Double(*x),
+    let (databases, table, _) = filled().await;
+    for backend in databases {
+        let dialect = backend.dialect();
+        let sql = |literal: &Literal| match literal {
+            Literal::Int(i) => dialect.cast(&dialect.constant(Constant::Int(*i)), SqlType::Int),
+            Literal::Float(x) => dialect.constant(Constant::Double(*x)),
             other => panic!("{other}"),
-        });
-        conditions.push(format!("{sql} = {constant}"));
-    };
-    let expr = Expr::Literal;
-    for (a, b) in numbers.iter().flat_map(|a| numbers.map(|b| (*a, b))) {
-        for (op, symbol) in operators {
-            let sql = format!("CAST({a} AS BIGINT) {symbol} CAST({b} AS BIGINT)");
-            compare(&Expr::binary(expr(int(a)), op, expr(int(b))), format!("({sql})"));
+        };
+        let mut conditions = Vec::new();
+        let mut compare = |a: Literal, op: BinaryOp, b: Literal, ty: SqlType| {
+            let in_type = |literal: &Literal| match (ty, literal) {
+                (SqlType::Double, Literal::Int(_)) => dialect.cast(&sql(literal), ty),
+                _ => sql(literal),
+            };
+            let computed = dialect.arithmetic(op, ty, &in_type(&a), &in_type(&b));
+            let folded = Expr::binary(Expr::Literal(a), op, Expr::Literal(b));
+            let Ok(Some(constant)) = crate::filter::fold::constant(&folded) else {
+                panic!("{folded} does not fold");
+            };
+            conditions.push(format!("{computed} = {}", sql(&constant)));
+        };
+        use BinaryOp::{Add, BitAnd, BitOr, BitXor, Div, Mod, Mul, Pow, Sub};
+        let (int, float) = (Literal::Int, Literal::Float);
+        let numbers = [7, -7, 2, -2, 3, 1_000_003, -1_000_003, 255, 1 << 31];
+        for (a, b) in numbers.iter().flat_map(|a| numbers.map(|b| (*a, b))) {
+            for op in [Add, Sub, Mul, Div, Mod, BitAnd, BitOr, BitXor] {
+                compare(int(a), op, int(b), SqlType::Int);
+            }
+            let (x, y) = (a as f64 / 10.0, b as f64 / 3.0);
+            for op in [Add, Sub, Mul] {
+                compare(float(x), op, float(y), SqlType::Double);
+            }
+            compare(float(x), Div, int(b), SqlType::Double);
         }
-        let xor = Expr::binary(expr(int(a)), BinaryOp::BitXor, expr(int(b)));
-        compare(&xor, format!("xor(CAST({a} AS BIGINT), CAST({b} AS BIGINT))"));
-        let (x, y) = (a as f64 / 10.0, b as f64 / 3.0);
-        for (op, symbol) in &operators[..3] {
-            let folded = Expr::binary(expr(float(x)), *op, expr(float(y)));
-            compare(&folded, format!("(CAST('{x:?}' AS DOUBLE) {symbol} CAST('{y:?}' AS DOUBLE))"));
+        for (a, b) in [(2, 10), (3, -2), (-2, 3), (10, 18)] {
+            compare(int(a), Pow, int(b), SqlType::Double);
         }
-        let folded = Expr::binary(expr(float(x)), BinaryOp::Div, expr(int(b)));
-        compare(&folded, format!("(CAST('{x:?}' AS DOUBLE) / CAST({b} AS DOUBLE))"));
+        let found = backend.truths(&table, &conditions).await.unwrap();
+        let truths = conditions.iter().zip(&found[0].1);
+        let wrong: Vec<_> = truths.filter(|(_, truth)| **truth != Some(true)).collect();
+        assert!(wrong.is_empty(), "{}: {wrong:#?}", backend.name());
     }
-    for (a, b) in [(2, 10), (3, -2), (-2, 3), (10, 18)] {
-        let folded = Expr::binary(expr(int(a)), BinaryOp::Pow, expr(int(b)));
-        compare(&folded, format!("pow(CAST({a} AS DOUBLE), CAST({b} AS DOUBLE))"));
-    }
-    let found = backend.truths(&table, &conditions).unwrap();
-    let truths = conditions.iter().zip(&found[0].1);
-    let wrong: Vec<_> = truths.filter(|(_, truth)| **truth != Some(true)).collect();
-    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[tokio::test]
 async fn rows_come_back_to_the_bit() {
-    let (mut backend, table, rows) = filled().await;
-    let scanned = backend.scan(&table).await.unwrap();
-    assert_eq!(scanned.len(), rows.len());
-    for (scanned, row) in scanned.iter().zip(&rows) {
-        for field in &table.schema.fields {
-            let (back, sent) = (scanned.get(&field.name), row.get(&field.name));
-            assert!(back.same(sent), "{}: {back} is not {sent}", field.name);
+    let (databases, table, rows) = filled().await;
+    for mut backend in databases {
+        let scanned = backend.scan(&table).await.unwrap();
+        assert_eq!(scanned.len(), rows.len());
+        for (scanned, row) in scanned.iter().zip(&rows) {
+            for field in &table.schema.fields {
+                let (back, sent) = (scanned.get(&field.name), row.get(&field.name));
+                assert!(back.same(sent), "{}: {back} is not {sent}", field.name);
+            }
+            let dynamic = Value::Json(scanned.dynamic.clone().into());
+            assert!(dynamic.same(&Value::Json(row.dynamic.clone().into())));
         }
-        let dynamic = Value::Json(scanned.dynamic.clone().into());
-        assert!(dynamic.same(&Value::Json(row.dynamic.clone().into())));
     }
 }
 
@@ -436,15 +441,16 @@ async fn what_filters_cannot_see_comes_back_to_the_bit_too() {
     ];
     let rows = rows.map(|row| Row::from_json(&schema, &row).unwrap());
     let table = Table::new("unseen", schema.clone());
-    let mut duck = DuckDb::in_memory().unwrap();
-    duck.create_table(&table).await.unwrap();
-    duck.upsert(&table, &rows).await.unwrap();
-    let stored = duck.scan(&table).await.unwrap();
-    assert_eq!(stored.len(), rows.len());
-    for (stored, row) in stored.iter().zip(&rows) {
-        for field in &schema.fields {
-            let (back, sent) = (stored.get(&field.name), row.get(&field.name));
-            assert!(back.same(sent), "{}: {back} is not {sent}", field.name);
+    for mut backend in databases().await {
+        backend.create_table(&table).await.unwrap();
+        backend.upsert(&table, &rows).await.unwrap();
+        let stored = backend.scan(&table).await.unwrap();
+        assert_eq!(stored.len(), rows.len());
+        for (stored, row) in stored.iter().zip(&rows) {
+            for field in &schema.fields {
+                let (back, sent) = (stored.get(&field.name), row.get(&field.name));
+                assert!(back.same(sent), "{}: {back} is not {sent}", field.name);
+            }
         }
     }
 }
@@ -465,36 +471,37 @@ async fn writes_replace_delete_and_fail_as_a_whole() {
             .into(),
         ..Row::default()
     };
-    let mut backend = DuckDb::in_memory().unwrap();
-    backend.create_table(&table).await.unwrap();
-    backend.upsert(&table, &[row("it's", 1), row("b\0c", 2), row("it's", 3)]).await.unwrap();
-    backend.upsert(&table, &[row("d", 4), row("it's", 5)]).await.unwrap();
-    let expected = [row("b\0c", 2), row("d", 4), row("it's", 5)];
-    assert_eq!(backend.scan(&table).await.unwrap(), expected);
+    for mut backend in databases().await {
+        backend.create_table(&table).await.unwrap();
+        backend.upsert(&table, &[row("it's", 1), row("b\0c", 2), row("it's", 3)]).await.unwrap();
+        backend.upsert(&table, &[row("d", 4), row("it's", 5)]).await.unwrap();
+        let expected = [row("b\0c", 2), row("d", 4), row("it's", 5)];
+        assert_eq!(backend.scan(&table).await.unwrap(), expected);
 
-    // The first row would have fitted.
-    let error = backend.upsert(&table, &[row("d", 6), row("e", 128)]).await.unwrap_err();
-    assert!(matches!(error, BackendError::Value { .. }), "{error}");
-    assert_eq!(backend.scan(&table).await.unwrap(), expected);
+        // The first row would have fitted.
+        let error = backend.upsert(&table, &[row("d", 6), row("e", 128)]).await.unwrap_err();
+        assert!(matches!(error, BackendError::Value { .. }), "{error}");
+        assert_eq!(backend.scan(&table).await.unwrap(), expected);
 
-    // This one fails in the database, after the old row was deleted.
-    let mut other = table.clone();
-    other.schema.fields[1].data_type = DataType::Scalar(Scalar::VarChar);
-    let mut text = row("d", 0);
-    text.fields.insert("n".to_owned(), Value::Text("x".to_owned()));
-    let error = backend.upsert(&other, &[text]).await.unwrap_err();
-    assert!(matches!(error, BackendError::Statement { .. }), "{error}");
-    assert_eq!(backend.scan(&table).await.unwrap(), expected);
+        // This one fails in the database; in DuckDB after the old row was deleted.
+        let mut other = table.clone();
+        other.schema.fields[1].data_type = DataType::Scalar(Scalar::VarChar);
+        let mut text = row("d", 0);
+        text.fields.insert("n".to_owned(), Value::Text("x".to_owned()));
+        let error = backend.upsert(&other, &[text]).await.unwrap_err();
+        assert!(matches!(error, BackendError::Statement { .. }), "{error}");
+        assert_eq!(backend.scan(&table).await.unwrap(), expected);
 
-    let keys = ["b\0c", "it's", "gone"].map(|key| Key::Text(key.to_owned()));
-    backend.delete(&table, &keys).await.unwrap();
-    assert_eq!(backend.scan(&table).await.unwrap(), [row("d", 4)]);
-    backend.drop_table(&table).await.unwrap();
-    backend.drop_table(&table).await.unwrap();
-    let error = backend.scan(&table).await.unwrap_err();
-    assert!(error.to_string().contains("could not read"), "{error}");
-    backend.create_table(&table).await.unwrap();
-    assert_eq!(backend.scan(&table).await.unwrap(), []);
+        let keys = ["b\0c", "it's", "gone"].map(|key| Key::Text(key.to_owned()));
+        backend.delete(&table, &keys).await.unwrap();
+        assert_eq!(backend.scan(&table).await.unwrap(), [row("d", 4)]);
+        backend.drop_table(&table).await.unwrap();
+        backend.drop_table(&table).await.unwrap();
+        let error = backend.scan(&table).await.unwrap_err();
+        assert!(error.to_string().contains("could not read"), "{error}");
+        backend.create_table(&table).await.unwrap();
+        assert_eq!(backend.scan(&table).await.unwrap(), []);
+    }
 }
 
 #[tokio::test]
@@ -513,29 +520,33 @@ async fn a_file_keeps_its_rows() {
 
 #[tokio::test]
 async fn what_no_type_fits_is_an_error() {
-    let (mut backend, table, _) = filled().await;
-    for text in [
-        "i8 == \"a\"",
-        "ai[\"x\"] == 1",
-        "v == 1",
-        "i8",
-        "s like \"a\\\\\"",
-        "(r[\"k\"] + 1) + 1 == 3",
-    ] {
-        let filter = parse(text).unwrap();
-        let error = backend.query(&table, &filter).await.unwrap_err();
-        assert!(matches!(error, BackendError::Filter(_)), "{text}: {error}");
-    }
-    // What the checker leaves to the rows: undefined in the model, and no panic here.
-    let length = Expr::Call {
-        function: Function::ArrayLength,
-        operand: FieldPath::new("ai"),
-        arguments: Vec::new(),
-    };
-    let filter = Expr::binary(length, BinaryOp::Lt, Expr::Literal(Literal::Int(i64::MIN)));
-    assert_eq!(backend.query(&table, &filter).await.unwrap(), []);
-    for text in ["i64 * 9223372036854775807 in [1]", "f > 1e300", "d * 1e300 > 0", "f * 1e38 > 0"] {
-        backend.query(&table, &parse(text).unwrap()).await.unwrap();
+    let (databases, table, _) = filled().await;
+    for mut backend in databases {
+        for text in [
+            "i8 == \"a\"",
+            "ai[\"x\"] == 1",
+            "v == 1",
+            "i8",
+            "s like \"a\\\\\"",
+            "(r[\"k\"] + 1) + 1 == 3",
+        ] {
+            let filter = parse(text).unwrap();
+            let error = backend.query(&table, &filter).await.unwrap_err();
+            assert!(matches!(error, BackendError::Filter(_)), "{text}: {error}");
+        }
+        // What the checker leaves to the rows: undefined in the model, and no panic here.
+        let length = Expr::Call {
+            function: Function::ArrayLength,
+            operand: FieldPath::new("ai"),
+            arguments: Vec::new(),
+        };
+        let filter = Expr::binary(length, BinaryOp::Lt, Expr::Literal(Literal::Int(i64::MIN)));
+        assert_eq!(backend.query(&table, &filter).await.unwrap(), []);
+        for text in
+            ["i64 * 9223372036854775807 in [1]", "f > 1e300", "d * 1e300 > 0", "f * 1e38 > 0"]
+        {
+            backend.query(&table, &parse(text).unwrap()).await.unwrap();
+        }
     }
 }
 
@@ -589,14 +600,16 @@ fn unparsed() -> Vec<Expr> {
 
 #[tokio::test]
 async fn what_sql_cannot_express_is_told_from_what_is_wrong() {
-    let mut backend = DuckDb::in_memory().unwrap();
+    let mut databases = databases().await;
     let schema = json!({"fields": [
         {"name": "id", "type": "INT64", "primary": true},
         {"name": "s", "type": "VARCHAR"},
         {"name": "st", "type": "ARRAY<STRUCT>", "members": [{"name": "i", "type": "INT8"}]},
     ]});
     let table = Table::new("structs", serde_json::from_value(schema).unwrap());
-    backend.create_table(&table).await.unwrap();
+    for backend in &mut databases {
+        backend.create_table(&table).await.unwrap();
+    }
     let words = Expr::Call {
         function: Function::TextMatch,
         operand: FieldPath::new("s"),
@@ -618,15 +631,17 @@ async fn what_sql_cannot_express_is_told_from_what_is_wrong() {
         (structs(Elements::Exact(1)), "match_exact"),
     ] {
         let filter = Expr::Not(Box::new(part));
-        let error = backend.query(&table, &filter).await.unwrap_err();
-        assert!(matches!(error, BackendError::Inexpressible { .. }), "{error}");
-        assert!(error.to_string().contains(&format!("SQL cannot express {name}")), "{error}");
+        for backend in &mut databases {
+            let error = backend.query(&table, &filter).await.unwrap_err();
+            assert!(matches!(error, BackendError::Inexpressible { .. }), "{error}");
+            assert!(error.to_string().contains(&format!("SQL cannot express {name}")), "{error}");
+        }
     }
 }
 
 #[test]
 fn the_sql_is_what_it_was() {
-    let (backend, table) = (DuckDb::in_memory().unwrap(), table());
+    let (duckdb, table) = (DuckDb::in_memory().unwrap(), table());
     let filters = [
         "i8 < 300",
         "7 >= i64",
@@ -656,14 +671,19 @@ fn the_sql_is_what_it_was() {
         "json_contains_any(dyn, [1, \"a\"])",
         "json_contains_all(r[\"l\"], [1, 2])",
     ];
-    let mut text = String::new();
+    let (mut duckdb_sql, mut clickhouse_sql) = (String::new(), String::new());
     for filter in filters.iter().map(|filter| parse(filter).unwrap()).chain(unparsed()) {
-        let sql = backend.explain(&table, &filter).unwrap();
-        text.push_str(&format!("{filter}\n  {sql}\n\n"));
+        let sql = duckdb.explain(&table, &filter).unwrap();
+        duckdb_sql.push_str(&format!("{filter}\n  {sql}\n\n"));
+        let sql = select_statement(&table, &filter).unwrap();
+        clickhouse_sql.push_str(&format!("{filter}\n  {sql}\n\n"));
     }
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../../snapshots");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    settings.bind(|| insta::assert_snapshot!("duckdb_sql", text));
+    settings.bind(|| {
+        insta::assert_snapshot!("duckdb_sql", duckdb_sql);
+        insta::assert_snapshot!("clickhouse_sql", clickhouse_sql);
+    });
 }

@@ -18,6 +18,7 @@ use crate::engine::{Engine, EngineError, Installation, Secret};
 use crate::generate;
 use crate::known::{KnownError, KnownIssues};
 use crate::milvus::{Dialect, DialectError};
+use crate::reference::{Reference, References};
 use crate::shrink::Budget;
 
 /// Where the engines of a campaign come from.
@@ -54,6 +55,8 @@ impl Target {
 pub struct Campaign {
     /// The engines.
     pub target: Target,
+    /// What judges beside the model, opened by each worker; nothing if it judges alone.
+    pub references: Vec<Reference>,
     /// Every case follows from it, the dialect and the options of the generator.
     pub seed: u64,
     /// What the engine has; by its version if none is given.
@@ -126,6 +129,7 @@ impl Campaign {
     pub fn new(target: Target) -> Campaign {
         Campaign {
             target,
+            references: vec![Reference::DuckDbInMemory],
             seed: 0,
             dialect: None,
             generation: generate::Options::default(),
@@ -146,13 +150,16 @@ impl Campaign {
         sink: &mut (dyn FnMut(&Event, &Summary) + Send),
     ) -> Result<Summary, CampaignError> {
         // Side by side: some engines take seconds to start.
-        let bench = |_| async {
-            let engine = self.target.start(self.deadlines.call_deadline).await?;
-            Ok::<_, CampaignError>(Workbench::new(engine, self.deadlines).await?)
+        let bench = |worker| async move {
+            let engine = self.target.start(self.deadlines.call_deadline);
+            let references = References::open(&self.references, worker);
+            let (engine, references) = futures::future::join(engine, references).await;
+            let references = references.map_err(BenchError::from)?;
+            Ok::<_, CampaignError>(Workbench::with(engine?, self.deadlines, references).await?)
         };
         let benches = try_join_all((0..self.jobs.max(1)).map(bench)).await?;
         let version = benches.first().map(|b| b.engine_version().to_owned()).unwrap_or_default();
-        let backend = benches.first().map(Workbench::backend_name).unwrap_or_default();
+        let backend = benches.first().map(Workbench::backend_names).unwrap_or_default();
         let dialect = match &self.dialect {
             Some(dialect) => dialect.clone(),
             None => Dialect::for_version(&version)?,

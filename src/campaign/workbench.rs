@@ -1,4 +1,4 @@
-//! One engine and one reference database, on which cases are judged one after the other; kept
+//! One engine and its reference databases, on which cases are judged one after the other; kept
 //! running through crashes and hangs.
 
 use std::hash::{BuildHasher, RandomState};
@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::apply::{ApplyError, Sides, apply};
-use crate::backend::{Backend, BackendError, DuckDb};
+use crate::backend::{BackendError, Table};
 use crate::case::{Case, Check};
 use crate::engine::{Engine, EngineError};
 use crate::known::KnownIssues;
 use crate::milvus::{ConnectOptions, Dialect, Milvus, MilvusError};
+use crate::reference::{Reference, ReferenceError, References};
 use crate::shrink::Probe;
 use crate::verdict::{Actual, Class, Divergence, Doubt, Expected, Judges, Verdict};
 
@@ -34,11 +35,11 @@ impl Default for WorkbenchOptions {
     }
 }
 
-/// An engine and a reference database.
+/// An engine and its reference databases.
 pub struct Workbench {
     engine: Engine,
     milvus: Milvus,
-    backend: Box<dyn Backend>,
+    references: References,
     options: WorkbenchOptions,
     restarts: Vec<String>,
 }
@@ -53,9 +54,12 @@ pub enum BenchError {
     /// The engine cannot be used.
     #[error(transparent)]
     Milvus(#[from] MilvusError),
-    /// The reference database failed.
+    /// A reference database failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// A reference database cannot be opened.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
 }
 
 /// The engine stopped answering.
@@ -75,9 +79,18 @@ enum Attempt {
 impl Workbench {
     /// Connects to an engine, with an in-memory DuckDB beside it.
     pub async fn new(engine: Engine, options: WorkbenchOptions) -> Result<Workbench, BenchError> {
+        let references = References::open(&[Reference::DuckDbInMemory], 0).await?;
+        Workbench::with(engine, options, references).await
+    }
+
+    /// Connects to an engine, with these references beside it.
+    pub async fn with(
+        engine: Engine,
+        options: WorkbenchOptions,
+        references: References,
+    ) -> Result<Workbench, BenchError> {
         let milvus = connect(&engine, options).await?;
-        let backend = Box::new(DuckDb::in_memory()?);
-        Ok(Workbench { engine, milvus, backend, options, restarts: Vec::new() })
+        Ok(Workbench { engine, milvus, references, options, restarts: Vec::new() })
     }
 
     /// The engine's version, as it reports it. For one that reports none, the version that was
@@ -89,15 +102,38 @@ impl Workbench {
         }
     }
 
-    /// The reference database's name and version.
-    pub fn backend_name(&self) -> String {
-        self.backend.name()
+    /// The reference databases' names and versions; empty if the model judges alone.
+    pub fn backend_names(&self) -> String {
+        self.references.names()
     }
 
-    /// The reference's SQL for a case's only check.
+    /// The references' SQL for a case's only check: of those that can express it, each after its
+    /// name if there are several.
     pub fn sql(&self, case: &Case) -> Option<String> {
-        let table = crate::backend::Table::new("collection", case.schema.clone());
-        self.backend.explain(&table, case.checks.first()?.filter()?).ok()
+        let table = Table::new("collection", case.schema.clone());
+        let filter = case.checks.first()?.filter()?;
+        let sql = self.references.backends.iter().filter_map(|backend| {
+            let sql = backend.explain(&table, filter).ok()?;
+            Some(match self.references.backends.len() {
+                1 => sql,
+                _ => format!("-- {}\n{sql}", backend.name()),
+            })
+        });
+        Some(sql.collect::<Vec<_>>().join("\n\n")).filter(|sql| !sql.is_empty())
+    }
+
+    /// The databases that can judge a case's only check; all, if SQL is no part of that.
+    pub fn judging(&self, case: &Case) -> String {
+        let Some(filter) = case.checks.first().and_then(Check::filter) else {
+            return self.backend_names();
+        };
+        let table = Table::new("collection", case.schema.clone());
+        let able = self.references.backends.iter().filter(|b| b.explain(&table, filter).is_ok());
+        match able.map(|backend| backend.name()).collect::<Vec<_>>().as_slice() {
+            // None of them: that is told apart.
+            [] => self.backend_names(),
+            names => names.join(", "),
+        }
     }
 
     /// Why the engine was restarted, for each time since this was last asked.
@@ -108,6 +144,7 @@ impl Workbench {
     /// Stops the engine, if it was started here.
     pub async fn stop(self) {
         self.engine.stop().await;
+        self.references.close().await;
     }
 
     /// Judges the checks of a case, in order, until `seen` has had enough.
@@ -166,7 +203,7 @@ impl Workbench {
     ) -> Result<Result<Attempt, Lost>, BenchError> {
         let mut sides = Sides {
             milvus: &self.milvus,
-            backend: self.backend.as_mut(),
+            backends: &mut self.references.backends,
             query_deadline: self.options.query_deadline,
         };
         let mut record = |verdicts: &mut Vec<Verdict>, verdict: Verdict| {
@@ -174,7 +211,8 @@ impl Workbench {
             verdicts.push(verdict);
             flow
         };
-        let mut applied = match apply(case, &collection_name(), &mut sides).await {
+        let collection = collection_name();
+        let mut applied = match apply(case, &collection, &mut sides).await {
             Ok(applied) => applied,
             Err(ApplyError::Conflict(conflict)) => {
                 while verdicts.len() < case.checks.len() {
@@ -183,9 +221,13 @@ impl Workbench {
                         break;
                     }
                 }
+                self.forget(case, &collection).await?;
                 return Ok(Ok(Attempt::Done));
             }
-            Err(error) => return lost(error, true),
+            Err(error) => {
+                self.forget(case, &collection).await?;
+                return lost(error, true);
+            }
         };
         let mut hung = false;
         while let Some(check) = case.checks.get(verdicts.len()) {
@@ -194,7 +236,11 @@ impl Workbench {
                 Err(ApplyError::Conflict(conflict)) => {
                     divergence(Class::ReferenceConflict, conflict.to_string())
                 }
-                Err(error) => return lost(error, false),
+                Err(error) => {
+                    drop(applied);
+                    self.forget(case, &collection).await?;
+                    return lost(error, false);
+                }
             };
             hung = matches!(&verdict, Verdict::Divergence(d) if d.class == Class::Hang);
             if record(verdicts, verdict).is_break() {
@@ -207,11 +253,22 @@ impl Workbench {
         if hung && self.engine.is_embedded() {
             // It may still be busy with the query that it did not answer.
             drop(applied);
+            self.forget(case, &collection).await?;
             self.restart("it did not answer in time".to_owned()).await?;
             return Ok(Ok(Attempt::Again));
         }
         applied.close().await?;
         Ok(Ok(Attempt::Done))
+    }
+
+    /// Drops the references' tables for a collection that is lost. They may be on a server that
+    /// outlives this process.
+    async fn forget(&mut self, case: &Case, collection: &str) -> Result<(), BenchError> {
+        let table = Table::new(collection, case.schema.clone());
+        for backend in &mut self.references.backends {
+            backend.drop_table(&table).await?;
+        }
+        Ok(())
     }
 
     /// Gets the engine going again after it stopped answering; says what had happened.
@@ -228,8 +285,6 @@ impl Workbench {
         tracing::info!(reason, "restarting the engine");
         self.engine.restart().await?;
         self.milvus = connect(&self.engine, self.options).await?;
-        // Its tables belong to collections that are gone.
-        self.backend = Box::new(DuckDb::in_memory()?);
         self.restarts.push(reason);
         Ok(())
     }

@@ -342,7 +342,7 @@ async fn pursue(
         shape,
         sql: bench.sql(&shrunk.case),
         engine: bench.engine_version().to_owned(),
-        backend: bench.backend_name(),
+        backend: bench.judging(&shrunk.case),
         case: shrunk.case,
         divergence,
         count: 1,

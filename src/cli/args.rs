@@ -108,6 +108,32 @@ pub struct TargetArgs {
     pub query_timeout: Option<Duration>,
 }
 
+/// Which references judge beside the model.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BackendArgs {
+    /// A reference database: duckdb[:PATH], clickhouse:embedded (installed on first use),
+    /// clickhouse:container or clickhouse:http[s]://USER@HOST:PORT/DATABASE. May be given more than
+    /// once: all must agree before Milvus is blamed. `model` is none [default: duckdb]
+    #[arg(
+        long,
+        value_name = "BACKEND",
+        value_delimiter = ',',
+        env = "MILVUS_DIFFTEST_BACKEND",
+        hide_env = true,
+        hide_env_values = true
+    )]
+    pub backend: Vec<String>,
+    /// The password for a clickhouse:URL that has none. Safer in MILVUS_DIFFTEST_BACKEND_PASSWORD
+    #[arg(
+        long,
+        value_name = "PASSWORD",
+        env = "MILVUS_DIFFTEST_BACKEND_PASSWORD",
+        hide_env = true,
+        hide_env_values = true
+    )]
+    pub backend_password: Option<String>,
+}
+
 #[derive(Debug, Clone, Default, Args)]
 pub struct FuzzArgs {
     /// Stop after this time [default: 60s, unless --cases is given]
@@ -135,6 +161,8 @@ pub struct FuzzArgs {
     pub beyond_dialect: bool,
     #[command(flatten)]
     pub target: TargetArgs,
+    #[command(flatten)]
+    pub backends: BackendArgs,
     /// Write each finding to a folder in this one [default: runs/SEED]
     #[arg(long, value_name = "DIR", env = "MILVUS_DIFFTEST_OUT", hide_env = true)]
     pub out: Option<PathBuf>,
@@ -172,6 +200,8 @@ pub struct ReplayArgs {
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
     pub target: TargetArgs,
+    #[command(flatten)]
+    pub backends: BackendArgs,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -198,6 +228,8 @@ pub struct CorpusGenerateArgs {
     /// The same seed gives the same filters
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    #[command(flatten)]
+    pub backends: BackendArgs,
     /// Keep to what this dialect accepts [default: all that is documented]
     #[arg(long, value_name = "NAME|FILE")]
     pub dialect: Option<String>,
@@ -219,6 +251,8 @@ pub struct CorpusCheckArgs {
     pub strict: bool,
     #[command(flatten)]
     pub target: TargetArgs,
+    #[command(flatten)]
+    pub backends: BackendArgs,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Command};
 use serde::Deserialize;
 
-use super::args::{FuzzArgs, TargetArgs, duration};
+use super::args::{BackendArgs, FuzzArgs, TargetArgs, duration};
 use crate::engine::EngineKind;
 
 /// A configuration file that cannot be used.
@@ -28,6 +28,8 @@ struct File {
     jobs: Option<usize>,
     engine: Option<String>,
     filters: Option<u16>,
+    backend: Option<String>,
+    backend_password: Option<String>,
     depth: Option<u16>,
     beyond_dialect: Option<bool>,
     target: Option<String>,
@@ -78,6 +80,15 @@ pub fn with_file(args: FuzzArgs) -> Result<FuzzArgs, ConfigError> {
             cache: args.target.cache.or(file.cache),
             python: args.target.python.or(file.python),
             query_timeout: args.target.query_timeout.or(time("query-timeout", file.query_timeout)?),
+        },
+        backends: BackendArgs {
+            backend: match (args.backends.backend, file.backend) {
+                (given, Some(file)) if given.is_empty() => {
+                    file.split(',').map(str::to_owned).collect()
+                }
+                (given, _) => given,
+            },
+            backend_password: args.backends.backend_password.or(file.backend_password),
         },
         out: args.out.or(file.out),
         summary: args.summary.or(file.summary),

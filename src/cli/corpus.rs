@@ -7,19 +7,24 @@ use std::path::Path;
 use super::args::{CorpusCheckArgs, CorpusCommand, CorpusGenerateArgs};
 use super::exit::Exit;
 use super::input;
-use super::setup::{or_signal, target};
+use super::setup::{embedded, or_signal, references, target};
 use super::start::{Failure, note, say};
 use crate::campaign::{Workbench, WorkbenchOptions};
 use crate::case::Check;
 use crate::corpus::{BuildError, Corpus};
+use crate::engine::EmbeddedOptions;
 use crate::known::KnownIssues;
 use crate::milvus::Dialect;
+use crate::reference::References;
 use crate::report;
 use crate::verdict::{Class, Verdict};
 
 pub async fn run(command: CorpusCommand, quiet: bool) -> Result<Exit, Failure> {
     match command {
-        CorpusCommand::Generate(args) => generate(args).await,
+        CorpusCommand::Generate(args) => match or_signal(generate(args, quiet)).await {
+            Some(result) => result,
+            None => Ok(Exit::Interrupted),
+        },
         CorpusCommand::Check(args) => match or_signal(check(&args, quiet)).await {
             Some(result) => result,
             None => Ok(Exit::Interrupted),
@@ -27,14 +32,18 @@ pub async fn run(command: CorpusCommand, quiet: bool) -> Result<Exit, Failure> {
     }
 }
 
-async fn generate(args: CorpusGenerateArgs) -> Result<Exit, Failure> {
+async fn generate(args: CorpusGenerateArgs, quiet: bool) -> Result<Exit, Failure> {
     let (schema, _) = input::schema(&args.schema)?;
     let rows = input::rows(&args.rows, &schema)?;
     let dialect = match &args.dialect {
         None => Dialect::everything(),
         Some(name) => Dialect::load(name).map_err(Failure::usage)?,
     };
-    let corpus = Corpus::generate(schema, rows, &dialect, args.count, args.seed).await;
+    let references = references(&args.backends, &EmbeddedOptions::default(), quiet).await?;
+    let mut references = References::open(&references, 0).await.map_err(Failure::environment)?;
+    let backends = references.backends.as_mut_slice();
+    let corpus = Corpus::generate(schema, rows, &dialect, args.count, args.seed, backends).await;
+    references.close().await;
     let corpus = corpus.map_err(|error| match error {
         BuildError::Conflict { .. } => Failure::new(Exit::Conflict, error),
         BuildError::Backend(_) => Failure::environment(error),
@@ -106,9 +115,12 @@ async fn check(args: &CorpusCheckArgs, quiet: bool) -> Result<Exit, Failure> {
     if let Some(timeout) = args.target.query_timeout {
         options.query_deadline = timeout;
     }
+    let references = references(&args.backends, &embedded(&args.target), quiet).await?;
+    let references = References::open(&references, 0).await.map_err(Failure::environment)?;
     let target = target(&args.target, quiet).await.map_err(Failure::environment)?;
     let engine = target.start(options.call_deadline).await.map_err(Failure::environment)?;
-    let mut bench = Workbench::new(engine, options).await.map_err(Failure::environment)?;
+    let bench = Workbench::with(engine, options, references).await;
+    let mut bench = bench.map_err(Failure::environment)?;
     let known = match args.strict {
         true => KnownIssues::default(),
         false => KnownIssues::for_version(bench.engine_version()).map_err(Failure::usage)?,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::args::FuzzArgs;
 use super::config::with_file;
 use super::exit::Exit;
-use super::setup::{on_signal, or_signal, target};
+use super::setup::{embedded, on_signal, or_signal, references, target};
 use super::start::{Failure, say};
 use crate::campaign::{Campaign, Event, Known, Stop, Summary};
 use crate::finding::Finding;
@@ -27,6 +27,11 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
     let dialect = dialect.map_err(Failure::usage)?;
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(seed.to_string()));
     check_writable(&out, args.summary.as_deref())?;
+    let embedded = embedded(&args.target);
+    let Some(references) = or_signal(references(&args.backends, &embedded, quiet)).await else {
+        return Ok(Exit::Interrupted);
+    };
+    let references = references?;
     let Some(target) = or_signal(target(&args.target, quiet)).await else {
         return Ok(Exit::Interrupted);
     };
@@ -37,6 +42,7 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut campaign = Campaign {
+        references,
         seed,
         jobs: args.jobs.unwrap_or(cores.min(4)),
         cases: args.cases,

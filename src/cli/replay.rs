@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::args::ReplayArgs;
 use super::exit::Exit;
-use super::setup::{or_signal, target};
+use super::setup::{embedded, or_signal, references, target};
 use super::start::{Failure, say};
 use crate::campaign::{Workbench, WorkbenchOptions};
 use crate::case::{Case, Check};
 use crate::known::KnownIssues;
 use crate::milvus::Dialect;
+use crate::reference::References;
 use crate::verdict::{Class, Verdict};
 
 pub async fn run(args: ReplayArgs, quiet: bool) -> Result<Exit, Failure> {
@@ -46,9 +47,12 @@ async fn replay(
     if let Some(timeout) = args.target.query_timeout {
         options.query_deadline = timeout;
     }
+    let references = references(&args.backends, &embedded(&args.target), quiet).await?;
+    let references = References::open(&references, 0).await.map_err(Failure::environment)?;
     let target = target(&args.target, quiet).await.map_err(Failure::environment)?;
     let engine = target.start(options.call_deadline).await.map_err(Failure::environment)?;
-    let mut bench = Workbench::new(engine, options).await.map_err(Failure::environment)?;
+    let bench = Workbench::with(engine, options, references).await;
+    let mut bench = bench.map_err(Failure::environment)?;
     let known = KnownIssues::for_version(bench.engine_version()).map_err(Failure::usage)?;
     let (mut failing, mut open, mut conflict) = (false, false, false);
     for (file, mut case) in cases {

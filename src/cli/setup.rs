@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::args::TargetArgs;
+use super::args::{BackendArgs, TargetArgs};
 use super::exit::Exit;
-use super::start::note;
+use super::start::{Failure, note};
 use crate::campaign::{Stop, Target};
-use crate::engine::{EmbeddedOptions, EngineError, InstallStep, Secret, install};
+use crate::engine::{EmbeddedOptions, EngineError, InstallStep, Progress, Secret, install};
+use crate::reference::{Choice, Reference, ReferenceError};
 
 /// The target that the options name; installs the embedded engine if it is not there.
 pub async fn target(args: &TargetArgs, quiet: bool) -> Result<Target, EngineError> {
@@ -16,13 +17,50 @@ pub async fn target(args: &TargetArgs, quiet: bool) -> Result<Target, EngineErro
         let token = args.token.clone().map(Secret::new);
         return Ok(Target::External { uri: uri.clone(), token });
     }
-    let options = EmbeddedOptions {
-        kind: args.engine.unwrap_or_default(),
+    let options = EmbeddedOptions { kind: args.engine.unwrap_or_default(), ..embedded(args) };
+    let begun = Instant::now();
+    let installation = with_progress(quiet, async |progress| install(&options, progress).await);
+    let installation = installation.await?;
+    tracing::info!(elapsed = ?begun.elapsed(), "the embedded engine is installed");
+    Ok(Target::Embedded(installation))
+}
+
+/// The references that the options name; installs what is not there.
+pub async fn references(
+    args: &BackendArgs,
+    embedded: &EmbeddedOptions,
+    quiet: bool,
+) -> Result<Vec<Reference>, Failure> {
+    let mut choices = Vec::new();
+    for text in &args.backend {
+        let mut choice: Choice = text.parse().map_err(Failure::usage)?;
+        if let Choice::ClickHouseAt(options) = &mut choice
+            && options.password.is_none()
+        {
+            options.password = args.backend_password.clone().map(Secret::new);
+        }
+        choices.push(choice);
+    }
+    let prepared = with_progress(quiet, async |progress| {
+        Reference::prepare(&choices, embedded, progress).await
+    });
+    prepared.await.map_err(|error| match error {
+        ReferenceError::ModelBesideDatabase => Failure::usage(error),
+        error => Failure::environment(error),
+    })
+}
+
+/// Where embedded engines go and with what they are installed.
+pub fn embedded(args: &TargetArgs) -> EmbeddedOptions {
+    EmbeddedOptions {
         cache_dir: args.cache.clone(),
         python: args.python.clone(),
         ..EmbeddedOptions::default()
-    };
-    let begun = Instant::now();
+    }
+}
+
+/// Shows the steps of an installation while there are any.
+async fn with_progress<T>(quiet: bool, work: impl AsyncFnOnce(&Progress<'_>) -> T) -> T {
     let bar = ProgressBar::new(0);
     if quiet {
         bar.set_draw_target(ProgressDrawTarget::hidden());
@@ -41,11 +79,9 @@ pub async fn target(args: &TargetArgs, quiet: bool) -> Result<Target, EngineErro
         }
         bar.set_message(step.to_string());
     };
-    let installation = install(&options, &progress).await;
+    let done = work(&progress).await;
     bar.finish_and_clear();
-    let installation = installation?;
-    tracing::info!(elapsed = ?begun.elapsed(), "the embedded engine is installed");
-    Ok(Target::Embedded(installation))
+    done
 }
 
 /// Turns the first Ctrl-C or SIGTERM into an orderly end, and the second into an immediate one.

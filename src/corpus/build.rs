@@ -7,7 +7,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::file::{Corpus, Entry};
-use crate::backend::{Backend, BackendError, DuckDb, Table};
+use crate::backend::{Backend, BackendError, Table};
 use crate::case::{Case, CaseError, Operation, key_to_json};
 use crate::filter::{Filter, matching};
 use crate::generate;
@@ -30,15 +30,16 @@ pub enum BuildError {
     Backend(#[from] BackendError),
     /// The references disagree: a defect of this tool.
     #[error(
-        "the references disagree on `{filter}`: the model finds {model} rows, the database {backend}"
+        "the references disagree on `{filter}`: the model finds {model} rows, {}",
+        .databases.iter().map(|(name, found)| format!("{name} {found}")).collect::<Vec<_>>().join(", ")
     )]
     Conflict {
         /// The filter.
         filter: String,
         /// Rows that the model finds.
         model: usize,
-        /// Rows that the database finds.
-        backend: usize,
+        /// Rows that each database finds, by its name.
+        databases: Vec<(String, usize)>,
     },
     /// Too few distinct filters exist for the schema.
     #[error("only {found} of {wanted} different filters were found for this schema and these rows")]
@@ -59,6 +60,7 @@ impl Corpus {
         dialect: &Dialect,
         count: usize,
         seed: u64,
+        backends: &mut [Box<dyn Backend>],
     ) -> Result<Corpus, BuildError> {
         let case = Case {
             schema: schema.clone(),
@@ -68,9 +70,12 @@ impl Corpus {
         case.validate()?;
         let stored = case.rows();
         let table = Table::new("corpus", schema.clone());
-        let mut backend = DuckDb::in_memory()?;
-        backend.create_table(&table).await?;
-        backend.upsert(&table, &rows).await?;
+        for backend in &mut *backends {
+            // On a server an earlier one may have been left behind.
+            backend.drop_table(&table).await?;
+            backend.create_table(&table).await?;
+            backend.upsert(&table, &rows).await?;
+        }
         let mut seen = BTreeSet::new();
         let mut covered = BTreeSet::new();
         let mut chosen: Vec<(bool, Filter, Vec<Key>, Vec<String>)> = Vec::new();
@@ -95,7 +100,7 @@ impl Corpus {
         chosen.truncate(count);
         let mut entries = Vec::new();
         for (_, filter, keys, features) in chosen {
-            agree(&mut backend, &table, &filter, &keys).await?;
+            agree(backends, &table, &filter, &keys).await?;
             entries.push(Entry {
                 filter: filter.to_string(),
                 count: keys.len(),
@@ -104,28 +109,34 @@ impl Corpus {
                 features,
             });
         }
+        for backend in backends {
+            backend.drop_table(&table).await?;
+        }
         Ok(Corpus { schema, rows, dialect: dialect.name.clone(), seed, entries })
     }
 }
 
 /// What SQL cannot express is the model's alone.
 async fn agree(
-    backend: &mut DuckDb,
+    backends: &mut [Box<dyn Backend>],
     table: &Table,
     filter: &Filter,
     keys: &[Key],
 ) -> Result<(), BuildError> {
-    let found = match backend.query(table, &filter.expr).await {
-        Err(BackendError::Inexpressible { .. }) => return Ok(()),
-        found => found?,
-    };
-    if found == keys {
+    let mut answers = Vec::new();
+    for backend in backends {
+        match backend.query(table, &filter.expr).await {
+            Err(BackendError::Inexpressible { .. }) => {}
+            found => answers.push((backend.name(), found?)),
+        }
+    }
+    if answers.iter().all(|(_, found)| found == keys) {
         return Ok(());
     }
     Err(BuildError::Conflict {
         filter: filter.to_string(),
         model: keys.len(),
-        backend: found.len(),
+        databases: answers.into_iter().map(|(name, found)| (name, found.len())).collect(),
     })
 }
 

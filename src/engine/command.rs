@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::process::Command;
 
-use super::secret::redact;
+use crate::secret::redact;
 
 /// Enough of pip's output to hold its error and the reason it gives.
 const LAST_LINES: usize = 15;

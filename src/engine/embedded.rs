@@ -16,8 +16,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::EngineError;
 use super::folder;
-use super::install::Installation;
+use super::install::Installed;
+use super::kind::Service;
 use super::probe;
+use crate::secret::Secret;
 
 const LAUNCHER: &str = include_str!("launch/launcher.py");
 
@@ -45,11 +47,12 @@ pub(super) struct Process {
     log: Log,
     uri: String,
     pid: u32,
+    token: Option<Secret>,
 }
 
 impl Process {
     /// Starts an engine and waits until it answers.
-    pub(super) async fn start(installation: &Installation) -> Result<Self, EngineError> {
+    pub(super) async fn start(installation: &Installed) -> Result<Self, EngineError> {
         // Best effort; a failed sweep must not keep an engine from starting.
         let _ = tokio::task::spawn_blocking(folder::sweep).await;
         let mut process = Self::spawn(installation)?;
@@ -60,7 +63,7 @@ impl Process {
             Ok(report) => report,
             Err(_) => return Err(process.timed_out(patience).await),
         };
-        let Some((port, pid)) = report else {
+        let Some((port, pid, token)) = report else {
             let reason = match timeout(STOP_TIMEOUT, process.watchdog.wait()).await {
                 Ok(Ok(status)) => describe(status),
                 _ => "it told no port".to_owned(),
@@ -69,6 +72,10 @@ impl Process {
         };
         process.uri = format!("http://127.0.0.1:{port}");
         process.pid = pid;
+        process.token = token;
+        if installation.spec().service == Service::ClickHouse {
+            return Ok(process);
+        }
 
         let left = deadline.saturating_duration_since(Instant::now());
         let early = tokio::select! {
@@ -89,6 +96,10 @@ impl Process {
     /// Of the engine itself, not of its watchdog.
     pub(super) fn pid(&self) -> u32 {
         self.pid
+    }
+
+    pub(super) fn token(&self) -> Option<&Secret> {
+        self.token.as_ref()
     }
 
     pub(super) fn log_tail(&self) -> String {
@@ -129,15 +140,15 @@ impl Process {
         folder::remove(&self.folder);
     }
 
-    fn spawn(installation: &Installation) -> Result<Self, EngineError> {
-        let folder = folder::create(installation.kind().spec().room)?;
+    fn spawn(installation: &Installed) -> Result<Self, EngineError> {
+        let folder = folder::create(installation.spec().room)?;
         Self::spawn_in(&folder, installation).inspect_err(|_| folder::remove(&folder))
     }
 
-    fn spawn_in(folder: &Path, installation: &Installation) -> Result<Self, EngineError> {
+    fn spawn_in(folder: &Path, installation: &Installed) -> Result<Self, EngineError> {
         let launcher = folder.join("launcher.py");
         let engine = folder.join("engine.py");
-        for (path, text) in [(&launcher, LAUNCHER), (&engine, installation.kind().spec().script)] {
+        for (path, text) in [(&launcher, LAUNCHER), (&engine, installation.spec().script)] {
             fs::write(path, text).map_err(EngineError::io("write", path))?;
         }
         let python = installation.python();
@@ -160,15 +171,18 @@ impl Process {
             folder: folder.to_owned(),
             uri: String::new(),
             pid: 0,
+            token: None,
         })
     }
 
-    /// The port and the process id, once they are known; nothing if it ended before.
-    async fn read_report(&mut self) -> Option<(u16, u32)> {
+    /// The port and the process id, once they are known, and the token that it wants to see;
+    /// nothing if it ended before.
+    async fn read_report(&mut self) -> Option<(u16, u32, Option<Secret>)> {
         let mut line = String::new();
         self.report.as_mut()?.read_line(&mut line).await.ok()?;
-        let (port, pid) = line.trim().split_once(' ')?;
-        Some((port.parse().ok()?, pid.parse().ok()?))
+        let mut words = line.split_whitespace();
+        let (port, pid) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        Some((port, pid, words.next().map(Secret::new)))
     }
 
     async fn failed(mut self, reason: &str) -> EngineError {

@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 use super::command;
 use super::error::EngineError;
-use super::kind::EngineKind;
+use super::kind::{EngineKind, Spec};
 use super::packages;
 use super::python::{self, Python};
 use super::running::Engine;
@@ -82,6 +82,13 @@ pub type Progress<'a> = dyn Fn(InstallStep) + Send + Sync + 'a;
 #[derive(Debug, Clone)]
 pub struct Installation {
     kind: EngineKind,
+    packages: Installed,
+}
+
+/// Packages in their folder.
+#[derive(Debug, Clone)]
+pub(super) struct Installed {
+    spec: &'static Spec,
     folder: PathBuf,
     start_timeout: Duration,
 }
@@ -92,13 +99,21 @@ pub async fn install(
     options: &EmbeddedOptions,
     progress: &Progress<'_>,
 ) -> Result<Installation, EngineError> {
+    let packages = install_packages(options, options.kind.spec(), progress).await?;
+    Ok(Installation { kind: options.kind, packages })
+}
+
+pub(super) async fn install_packages(
+    options: &EmbeddedOptions,
+    spec: &'static Spec,
+    progress: &Progress<'_>,
+) -> Result<Installed, EngineError> {
     let python = options.python.clone().or_else(|| from_env("MILVUS_DIFFTEST_PYTHON"));
     let cache = cache_folder(options)?;
-    let spec = options.kind.spec();
     let digest = spec.packages.digest(python.as_deref());
-    let installation = Installation {
-        kind: options.kind,
-        folder: cache.join(format!("{}-{}", options.kind, &digest[..12])),
+    let installation = Installed {
+        spec,
+        folder: cache.join(format!("{}-{}", spec.name, &digest[..12])),
         start_timeout: options.start_timeout.unwrap_or(spec.start_timeout),
     };
     if installation.is_complete(&digest).await {
@@ -129,7 +144,21 @@ impl Installation {
     /// The Python of its environment. That of Milvus Lite 3 has `pymilvus`, to run reproduction
     /// scripts with.
     pub fn python(&self) -> PathBuf {
+        self.packages.python()
+    }
+
+    pub(super) fn packages(&self) -> &Installed {
+        &self.packages
+    }
+}
+
+impl Installed {
+    pub(super) fn python(&self) -> PathBuf {
         self.folder.join("venv/bin/python")
+    }
+
+    pub(super) fn spec(&self) -> &'static Spec {
+        self.spec
     }
 
     pub(super) fn start_timeout(&self) -> Duration {
@@ -157,7 +186,7 @@ impl Installation {
         let find = "import sys; from importlib.util import find_spec; \
                     sys.exit(not all(map(find_spec, sys.argv[1:])))";
         let mut python = Command::new(self.python());
-        python.args(["-I", "-c", find]).args(self.kind.spec().packages.modules);
+        python.args(["-I", "-c", find]).args(self.spec.packages.modules);
         command::run(python, Stdio::null(), |_| ())
             .await
             .is_ok_and(|outcome| outcome.status.success())
@@ -177,7 +206,7 @@ impl Installation {
         unfinished.clear()?;
         fs::create_dir_all(&self.folder)
             .map_err(EngineError::io("make the folder", &self.folder))?;
-        let packages = &self.kind.spec().packages;
+        let packages = &self.spec.packages;
         for (name, text) in
             [("engine.txt", packages.hashed), ("constraints.txt", packages.constraints)]
         {
@@ -217,7 +246,7 @@ impl Installation {
 
         progress(InstallStep::Preparing);
         let mut prepare = Command::new(self.python());
-        prepare.args(["-I", "-c"]).arg(format!("{}\nprepare()", self.kind.spec().script));
+        prepare.args(["-I", "-c"]).arg(format!("{}\nprepare()", self.spec.script));
         self.run(prepare, lock, &STEP_PREPARE, |_| ()).await?;
 
         let marker = self.marker();

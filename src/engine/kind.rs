@@ -29,8 +29,10 @@ pub enum EngineKind {
 /// What is peculiar to a kind.
 #[derive(Debug)]
 pub(super) struct Spec {
-    name: &'static str,
+    /// As options take it and as its folder in the cache begins.
+    pub name: &'static str,
     version: &'static str,
+    pub service: Service,
     pub packages: Packages,
     /// Prepares and starts it: one of `launch/`, where `launcher.py` says what is in it.
     pub script: &'static str,
@@ -40,9 +42,19 @@ pub(super) struct Spec {
     pub room: u64,
 }
 
+/// How it is known that an engine is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Service {
+    /// It stores a row and finds it.
+    Milvus,
+    /// It has told its port, which it does not before.
+    ClickHouse,
+}
+
 static MILVUS_LITE_3: Spec = Spec {
     name: "milvus-lite-3.2.2",
     version: "milvus_lite-3.2.2",
+    service: Service::Milvus,
     packages: Packages {
         hashed: include_str!("packages/milvus-lite-3.2.2.txt"),
         constraints: include_str!("packages/milvus-lite-3.2.2-constraints.txt"),
@@ -59,6 +71,7 @@ static MILVUS_LITE_3: Spec = Spec {
 static MILVUS_LITE_2: Spec = Spec {
     name: "milvus-lite-2.5.1",
     version: "milvus_lite-2.5.1",
+    service: Service::Milvus,
     packages: Packages {
         hashed: include_str!("packages/milvus-lite-2.5.1.txt"),
         constraints: "",
@@ -74,6 +87,7 @@ static MILVUS_LITE_2: Spec = Spec {
 static MILVUS_2_3: Spec = Spec {
     name: "milvus-2.3.5",
     version: "v2.3.5-lite",
+    service: Service::Milvus,
     packages: Packages {
         hashed: include_str!("packages/milvus-2.3.5.txt"),
         constraints: "",
@@ -85,6 +99,23 @@ static MILVUS_2_3: Spec = Spec {
     start_timeout: Duration::from_secs(120),
     // Logs of its parts that are made large at once: 270 MB for each engine before any row.
     room: 4 << 30,
+};
+
+/// The reference, not an engine under test, and so no kind.
+pub(super) static CLICKHOUSE: Spec = Spec {
+    name: "clickhouse-chdb-26.9.0",
+    version: "26.9.2.1",
+    service: Service::ClickHouse,
+    packages: Packages {
+        hashed: include_str!("packages/chdb-26.9.0.txt"),
+        constraints: "",
+        names: &["chdb-core"],
+        modules: &["chdb"],
+    },
+    script: include_str!("launch/clickhouse_chdb.py"),
+    // Two seconds on an idle machine.
+    start_timeout: Duration::from_secs(60),
+    room: 1 << 30,
 };
 
 impl EngineKind {

@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod clickhouse;
 mod command;
 mod embedded;
 mod error;
@@ -27,11 +28,11 @@ mod packages;
 mod probe;
 mod python;
 mod running;
-mod secret;
 pub mod simulated;
 
+pub use crate::secret::Secret;
+pub use clickhouse::{ClickHouseInstallation, ClickHouseServer, install_clickhouse};
 pub use error::EngineError;
 pub use install::{EmbeddedOptions, InstallStep, Installation, Progress, install};
 pub use kind::{EngineKind, UnknownEngine};
 pub use running::Engine;
-pub use secret::Secret;

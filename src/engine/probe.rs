@@ -7,9 +7,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Uri;
 
-use super::secret::{Secret, redact};
 use crate::milvus::{ConnectOptions, Consistency, Milvus, MilvusError, QueryOptions};
 use crate::schema::{DataType, Field, Scalar, Schema};
+use crate::secret::{Secret, redact};
 use crate::value::{Row, Value};
 
 /// One attempt's share of the time: a server that accepts connections before it is ready (a

@@ -6,8 +6,8 @@ use super::embedded::Process;
 use super::error::EngineError;
 use super::install::Installation;
 use super::probe::{self, Unusable};
-use super::secret::{Secret, split_credentials};
 use super::simulated::{SimulatedMilvus, SimulatedOptions};
+use crate::secret::{Secret, split_credentials};
 
 /// A running Milvus. One that was started here ends, with its data, when this is dropped or the
 /// harness dies; [`stop`](Self::stop) also waits for it.
@@ -30,7 +30,7 @@ struct External {
 
 impl Engine {
     pub(super) async fn embedded(installation: Installation) -> Result<Self, EngineError> {
-        let process = Box::new(Process::start(&installation).await?);
+        let process = Box::new(Process::start(installation.packages()).await?);
         Ok(Self(Kind::Embedded { installation, process }))
     }
 
@@ -115,7 +115,7 @@ impl Engine {
         match &mut self.0 {
             Kind::Embedded { installation, process } => {
                 process.stop().await;
-                **process = Process::start(installation).await?;
+                **process = Process::start(installation.packages()).await?;
                 Ok(())
             }
             Kind::External(engine) => engine.reach().await,

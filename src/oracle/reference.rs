@@ -1,5 +1,5 @@
 //! The reference oracle: the target's answer against the rows that the model and the reference
-//! database agree on.
+//! databases agree on.
 //!
 //! Applies to every check whose filter the documentation gives a meaning on every row. Inconclusive
 //! where it does not (overflow, results beyond the finite range), and where the target answers
@@ -32,10 +32,8 @@ pub(crate) async fn judge(
             let filter = &filter.expr;
             match matching(filter, &applied.table.schema, &applied.rows) {
                 Ok(keys) => {
-                    match applied.sides.backend.query(&applied.table, filter).await {
-                        Ok(backend) => agree(applied, check, filter, &keys, backend)?,
-                        Err(BackendError::Inexpressible { .. }) => judges = Judges::ModelAlone,
-                        Err(error) => return Err(error.into()),
+                    if !agree(applied, check, filter, &keys).await? {
+                        judges = Judges::ModelAlone;
                     }
                     keys
                 }
@@ -62,23 +60,34 @@ pub(crate) async fn judge(
     }
 }
 
-/// Milvus is not to be blamed while the references disagree.
-fn agree(
-    applied: &Applied<'_, '_>,
+/// Whether a database agrees with the model, and is not one that cannot express the filter. Milvus
+/// is not to be blamed while a single one disagrees: then all of them are asked, and the conflict
+/// says who said what.
+async fn agree(
+    applied: &mut Applied<'_, '_>,
     check: &Check,
     filter: &Expr,
     model: &[Key],
-    mut backend: Vec<Key>,
-) -> Result<(), ApplyError> {
-    backend.sort();
-    if backend == model {
-        return Ok(());
+) -> Result<bool, ApplyError> {
+    let mut answers = Vec::new();
+    for backend in &mut *applied.sides.backends {
+        match backend.query(&applied.table, filter).await {
+            Ok(mut keys) => {
+                keys.sort();
+                answers.push((backend.name(), keys));
+            }
+            Err(BackendError::Inexpressible { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
+    if answers.iter().all(|(_, keys)| keys == model) {
+        return Ok(!answers.is_empty());
+    }
+    let said = answers.into_iter().map(|(name, keys)| format!("{name} {}", Expected::Rows(keys)));
     let text = format!(
-        "on `{filter}` the model finds {}, {} {}",
+        "on `{filter}` the model finds {}, {}",
         Expected::Rows(model.to_vec()),
-        applied.sides.backend.name(),
-        Expected::Rows(backend)
+        said.collect::<Vec<_>>().join(", ")
     );
     Err(ApplyError::Conflict(Box::new(Conflict { check: Some(check.clone()), text })))
 }

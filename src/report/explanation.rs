@@ -8,7 +8,7 @@ use comfy_table::presets::NOTHING;
 use serde::Serialize;
 
 use crate::backend::sql::{SqlDialect, lower};
-use crate::backend::{BackendError, DuckDbDialect};
+use crate::backend::{BackendError, ClickHouseDialect, DuckDbDialect};
 use crate::filter::check::{Place, resolve, type_name};
 use crate::filter::elements;
 use crate::filter::{
@@ -132,7 +132,8 @@ impl Explanation {
 }
 
 fn sql(schema: &Schema, filter: &Expr) -> Result<Vec<Lowered>, TypeError> {
-    let backends: [(&str, &dyn SqlDialect); 1] = [("DuckDB", &DuckDbDialect)];
+    let backends: [(&str, &dyn SqlDialect); 2] =
+        [("DuckDB", &DuckDbDialect), ("ClickHouse", &ClickHouseDialect)];
     let lowered =
         backends.into_iter().map(|(backend, dialect)| match lower(dialect, schema, filter) {
             Ok(sql) => Ok(Lowered { backend, sql: Some(sql), reason: None }),

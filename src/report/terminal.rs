@@ -48,8 +48,8 @@ impl Terminal {
                 self.started = Instant::now();
                 let workers = if *jobs == 1 { "worker" } else { "workers" };
                 self.line(&format!(
-                    "seed {seed}: {engine} (dialect {dialect}) against {backend} and the model, \
-                     {jobs} {workers}"
+                    "seed {seed}: {engine} (dialect {dialect}) against {}, {jobs} {workers}",
+                    references(backend)
                 ));
             }
             Event::Found(finding) => {
@@ -118,6 +118,13 @@ impl Terminal {
     }
 }
 
+fn references(databases: &str) -> String {
+    match databases {
+        "" => "the model alone".to_owned(),
+        databases => format!("{databases} and the model"),
+    }
+}
+
 /// The result of a run: its figures, and a table of findings.
 pub fn table(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
     let mut text = String::new();
@@ -125,11 +132,11 @@ pub fn table(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(
         text,
-        "{} against {} and the model, seed {}\n\
+        "{} against {}, seed {}\n\
          {} cases, {} checks in {:.1} s ({:.0}/s), {:.0} % of filters select some rows and not all\n\
          {} pass, {} diverge, {} known, {} inconclusive, {} unsupported",
         summary.engine,
-        summary.backend,
+        references(&summary.backend),
         summary.seed,
         summary.cases,
         verdicts.total(),

@@ -94,13 +94,20 @@ const CASE: &str = r#"{
 }"#;
 
 async fn judge(lie: Lie, faults: Vec<Fault>) -> Result<Verdict, ApplyError> {
+    let liar = Liar { database: DuckDb::in_memory().unwrap(), lie };
+    judge_with(&mut [Box::new(liar)], faults).await
+}
+
+async fn judge_with(
+    backends: &mut [Box<dyn Backend>],
+    faults: Vec<Fault>,
+) -> Result<Verdict, ApplyError> {
     let (case, _) = Case::from_json(CASE).unwrap();
     let engine = SimulatedMilvus::start(SimulatedOptions { faults, ..Default::default() }).unwrap();
     let deadline = Duration::from_secs(10);
     let options = ConnectOptions { uri: engine.uri(), token: None, deadline };
     let milvus = Milvus::connect(&options).await.unwrap();
-    let mut liar = Liar { database: DuckDb::in_memory().unwrap(), lie };
-    let mut sides = Sides { milvus: &milvus, backend: &mut liar, query_deadline: deadline };
+    let mut sides = Sides { milvus: &milvus, backends, query_deadline: deadline };
     let mut applied = apply(&case, "conflict", &mut sides).await?;
     applied.judge(&case.checks[0]).await
 }
@@ -130,6 +137,48 @@ async fn a_conflict_comes_before_a_divergence_of_the_target() {
 async fn a_conflict_on_stored_rows_is_found_before_the_target_is_asked() {
     let text = conflict(Lie::InScans, Vec::new()).await;
     assert_eq!(text, "a liar does not hold what was written: missing: 2");
+}
+
+/// A liar beside one that tells the truth, in this order.
+fn beside_an_honest_one(lie: Lie) -> [Box<dyn Backend>; 2] {
+    let liar = Liar { database: DuckDb::in_memory().unwrap(), lie };
+    [Box::new(liar), Box::new(DuckDb::in_memory().unwrap())]
+}
+
+#[tokio::test]
+async fn of_several_references_each_is_named_with_what_it_says() {
+    let mut backends = beside_an_honest_one(Lie::InQueries);
+    let error = judge_with(&mut backends, Vec::new()).await.unwrap_err().to_string();
+    let expected = "the references disagree: on `id > 0` the model finds rows 1, 2, a liar row 1, \
+                    DuckDB v2.0.0 rows 1, 2";
+    assert_eq!(error, expected);
+    // In the other order, and though the target agrees with the liar.
+    backends = beside_an_honest_one(Lie::InQueries);
+    backends.reverse();
+    let faults = vec![Fault::DropLastMatch];
+    let error = judge_with(&mut backends, faults).await.unwrap_err().to_string();
+    assert!(error.ends_with("DuckDB v2.0.0 rows 1, 2, a liar row 1"), "{error}");
+
+    let mut backends = beside_an_honest_one(Lie::InScans);
+    let error = judge_with(&mut backends, Vec::new()).await.unwrap_err().to_string();
+    assert!(
+        error.ends_with("a liar does not hold what was written: missing: 2; DuckDB v2.0.0 does"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn who_cannot_express_a_filter_leaves_it_to_the_others() {
+    let mut backends = beside_an_honest_one(Lie::Inexpressible);
+    let verdict = judge_with(&mut backends, Vec::new()).await.unwrap();
+    assert!(matches!(verdict, Verdict::Pass { judges: Judges::Both, .. }), "{verdict:?}");
+}
+
+#[tokio::test]
+async fn without_a_database_the_model_judges_alone() {
+    let verdict = judge_with(&mut [], vec![Fault::DropLastMatch]).await.unwrap();
+    let Verdict::Divergence(divergence) = verdict else { panic!("{verdict:?}") };
+    assert_eq!((divergence.class, divergence.judges), (Class::MissingRows, Judges::ModelAlone));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod campaign;
+mod clickhouse;
 mod conflict;
 mod corpus;
 mod coverage;

@@ -6,7 +6,7 @@
 use std::{env, time::Duration};
 
 use milvus_difftest::apply::{Sides, apply};
-use milvus_difftest::backend::DuckDb;
+use milvus_difftest::backend::{Backend, DuckDb};
 use milvus_difftest::case::Case;
 use milvus_difftest::engine::{EmbeddedOptions, Engine, Secret, install};
 use milvus_difftest::milvus::{ConnectOptions, Milvus};
@@ -31,8 +31,8 @@ async fn milvus_agrees_with_the_references() -> Result<(), Box<dyn std::error::E
     let token = engine.token().map(|token| token.expose().to_owned());
     let options = ConnectOptions { uri: engine.uri().to_owned(), token, deadline };
     let milvus = Milvus::connect(&options).await?;
-    let mut backend = DuckDb::in_memory()?;
-    let mut sides = Sides { milvus: &milvus, backend: &mut backend, query_deadline: deadline };
+    let mut backends: [Box<dyn Backend>; 1] = [Box::new(DuckDb::in_memory()?)];
+    let mut sides = Sides { milvus: &milvus, backends: &mut backends, query_deadline: deadline };
     let (case, _) = Case::from_json(CASE)?;
     let collection = format!("repro_{}", std::process::id());
     let mut applied = apply(&case, &collection, &mut sides).await?;

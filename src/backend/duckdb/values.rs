@@ -6,6 +6,7 @@ use half::{bf16, f16};
 use serde_json::{Map, Value as Json};
 
 use crate::backend::BackendError;
+use crate::backend::row::{checked, misfit, wrong};
 use crate::schema::{DataType, Field, Scalar, Schema};
 use crate::value::{Key, META, Row, Value};
 
@@ -47,40 +48,19 @@ fn scalar_type(scalar: Scalar) -> &'static str {
 
 /// A row's key, and its values in the order of the columns.
 pub(super) fn encode_row(schema: &Schema, row: &Row) -> Result<(Key, Vec<Duck>), BackendError> {
-    let wrong = |field: &str, expected: String, found: String| {
-        Err(BackendError::Value { field: field.to_owned(), expected, found: shortened(&found) })
-    };
-    if let Some(name) = row.fields.keys().find(|name| schema.field(name).is_none()) {
-        return wrong(name, "not in the schema".to_owned(), row.get(name).to_string());
-    }
-    if !schema.dynamic && !row.dynamic.is_empty() {
-        let dynamic = Json::Object(row.dynamic.clone()).to_string();
-        return wrong(META, "not in the schema".to_owned(), dynamic);
-    }
+    let key = checked(schema, row)?;
     let mut columns = Vec::with_capacity(schema.fields.len() + 1);
     for field in &schema.fields {
         let value = row.get(&field.name);
-        match encode(field, value) {
-            Some(Duck::Null) if !field.nullable => {
-                return wrong(&field.name, "required".to_owned(), "null".to_owned());
-            }
-            Some(encoded) => columns.push(encoded),
-            None => return wrong(&field.name, field.data_type.to_string(), value.to_string()),
-        }
+        columns.push(encode(field, value).ok_or_else(|| misfit(field, value))?);
     }
     if schema.dynamic {
         columns.push(Duck::Text(Json::Object(row.dynamic.clone()).to_string()));
     }
-    match row.key(schema) {
-        Some(key) => Ok((key, columns)),
-        None => wrong(&schema.primary().name, "the key".to_owned(), "null".to_owned()),
-    }
+    Ok((key, columns))
 }
 
 fn encode(field: &Field, value: &Value) -> Option<Duck> {
-    if *value != Value::Null && !value.fits(field) {
-        return None;
-    }
     match (field.data_type, value) {
         (_, Value::Null) => Some(Duck::Null),
         (DataType::Scalar(scalar), value) => encode_scalar(scalar, value),
@@ -176,11 +156,7 @@ pub(super) fn decode(field: &Field, value: Duck) -> Result<Value, BackendError> 
         }
         _ => None,
     };
-    decoded.ok_or_else(|| BackendError::Value {
-        field: field.name.clone(),
-        expected: field.data_type.to_string(),
-        found: shortened(&format!("{value:?}")),
-    })
+    decoded.ok_or_else(|| misfit(field, format_args!("{value:?}")))
 }
 
 fn decode_scalar(scalar: Scalar, value: &Duck) -> Option<Value> {
@@ -203,11 +179,7 @@ pub(super) fn decode_dynamic(value: Duck) -> Result<Map<String, Json>, BackendEr
         Duck::Text(json) => serde_json::from_str(json).ok(),
         _ => None,
     };
-    object.ok_or_else(|| BackendError::Value {
-        field: META.to_owned(),
-        expected: "a JSON object".to_owned(),
-        found: shortened(&format!("{value:?}")),
-    })
+    object.ok_or_else(|| wrong(META, "a JSON object", format_args!("{value:?}")))
 }
 
 /// The key's column.
@@ -215,14 +187,6 @@ pub(super) fn decode_key(field: &Field, value: Duck) -> Result<Key, BackendError
     match value {
         Duck::BigInt(i) => Ok(Key::Int(i)),
         Duck::Text(s) => Ok(Key::Text(s)),
-        other => Err(BackendError::Value {
-            field: field.name.clone(),
-            expected: field.data_type.to_string(),
-            found: shortened(&format!("{other:?}")),
-        }),
+        other => Err(misfit(field, format_args!("{other:?}"))),
     }
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(80).collect()
 }

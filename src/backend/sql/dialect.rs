@@ -1,6 +1,6 @@
 //! What a database has to spell for the lowering.
 
-use crate::filter::{BinaryOp, Step, UnaryOp};
+use crate::filter::{BinaryOp, Expr, Step, UnaryOp};
 use crate::schema::Schema;
 
 /// A type that values in expressions have.
@@ -78,6 +78,11 @@ impl JsonPlace {
 /// an operand as it stands. None may fail on a row: what the filter language leaves undefined has
 /// any value.
 pub trait SqlDialect {
+    /// What of a filter this database alone cannot express; nothing for most.
+    fn inexpressible(&self, _filter: &Expr) -> Option<String> {
+        None
+    }
+
     /// A field's column, or that of [`META`](crate::value::META).
     fn column(&self, schema: &Schema, name: &str) -> String;
 
@@ -93,12 +98,23 @@ pub trait SqlDialect {
     /// A list of numbers, each converted.
     fn cast_list(&self, list: &str, to: SqlType) -> String;
 
+    /// Whether a list is null, or is not. Never null.
+    fn list_is_null(&self, list: &str, negated: bool) -> String {
+        format!("{list} IS {}NULL", if negated { "NOT " } else { "" })
+    }
+
     /// The operator on an operand of type `ty`, which is that of the result.
     fn unary(&self, op: UnaryOp, ty: SqlType, operand: &str) -> String;
 
     /// `left op right`, both and the result of type `ty`: division of integers truncates, and the
     /// remainder has the dividend's sign. A divisor is not 0.
     fn arithmetic(&self, op: BinaryOp, ty: SqlType, left: &str, right: &str) -> String;
+
+    /// Whether a value equals one of these constants of its type; null if it is null.
+    fn is_one_of(&self, value: &str, constants: &[Constant<'_>]) -> String {
+        let constants: Vec<_> = constants.iter().map(|c| self.constant(*c)).collect();
+        format!("{value} IN ({})", constants.join(", "))
+    }
 
     /// Whether a string matches a pattern whose escape character is `\`.
     fn like(&self, text: &str, pattern: &str) -> String;

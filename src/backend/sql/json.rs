@@ -79,8 +79,8 @@ impl Lowering<'_> {
             Test::Compare(op, literal) => self.within(value, *op, kind, literal),
             Test::In(list) => {
                 let exact = list.iter().filter_map(|item| Bounds::of(kind, item)?.exact());
-                let exact: Vec<_> = exact.map(|item| self.dialect.constant(item)).collect();
-                (!exact.is_empty()).then(|| format!("{value} IN ({})", exact.join(", ")))
+                let exact: Vec<_> = exact.collect();
+                (!exact.is_empty()).then(|| self.dialect.is_one_of(value, &exact))
             }
             Test::Like(pattern) => {
                 (kind == JsonKind::Text).then(|| self.dialect.like(value, pattern))

@@ -7,7 +7,7 @@ use crate::filter::check::{Place, resolve};
 use crate::filter::fold::constant;
 use crate::filter::operator::OpClass;
 use crate::filter::{BinaryOp, Expr, FieldPath, Function, Literal, UnaryOp};
-use crate::schema::{Field, Scalar};
+use crate::schema::{DataType, Field, Scalar};
 
 /// What is tested.
 pub(super) enum Operand {
@@ -33,12 +33,13 @@ pub(super) struct Typed {
 #[derive(Clone, PartialEq)]
 struct Source {
     column: String,
-    nullable: bool,
+    /// That it is not null, if it can be.
+    known: Option<String>,
 }
 
 impl Typed {
-    fn new(sql: String, ty: SqlType, column: String, nullable: bool) -> Typed {
-        Typed { sql, ty, exists: Vec::new(), columns: vec![Source { column, nullable }] }
+    fn new(sql: String, ty: SqlType, column: String, known: Option<String>) -> Typed {
+        Typed { sql, ty, exists: Vec::new(), columns: vec![Source { column, known }] }
     }
 
     /// The same value after an operation.
@@ -67,8 +68,8 @@ impl Typed {
             return tested.to_owned();
         }
         let tested = format!("{} AND {tested}", self.exists.join(" AND "));
-        let nulls = self.columns.iter().filter(|source| source.nullable);
-        let known: Vec<_> = nulls.map(|source| format!("{} IS NOT NULL", source.column)).collect();
+        let known: Vec<_> =
+            self.columns.iter().filter_map(|source| source.known.as_deref()).collect();
         if self.columns.len() == 1 || known.is_empty() {
             // On a null array both its length and the test are null.
             format!("({tested})")
@@ -102,11 +103,11 @@ impl Lowering<'_> {
                     Place::Json(field, steps) => {
                         let (place, nulls) = self.json(field, steps);
                         let mut length = self.dialect.json_length(&place);
-                        let nullable = nulls.is_some();
-                        if let Some(column) = nulls {
-                            length = format!("CASE WHEN {column} IS NOT NULL THEN {length} END");
+                        let known = nulls.map(|column| format!("{column} IS NOT NULL"));
+                        if let Some(known) = &known {
+                            length = format!("CASE WHEN {known} THEN {length} END");
                         }
-                        let typed = Typed::new(length, SqlType::Int, place.document, nullable);
+                        let typed = Typed::new(length, SqlType::Int, place.document, known);
                         Ok(Operand::Typed(typed))
                     }
                     _ => Err(unknown(expr)),
@@ -199,7 +200,12 @@ impl Lowering<'_> {
     }
 
     fn of(&self, field: &Field, sql: String, ty: SqlType) -> Typed {
-        Typed::new(sql, ty, self.column(&field.name), field.nullable)
+        let column = self.column(&field.name);
+        let known = field.nullable.then(|| match field.data_type {
+            DataType::Array(_) => self.dialect.list_is_null(&column, true),
+            _ => format!("{column} IS NOT NULL"),
+        });
+        Typed::new(sql, ty, column, known)
     }
 
     /// A constant as an operand of arithmetic, in the type of the other: it is rounded to 32 bits

@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::fixture::{Database, clickhouse, duckdb};
 use super::random::Random;
+use crate::backend::BackendError;
 use crate::backend::sql::lower;
-use crate::backend::{Backend, BackendError, DuckDb, DuckDbDialect};
 use crate::filter::check::{Place, resolve};
 use crate::filter::operator::{OpClass, Quantifier};
 use crate::filter::{
@@ -22,7 +23,7 @@ const BATCHES_PER_TABLE: usize = 8;
 
 /// Random tables in a database, and what it says to random filters.
 struct Bench {
-    backend: DuckDb,
+    backend: Box<dyn Database>,
     random: Random,
     batches: usize,
 }
@@ -34,8 +35,8 @@ struct Answer {
 }
 
 impl Bench {
-    fn new(seed: u64) -> Bench {
-        Bench { backend: DuckDb::in_memory().unwrap(), random: Random::new(seed), batches: 0 }
+    fn new(backend: Box<dyn Database>, seed: u64) -> Bench {
+        Bench { backend, random: Random::new(seed), batches: 0 }
     }
 
     /// The next filters, answered.
@@ -51,9 +52,9 @@ impl Bench {
         let lowered: Vec<Option<String>> =
             filters.iter().map(|filter| self.lowered(filter)).collect();
         let conditions: Vec<String> = lowered.iter().flatten().cloned().collect();
-        let mut columns = match self.truths(&conditions) {
+        let mut columns = match self.truths(&conditions).await {
             Ok(columns) => columns.into_iter(),
-            Err(error) => panic!("{}", self.failing(&conditions).unwrap_or(error).to_string()),
+            Err(error) => panic!("{}", self.failing(&conditions).await.unwrap_or(error)),
         };
         let answered = filters.into_iter().zip(lowered).map(|(filter, lowered)| {
             let truths = lowered.map(|_| columns.next().unwrap());
@@ -63,7 +64,7 @@ impl Bench {
     }
 
     fn lowered(&self, filter: &Expr) -> Option<String> {
-        match lower(&DuckDbDialect, &self.random.table.schema, filter) {
+        match lower(self.backend.dialect(), &self.random.table.schema, filter) {
             Ok(condition) => Some(condition),
             Err(BackendError::Inexpressible { .. }) => None,
             Err(error) => panic!("{filter}: {error}"),
@@ -71,8 +72,8 @@ impl Bench {
     }
 
     /// For each condition, what it is on each row.
-    fn truths(&self, conditions: &[String]) -> Result<Vec<Vec<Truth>>, BackendError> {
-        let mut rows = self.backend.truths(&self.random.table, conditions)?;
+    async fn truths(&self, conditions: &[String]) -> Result<Vec<Vec<Truth>>, BackendError> {
+        let mut rows = self.backend.truths(&self.random.table, conditions).await?;
         assert_eq!(rows.len(), self.random.rows.len());
         rows.sort_by(|(a, _), (b, _)| a.cmp(b));
         let truth = |truth: Option<bool>| truth.map_or(Truth::Unknown, Truth::from);
@@ -81,10 +82,15 @@ impl Bench {
     }
 
     /// The error of the shortest condition that fails alone.
-    fn failing(&self, conditions: &[String]) -> Option<BackendError> {
+    async fn failing(&self, conditions: &[String]) -> Option<BackendError> {
         let mut conditions: Vec<_> = conditions.iter().collect();
         conditions.sort_by_key(|condition| condition.len());
-        conditions.into_iter().find_map(|one| self.truths(std::slice::from_ref(one)).err())
+        for one in conditions {
+            if let Err(error) = self.truths(std::slice::from_ref(one)).await {
+                return Some(error);
+            }
+        }
+        None
     }
 
     fn model(&self, filter: &Expr, row: &Row, semantics: Semantics) -> Option<Truth> {
@@ -101,7 +107,7 @@ impl Bench {
     }
 
     /// The smallest part of a filter that conflicts on its own, explained.
-    fn explained(&self, filter: &Expr) -> String {
+    async fn explained(&self, filter: &Expr) -> String {
         let mut parts = Vec::new();
         filter.for_each_node(&mut |part| {
             if check(&self.random.table.schema, part).is_ok() {
@@ -111,7 +117,7 @@ impl Bench {
         parts.sort_by_key(|part| part.nodes());
         for part in parts {
             let Some(sql) = self.lowered(part) else { continue };
-            let truths = self.truths(std::slice::from_ref(&sql)).unwrap().remove(0);
+            let truths = self.truths(std::slice::from_ref(&sql)).await.unwrap().remove(0);
             let conflicts = self.conflicts(part, &truths, Semantics::canonical());
             let Some(index) = conflicts.first() else { continue };
             let row = &self.random.rows[*index];
@@ -133,13 +139,24 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn the_model_and_sql_agree() {
+async fn the_model_and_duckdb_agree() {
+    agree(duckdb(), 20_000).await;
+}
+
+#[tokio::test]
+async fn the_model_and_clickhouse_agree() {
+    // It takes four times as long for each.
+    agree(clickhouse().await, 6_000).await;
+}
+
+async fn agree(backend: Box<dyn Database>, filters: usize) {
     let wanted = match std::env::var("MILVUS_DIFFTEST_AGREEMENT") {
         Ok(text) => text.parse().expect("MILVUS_DIFFTEST_AGREEMENT is a number of filters"),
-        Err(_) => 20_000,
+        Err(_) => filters,
     };
     let started = std::time::Instant::now();
-    let mut bench = Bench::new(20_240_117);
+    let name = backend.name();
+    let mut bench = Bench::new(backend, 20_240_117);
     let (mut compared, mut selective, mut inexpressible) = (0, 0, 0);
     let (mut pairs, mut undefined_pairs, mut undefined_filters) = (0_usize, 0_usize, 0);
     let mut constructs: BTreeMap<String, usize> = BTreeMap::new();
@@ -163,7 +180,7 @@ async fn the_model_and_sql_agree() {
             undefined_filters += usize::from(undefined > 0);
             let differs = |(model, sql): (&Option<Truth>, &Truth)| model.is_some_and(|m| m != *sql);
             if model.iter().zip(&truths).any(differs) {
-                conflicts.push(bench.explained(&filter));
+                conflicts.push(bench.explained(&filter).await);
             }
             let found = model.iter().filter(|truth| **truth == Some(Truth::True)).count();
             let tells = 0 < found && found + undefined < model.len();
@@ -177,14 +194,19 @@ async fn the_model_and_sql_agree() {
         }
     }
     println!(
-        "{compared} filters on {ROWS} rows in {:.1?}: {selective} selective, {inexpressible} \
+        "{name}: {compared} filters on {ROWS} rows in {:.1?}: {selective} selective, {inexpressible} \
          inexpressible, {undefined_filters} undefined on some row; {undefined_pairs} of {pairs} \
          answers undefined; {} constructs",
         started.elapsed(),
         constructs.len()
     );
     conflicts.sort_by_key(String::len);
-    assert!(conflicts.is_empty(), "{} conflicts\n{}", conflicts.len(), conflicts.join("\n\n"));
+    assert!(
+        conflicts.is_empty(),
+        "{name}: {} conflicts\n{}",
+        conflicts.len(),
+        conflicts.join("\n\n")
+    );
     assert!(selective * 2 > compared, "{selective} of {compared} filters are selective");
     assert!(undefined_pairs * 20 < pairs, "{undefined_pairs} of {pairs} answers are undefined");
     assert!(inexpressible > 0 && inexpressible * 50 < compared, "{inexpressible} inexpressible");
@@ -198,7 +220,7 @@ async fn the_model_and_sql_agree() {
 /// The agreement would be worthless if a rule could be broken without breaking it.
 #[tokio::test]
 async fn every_rule_of_reading_is_seen() {
-    let mut bench = Bench::new(7);
+    let mut bench = Bench::new(duckdb(), 7);
     let mut left: BTreeSet<Switch> =
         Switch::ALL.iter().copied().filter(|switch| switch.changes_truth()).collect();
     // SQL has no such predicates.

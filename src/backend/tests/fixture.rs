@@ -1,11 +1,87 @@
 //! One table, and rows of values at the edges of their types.
 
-use serde_json::{Value as Json, json};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::backend::{Backend, DuckDb, Table};
+use serde_json::{Value as Json, json};
+use tokio::runtime::Runtime;
+
+use crate::backend::sql::SqlDialect;
+use crate::backend::{
+    Answer, Backend, ClickHouse, ClickHouseDialect, ClickHouseOptions, DuckDb, DuckDbDialect,
+    Table, Truths,
+};
+use crate::engine::{ClickHouseServer, EmbeddedOptions, install_clickhouse};
 use crate::filter::{Expr, Semantics, Truth, evaluate};
 use crate::schema::{DataType, Field, Scalar, Schema};
 use crate::value::{Key, META, Row};
+
+/// A database under test.
+pub(super) trait Database: Backend {
+    /// Its SQL.
+    fn dialect(&self) -> &'static dyn SqlDialect;
+
+    /// For each row, what each of some conditions is on it.
+    fn truths<'a>(&'a self, table: &'a Table, conditions: &'a [String]) -> Answer<'a, Vec<Truths>>;
+}
+
+impl Database for DuckDb {
+    fn dialect(&self) -> &'static dyn SqlDialect {
+        &DuckDbDialect
+    }
+
+    fn truths<'a>(&'a self, table: &'a Table, conditions: &'a [String]) -> Answer<'a, Vec<Truths>> {
+        let truths = DuckDb::truths(self, table, conditions);
+        Box::pin(std::future::ready(truths))
+    }
+}
+
+impl Database for ClickHouse {
+    fn dialect(&self) -> &'static dyn SqlDialect {
+        &ClickHouseDialect
+    }
+
+    fn truths<'a>(&'a self, table: &'a Table, conditions: &'a [String]) -> Answer<'a, Vec<Truths>> {
+        Box::pin(ClickHouse::truths(self, table, conditions))
+    }
+}
+
+pub(super) fn duckdb() -> Box<dyn Database> {
+    Box::new(DuckDb::in_memory().unwrap())
+}
+
+/// A database of its own on the embedded server that all tests of this process share.
+pub(super) async fn clickhouse() -> Box<dyn Database> {
+    static SERVER: LazyLock<(Runtime, ClickHouseServer)> = LazyLock::new(|| {
+        // Not a test's runtime, which would end with the test.
+        let start = || {
+            let runtime = Runtime::new().unwrap();
+            let server = runtime.block_on(async {
+                let options = EmbeddedOptions::default();
+                install_clickhouse(&options, &|step| println!("{step}")).await?.start().await
+            });
+            (runtime, server.unwrap())
+        };
+        std::thread::spawn(start).join().unwrap()
+    });
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let server = &SERVER.1;
+    let options = ClickHouseOptions {
+        user: Some(server.user().to_owned()),
+        password: Some(server.password().clone()),
+        ..ClickHouseOptions::new(server.url())
+    };
+    let database = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let admin = ClickHouse::connect(options.clone()).await.unwrap();
+    admin.run(&format!("CREATE DATABASE {database}")).await.unwrap();
+    let options = ClickHouseOptions { database: Some(database), ..options };
+    Box::new(ClickHouse::connect(options).await.unwrap())
+}
+
+/// Every database, empty.
+pub(super) async fn databases() -> [Box<dyn Database>; 2] {
+    [duckdb(), clickhouse().await]
+}
 
 /// Every type, nullable, and again required where the SQL differs; names that differ by case only.
 pub(super) fn table() -> Table {
@@ -211,19 +287,21 @@ pub(super) fn rows() -> Vec<Row> {
         .collect()
 }
 
-/// A database that holds the rows.
-pub(super) async fn filled() -> (DuckDb, Table, Vec<Row>) {
+/// The databases, which hold the rows.
+pub(super) async fn filled() -> ([Box<dyn Database>; 2], Table, Vec<Row>) {
     let (table, rows) = (table(), rows());
-    let mut backend = DuckDb::in_memory().unwrap();
-    backend.create_table(&table).await.unwrap();
-    backend.upsert(&table, &rows).await.unwrap();
-    (backend, table, rows)
+    let mut databases = databases().await;
+    for backend in &mut databases {
+        backend.create_table(&table).await.unwrap();
+        backend.upsert(&table, &rows).await.unwrap();
+    }
+    (databases, table, rows)
 }
 
 /// Asserts that the database and the model find the same rows. Returns how many filters that
 /// compared: none if the model leaves the filter undefined on some row.
 pub(super) async fn agree(
-    backend: &mut DuckDb,
+    backend: &mut dyn Database,
     table: &Table,
     rows: &[Row],
     filter: &Expr,
@@ -249,7 +327,8 @@ pub(super) async fn agree(
         .collect();
     assert!(
         differing.is_empty() && found.len() == expected.len(),
-        "{filter}\n{sql}\n{} rows by the model, {} by the database; they differ on\n{}",
+        "{}: {filter}\n{sql}\n{} rows by the model, {} by the database; they differ on\n{}",
+        backend.name(),
         expected.len(),
         found.len(),
         differing.join("\n")

@@ -4,14 +4,15 @@
     launcher.py serve FOLDER WATCHDOG   started by the watchdog: the engine itself
 
 What is peculiar to an engine is in FOLDER/engine.py: `serve(folder, report)`, which becomes the
-engine and calls `report(port)` once its port is known, and perhaps `clean(pid)`, which deletes
+engine and calls `report(port)` once its port is known, or `report(port, token)` if it wants one to
+be presented, and perhaps `clean(pid)`, which deletes
 what the engine leaves elsewhere.
 
 The harness holds the only write end of the watchdog's standard input and writes nothing to it: it
 reaches its end when the harness closes it or dies, whatever it died of. The watchdog then kills
 the engine, deletes FOLDER and ends with the engine's exit status (128 + N for signal N).
 
-Standard output carries one line, "PORT PID", and ends with the engine. All else goes to standard
+Standard output carries one line, "PORT PID" or "PORT PID TOKEN", and ends with the engine. All else goes to standard
 error. Only the standard library is used until the engine itself is imported.
 """
 
@@ -86,9 +87,11 @@ def serve(folder, watchdog):
     # Left open, in another program too: that it closes tells the harness that the engine is gone.
     os.set_inheritable(pipe, True)
     os.chdir(folder)
-    peculiar(folder)["serve"](
-        folder, lambda port: os.write(pipe, f"{port} {os.getpid()}\n".encode())
-    )
+    def report(port, *token):
+        line = " ".join(map(str, [port, os.getpid(), *token]))
+        os.write(pipe, f"{line}\n".encode())
+
+    peculiar(folder)["serve"](folder, report)
 
 
 def peculiar(folder):

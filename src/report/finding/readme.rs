@@ -46,8 +46,11 @@ fn summary(finding: &Finding) -> String {
         _ => "answers otherwise than the rules below say",
     };
     let judges = match finding.divergence.judges {
+        _ if finding.backend.is_empty() => "The expected answer is that of the \
+             three-valued evaluator of milvus-difftest: no database was asked."
+            .to_owned(),
         Judges::Both => format!(
-            "Two independent references agree on the expected answer: {backend}, and the \
+            "Independent references agree on the expected answer: {backend}, and the \
              three-valued evaluator of milvus-difftest."
         ),
         Judges::ModelAlone => "The expected answer is that of the three-valued evaluator of \
@@ -276,10 +279,14 @@ fn details(finding: &Finding) -> String {
         1 => "once".to_owned(),
         count => format!("{count} times"),
     };
+    let reference = match finding.backend.as_str() {
+        "" => "the evaluator alone".to_owned(),
+        backend => code(backend),
+    };
     let facts = [
         ("Class", finding.divergence.class.to_string()),
         ("Engine", code(&finding.engine)),
-        ("Reference", code(&finding.backend)),
+        ("Reference", reference),
         ("Seen", format!("{times} in this shape")),
         ("Shape", code(&finding.shape)),
         ("Minimal", format!("{minimal} ({} cases judged)", finding.evaluations)),

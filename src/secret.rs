@@ -31,7 +31,7 @@ impl fmt::Debug for Secret {
 }
 
 /// `text` with `***` for the user and password of every URL in it.
-pub(super) fn redact(text: &str) -> String {
+pub(crate) fn redact(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("://") {
@@ -54,7 +54,7 @@ pub(super) fn redact(text: &str) -> String {
 }
 
 /// A `user:password@host` address as its address and `user:password`, taken literally.
-pub(super) fn split_credentials(uri: &str) -> (String, Option<Secret>) {
+pub(crate) fn split_credentials(uri: &str) -> (String, Option<Secret>) {
     let Some((scheme, word)) = uri.split_once("://") else {
         return (uri.to_owned(), None);
     };
