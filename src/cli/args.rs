@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 use super::exit;
-use crate::engine::EngineKind;
+use crate::engine::EngineChoice;
 use crate::engine::simulated::Fault;
 use crate::filter::Switch;
 use crate::report::corpus::Format;
@@ -77,8 +77,9 @@ pub enum Command {
 /// Which engine to test.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TargetArgs {
-    /// The embedded engine: milvus-lite-3.2.2, milvus-lite-2.5.1 or milvus-2.3.5, installed on
-    /// first use [default: milvus-lite-3.2.2]
+    /// The engine to start: milvus-lite-3.2.2, milvus-lite-2.5.1 or milvus-2.3.5, installed on
+    /// first use; docker or docker:IMAGE for a container, pulled on first use [default:
+    /// milvus-lite-3.2.2]
     #[arg(
         long,
         value_name = "NAME",
@@ -86,7 +87,7 @@ pub struct TargetArgs {
         env = "MILVUS_DIFFTEST_ENGINE",
         hide_env = true
     )]
-    pub engine: Option<EngineKind>,
+    pub engine: Option<EngineChoice>,
     /// An existing Milvus instead, for instance http://localhost:19530
     #[arg(long, value_name = "URI", env = "MILVUS_DIFFTEST_TARGET", hide_env = true)]
     pub target: Option<String>,

@@ -57,6 +57,15 @@ pub enum InstallStep {
         /// How many packages.
         total: usize,
     },
+    /// Fetching an image.
+    Pulling {
+        /// Its name.
+        image: String,
+        /// How much is there, in megabytes.
+        done: u64,
+        /// How much there is to fetch, as far as it is known yet, in megabytes.
+        total: u64,
+    },
     /// Making the engine ready to start, and checking that it can be loaded.
     Preparing,
 }
@@ -70,6 +79,10 @@ impl fmt::Display for InstallStep {
                 write!(f, "fetching package {number} of {total}, {package}")
             }
             Self::Unpacking { total } => write!(f, "unpacking {total} packages"),
+            Self::Pulling { image, total: 0, .. } => write!(f, "pulling the image {image}"),
+            Self::Pulling { image, done, total } => {
+                write!(f, "pulling the image {image}, {done} of {total} MB")
+            }
             Self::Preparing => f.write_str("preparing the engine and checking that it loads"),
         }
     }

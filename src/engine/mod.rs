@@ -1,9 +1,11 @@
-//! Getting a running engine: embedded (pinned packages in a cache) or external (a URL).
+//! Getting a running engine: embedded (pinned packages in a cache), in a container or external (a
+//! URL).
 //!
 //! [`install`] fetches an engine of some [`EngineKind`] once per user and [`Installation::start`]
 //! runs it: on a port and in a data folder of its own, ready to answer when it is handed out. Neither the process
-//! nor the folder outlives the harness, whatever that dies of. [`Engine::external`] gives an engine
-//! that somebody else runs the same face.
+//! nor the folder outlives the harness, whatever that dies of. A [`MilvusImage`] starts containers
+//! in the same way, through Docker. [`Engine::external`] gives an engine that somebody else runs the
+//! same face.
 //!
 //! ```no_run
 //! use milvus_difftest::engine::{EmbeddedOptions, EngineError, install};
@@ -17,7 +19,9 @@
 //! # }
 //! ```
 
+mod choice;
 mod command;
+mod container;
 mod embedded;
 mod error;
 mod folder;
@@ -30,6 +34,11 @@ mod running;
 mod secret;
 pub mod simulated;
 
+pub use choice::{EngineChoice, UnknownChoice};
+pub use container::{
+    CLICKHOUSE_IMAGE, ClickHouseContainer, ContainerOptions, MILVUS_IMAGE, MilvusImage,
+    docker_version, image_size, reap_containers,
+};
 pub use error::EngineError;
 pub use install::{EmbeddedOptions, InstallStep, Installation, Progress, install};
 pub use kind::{EngineKind, UnknownEngine};
