@@ -16,12 +16,19 @@ flock 9
 context=
 trap 'rm -rf "$context"' EXIT
 
-# What the image is made of: version, Dockerfile, packages, script, command.
+# What the image is made of: version, the version that the engine should tell, Dockerfile,
+# packages, script, command.
 parts() {
     case "$1" in
-        milvus-lite) echo 3.2.2 Dockerfile.milvus milvus-lite-3.2.2 milvus_lite_3.py milvus ;;
-        milvus-lite-cpp) echo 2.5.1 Dockerfile.milvus milvus-lite-2.5.1 milvus_lite_2.py milvus ;;
-        milvus-standalone) echo 2.3.5 Dockerfile.milvus milvus-2.3.5 milvus_2_3.py milvus ;;
+        milvus-lite)
+            echo 3.2.2 milvus_lite-3.2.2 Dockerfile.milvus milvus-lite-3.2.2 milvus_lite_3.py milvus
+            ;;
+        milvus-lite-cpp)
+            echo 2.5.1 milvus_lite-2.5.1 Dockerfile.milvus milvus-lite-2.5.1 milvus_lite_2.py milvus
+            ;;
+        milvus-standalone)
+            echo 2.3.5 v2.3.5-lite Dockerfile.milvus milvus-2.3.5 milvus_2_3.py milvus
+            ;;
         *)
             echo "$0: there is no image '$1'" >&2
             exit 2
@@ -43,8 +50,8 @@ download() {
 }
 
 build() {
-    local version dockerfile packages script command base tag
-    read -r version dockerfile packages script command < <(parts "$1")
+    local version told dockerfile packages script command base tag
+    read -r version told dockerfile packages script command < <(parts "$1")
     base=$(./base.sh)
     tag=$(cat "$dockerfile" "$engine/packages/$packages"*.txt "$engine/launch/$script" "$command" \
         build.sh base.sh | sha256sum | cut -c -12)
@@ -56,7 +63,8 @@ build() {
         cp "$dockerfile" "$context/Dockerfile"
         cp "$engine/launch/$script" "$context/engine.py"
         install -m 755 "$command" "$context/"
-        docker build --quiet --network none --build-arg BASE="$base" --tag "$tag" "$context" >&2
+        docker build --quiet --network none --build-arg BASE="$base" \
+            --label "milvus-difftest.version=$told" --tag "$tag" "$context" >&2
         rm -rf "$context"
         # What the wheels were installed in.
         docker image prune --force --filter label=milvus-difftest.stage >/dev/null

@@ -85,7 +85,7 @@ pub fn on_signal(stop: Stop) {
     });
 }
 
-async fn signalled() {
+pub async fn signalled() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return std::future::pending().await;

@@ -37,6 +37,9 @@ use super::secret::redact;
 /// <https://milvus.io/docs/v2.6.x/install_standalone-docker.md>.
 pub const MILVUS_IMAGE: &str = "milvusdb/milvus:v2.6.16";
 
+/// The label of an image whose engine does not tell its version.
+const VERSION: &str = "milvus-difftest.version";
+
 const MILVUS_PORT: u16 = 19530;
 
 /// From a Milvus's start to its first answer, on a busy machine.
@@ -64,6 +67,7 @@ pub struct ContainerOptions {
 #[derive(Debug, Clone)]
 pub struct MilvusImage {
     name: String,
+    version: Option<String>,
     start_timeout: Duration,
 }
 
@@ -76,7 +80,8 @@ impl MilvusImage {
         let name = options.image.clone().unwrap_or_else(|| MILVUS_IMAGE.to_owned());
         let docker = daemon::connect().await?;
         daemon::pull(&docker, &name, progress).await?;
-        Ok(Self { name, start_timeout: options.start_timeout.unwrap_or(PATIENCE) })
+        let version = daemon::label_of(&docker, &name, VERSION).await?;
+        Ok(Self { name, version, start_timeout: options.start_timeout.unwrap_or(PATIENCE) })
     }
 
     /// Starts a container of its own, empty, on a free loopback port.
@@ -87,6 +92,11 @@ impl MilvusImage {
     /// Its name with its tag.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The version of the engine in it, if the image tells.
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
     }
 
     pub(super) async fn run(&self) -> Result<Container, EngineError> {
@@ -119,6 +129,11 @@ pub async fn docker_version() -> Result<String, EngineError> {
 /// The size of an image on this machine in bytes; nothing if it is not here.
 pub async fn image_size(image: &str) -> Result<Option<u64>, EngineError> {
     daemon::size_of(&daemon::connect().await?, image).await
+}
+
+/// Removes an image from this machine; says whether it was there.
+pub async fn remove_image(image: &str) -> Result<bool, EngineError> {
+    daemon::remove(&daemon::connect().await?, image).await
 }
 
 /// Removes containers that were started by processes of this machine that have ended; says how

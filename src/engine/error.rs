@@ -19,6 +19,13 @@ pub enum EngineError {
         reason: String,
     },
 
+    /// An installation cannot be removed yet.
+    #[error("{} is just being installed; wait until that is done", .folder.display())]
+    Busy {
+        /// Where it is.
+        folder: PathBuf,
+    },
+
     /// The Python to install with is missing, too old or incomplete.
     #[error(
         "cannot install the engine with the Python `{python}`: {reason}; it takes a Python of 3.10 \

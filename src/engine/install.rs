@@ -1,15 +1,14 @@
 //! Installing the engine's packages, once per user, into a cache folder.
 
-use std::env;
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use etcetera::BaseStrategy;
 use tokio::process::Command;
 
+use super::cache::cache_folder;
 use super::command;
 use super::error::EngineError;
 use super::kind::EngineKind;
@@ -105,8 +104,8 @@ pub async fn install(
     options: &EmbeddedOptions,
     progress: &Progress<'_>,
 ) -> Result<Installation, EngineError> {
-    let python = options.python.clone().or_else(|| from_env("MILVUS_DIFFTEST_PYTHON"));
-    let cache = cache_folder(options)?;
+    let python = python::chosen(options.python.as_deref());
+    let cache = cache_folder(options.cache_dir.as_deref())?;
     let spec = options.kind.spec();
     let digest = spec.packages.digest(python.as_deref());
     let installation = Installation {
@@ -122,7 +121,7 @@ pub async fn install(
     let lock = lock(&installation.beside("lock"), progress).await?;
     // Whoever held the lock may have done the work.
     if !installation.is_complete(&digest).await {
-        let python = python::probe(&python.unwrap_or_else(|| "python3".into())).await?;
+        let python = python::probe(&python.unwrap_or_else(|| python::DEFAULT.into())).await?;
         installation.build(&python, &lock, &digest, progress).await?;
     }
     Ok(installation)
@@ -349,24 +348,6 @@ async fn lock(path: &Path, progress: &Progress<'_>) -> Result<File, EngineError>
             Err(TryLockError::Error(source)) => return Err(EngineError::io("lock", path)(source)),
         }
     }
-}
-
-fn cache_folder(options: &EmbeddedOptions) -> Result<PathBuf, EngineError> {
-    let no_folder = |reason: String| EngineError::NoCacheFolder { reason };
-    let chosen = options.cache_dir.clone().or_else(|| from_env("MILVUS_DIFFTEST_CACHE"));
-    let folder = match chosen {
-        Some(folder) => folder,
-        None => etcetera::choose_base_strategy()
-            .map_err(|error| no_folder(error.to_string()))?
-            .cache_dir()
-            .join("milvus-difftest"),
-    };
-    // The engine runs with another current folder.
-    std::path::absolute(folder).map_err(|error| no_folder(error.to_string()))
-}
-
-fn from_env(name: &str) -> Option<PathBuf> {
-    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+mod cache;
 mod choice;
 mod command;
 mod container;
@@ -34,13 +35,15 @@ mod running;
 mod secret;
 pub mod simulated;
 
+pub use cache::{InstalledEngine, cache_folder, installed, uninstall};
 pub use choice::{EngineChoice, UnknownChoice};
 pub use container::{
     CLICKHOUSE_IMAGE, ClickHouseContainer, ContainerOptions, MILVUS_IMAGE, MilvusImage,
-    docker_version, image_size, reap_containers,
+    docker_version, image_size, reap_containers, remove_image,
 };
 pub use error::EngineError;
 pub use install::{EmbeddedOptions, InstallStep, Installation, Progress, install};
 pub use kind::{EngineKind, UnknownEngine};
+pub use python::python_version;
 pub use running::Engine;
 pub use secret::Secret;

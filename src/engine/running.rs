@@ -105,12 +105,13 @@ impl Engine {
         }
     }
 
-    /// The version of an embedded engine, in the form in which servers report theirs. Of any other
-    /// nobody but itself can tell.
-    pub fn version(&self) -> Option<&'static str> {
+    /// The version of an embedded engine, or as its image tells it, in the form in which servers
+    /// report theirs. Of any other nobody but itself can tell.
+    pub fn version(&self) -> Option<&str> {
         match &self.0 {
             Kind::Embedded { installation, .. } => Some(installation.kind().version()),
-            Kind::Container { .. } | Kind::External(_) | Kind::Simulated { .. } => None,
+            Kind::Container { image, .. } => image.version(),
+            Kind::External(_) | Kind::Simulated { .. } => None,
         }
     }
 

@@ -3,6 +3,7 @@
 mod bad_input;
 mod campaign;
 mod conflict;
+mod containers;
 mod corpus;
 mod coverage;
 mod embedded;
@@ -12,6 +13,7 @@ mod evaluation;
 mod exit;
 mod explain;
 mod help;
+mod keeping;
 mod parser;
 mod parser_random;
 mod properties;

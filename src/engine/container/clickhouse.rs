@@ -16,8 +16,7 @@ pub const CLICKHOUSE_IMAGE: &str = "clickhouse/clickhouse-server:26.8";
 
 /// Of HTTP.
 const PORT: u16 = 8123;
-const USER: &str = "difftest";
-const DATABASE: &str = "difftest";
+const USER: &str = "default";
 
 /// From its start to its first answer, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -31,8 +30,8 @@ pub struct ClickHouseContainer {
 }
 
 impl ClickHouseContainer {
-    /// Pulls the image unless it is there, starts it with a user and a random password of its own,
-    /// and waits until it answers a query.
+    /// Pulls the image unless it is there, starts it with a random password, and waits until it
+    /// answers a query.
     pub async fn start(
         options: &ContainerOptions,
         progress: &Progress<'_>,
@@ -77,11 +76,6 @@ impl ClickHouseContainer {
         &self.password
     }
 
-    /// An empty database.
-    pub fn database(&self) -> &str {
-        DATABASE
-    }
-
     /// The end of what it has logged.
     pub async fn log_tail(&self) -> String {
         self.container.log_tail().await
@@ -102,7 +96,6 @@ impl ClickHouseContainer {
             .with_url(self.url())
             .with_user(USER)
             .with_password(self.password.expose())
-            .with_database(DATABASE)
     }
 }
 
@@ -113,6 +106,5 @@ fn request(image: &str, password: &Secret) -> ContainerRequest<GenericImage> {
         .with_exposed_port(PORT.tcp())
         .with_env_var("CLICKHOUSE_USER", USER)
         .with_env_var("CLICKHOUSE_PASSWORD", password.expose())
-        .with_env_var("CLICKHOUSE_DB", DATABASE)
         .with_ulimit("nofile", 262_144, Some(262_144))
 }

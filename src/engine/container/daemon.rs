@@ -7,7 +7,7 @@ use testcontainers::GenericImage;
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::errors::Error as BollardError;
 use testcontainers::bollard::models::CreateImageInfo;
-use testcontainers::bollard::query_parameters::CreateImageOptionsBuilder;
+use testcontainers::bollard::query_parameters::{CreateImageOptionsBuilder, RemoveImageOptions};
 use testcontainers::core::client::docker_client_instance;
 use testcontainers::runners::AsyncRunner;
 
@@ -50,6 +50,26 @@ pub(super) async fn size_of(docker: &Docker, image: &str) -> Result<Option<u64>,
         Ok(found) => Ok(Some(found.size.and_then(|size| size.try_into().ok()).unwrap_or(0))),
         Err(BollardError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
         Err(error) => Err(failed("look for an image")(error)),
+    }
+}
+
+/// What a label of an image says; nothing if it has none.
+pub(super) async fn label_of(
+    docker: &Docker,
+    image: &str,
+    label: &str,
+) -> Result<Option<String>, EngineError> {
+    let found = docker.inspect_image(image).await.map_err(failed("look at an image"))?;
+    let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
+    Ok(labels.into_iter().find_map(|(name, value)| (name == label).then_some(value)))
+}
+
+/// Removes an image; says whether it was there.
+pub(super) async fn remove(docker: &Docker, image: &str) -> Result<bool, EngineError> {
+    match docker.remove_image(image, None::<RemoveImageOptions>, None).await {
+        Ok(_) => Ok(true),
+        Err(BollardError::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
+        Err(error) => Err(failed("remove an image")(error)),
     }
 }
 
