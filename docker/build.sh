@@ -16,18 +16,20 @@ flock 9
 context=
 trap 'rm -rf "$context"' EXIT
 
-# What the image is made of: version, the version that the engine should tell, Dockerfile,
-# packages, script, command.
+# What the image is made of: version, the version that the engine tells, packages, script, command.
 parts() {
     case "$1" in
         milvus-lite)
-            echo 3.2.2 milvus_lite-3.2.2 Dockerfile.milvus milvus-lite-3.2.2 milvus_lite_3.py milvus
+            echo 3.2.2 milvus_lite-3.2.2 milvus-lite-3.2.2 milvus_lite_3.py milvus run standalone
             ;;
         milvus-lite-cpp)
-            echo 2.5.1 milvus_lite-2.5.1 Dockerfile.milvus milvus-lite-2.5.1 milvus_lite_2.py milvus
+            echo 2.5.1 milvus_lite-2.5.1 milvus-lite-2.5.1 milvus_lite_2.py milvus run standalone
             ;;
         milvus-standalone)
-            echo 2.3.5 v2.3.5-lite Dockerfile.milvus milvus-2.3.5 milvus_2_3.py milvus
+            echo 2.3.5 v2.3.5-lite milvus-2.3.5 milvus_2_3.py milvus run standalone
+            ;;
+        clickhouse-chdb)
+            echo 26.9.0 26.9.0 chdb-26.9.0 clickhouse_chdb.py clickhouse-server
             ;;
         *)
             echo "$0: there is no image '$1'" >&2
@@ -50,21 +52,23 @@ download() {
 }
 
 build() {
-    local version told dockerfile packages script command base tag
-    read -r version told dockerfile packages script command < <(parts "$1")
+    local version told packages script command program base tag
+    read -r version told packages script command < <(parts "$1")
+    program=bin/${command%% *}
     base=$(./base.sh)
-    tag=$(cat "$dockerfile" "$engine/packages/$packages"*.txt "$engine/launch/$script" "$command" \
-        build.sh base.sh | sha256sum | cut -c -12)
+    tag=$(cat build.sh base.sh Dockerfile "$program" "$engine/launch/$script" \
+        "$engine/packages/$packages"*.txt | sha256sum | cut -c -12)
     tag="milvus-difftest/$1:$version-$tag"
     if ! docker image inspect "$tag" >/dev/null 2>&1; then
         echo "building $tag" >&2
         context=$(mktemp -d)
         download "$engine/packages/$packages" "$context"
-        cp "$dockerfile" "$context/Dockerfile"
+        cp Dockerfile "$context/"
         cp "$engine/launch/$script" "$context/engine.py"
-        install -m 755 "$command" "$context/"
+        install -D -m 755 "$program" "$context/$program"
         docker build --quiet --network none --build-arg BASE="$base" \
-            --label "milvus-difftest.version=$told" --tag "$tag" "$context" >&2
+            --build-arg COMMAND="$command" --label "milvus-difftest.version=$told" \
+            --tag "$tag" "$context" >&2
         rm -rf "$context"
         # What the wheels were installed in.
         docker image prune --force --filter label=milvus-difftest.stage >/dev/null
@@ -72,7 +76,7 @@ build() {
     echo "$tag"
 }
 
-[ $# -gt 0 ] || set -- milvus-lite milvus-lite-cpp milvus-standalone
+[ $# -gt 0 ] || set -- milvus-lite milvus-lite-cpp milvus-standalone clickhouse-chdb
 for name; do
     # The function ends the script if the name is wrong.
     parts "$name" >/dev/null
