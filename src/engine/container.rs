@@ -304,8 +304,10 @@ impl Container {
                 Ok(())
             }
             // It ended too early to have one.
-            None => Err(match self.has_exited().await {
-                Some(reason) => EngineError::StartFailed { reason },
+            None => Err(match self.ended().await {
+                Some(how) => {
+                    EngineError::StartFailed { reason: format!("{how}{}", self.keep_log().await) }
+                }
                 None => EngineError::Container {
                     action: "find the port of a container",
                     reason: format!("port {} is not published", self.port),

@@ -10,13 +10,14 @@ use std::net::TcpStream;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use milvus_difftest::campaign::{Workbench, WorkbenchOptions};
 use milvus_difftest::case::{Case, Check};
-use milvus_difftest::engine::{ContainerOptions, Engine, MilvusImage};
+use milvus_difftest::engine::{
+    CLICKHOUSE_IMAGE, ContainerOptions, Engine, MILVUS_IMAGE, MilvusImage,
+};
 use milvus_difftest::filter::parse;
 use milvus_difftest::milvus::{ConnectOptions, Consistency, Milvus, QueryOptions};
 use milvus_difftest::verdict::{Class, Verdict};
@@ -189,33 +190,26 @@ async fn a_container_that_is_killed_is_replaced_and_the_campaign_goes_on() {
 async fn a_container_that_dies_each_time_is_a_crash() {
     let Some(_alone) = docker().await else { return };
     let mut bench = bench(&pulled("milvus-lite").await, Duration::from_secs(10)).await;
-    let case = case(60, &["number > 3", "number < 3"]);
-    let stop = Arc::new(AtomicBool::new(false));
-    // Kills each container as soon as a collection of the case is in it.
-    let killer = std::thread::spawn({
-        let stop = Arc::clone(&stop);
-        move || {
-            let mut killed = 0;
-            while !stop.load(Ordering::Relaxed) {
-                for id in containers(std::process::id()) {
-                    let script = "find /var/lib/milvus | grep -q 'difftest_[0-9a-f]*_[0-9]'";
-                    let mut look = Command::new("docker");
-                    look.args(["exec", &id, "sh", "-c", script]);
-                    if run(look).code == Some(0) {
-                        let mut kill = Command::new("docker");
-                        kill.args(["kill", "--signal", "KILL", &id]);
-                        killed += u32::from(run(kill).code == Some(0));
-                    }
+    let case = case(400, &["number > 3", "number < 3"]);
+    // Kills two containers, each as soon as a collection of the case is in it.
+    let killer = std::thread::spawn(|| {
+        let mut killed = Vec::new();
+        while killed.len() < 2 {
+            for id in containers(std::process::id()) {
+                let script = "until ls /var/lib/milvus/data/collections | \
+                              grep -q 'difftest_[0-9a-f]*_[0-9]'; do sleep 0.1; done";
+                let mut wait = Command::new("docker");
+                wait.args(["exec", &id, "sh", "-c", script]);
+                if !killed.contains(&id) && run(wait).code == Some(0) {
+                    lines(&["kill", "--signal", "KILL", &id]);
+                    killed.push(id);
                 }
             }
-            killed
         }
     });
     let mut all = |_: &Check, _: &Verdict| ControlFlow::Continue(());
-    let verdicts = bench.judge(&case, &mut all).await;
-    stop.store(true, Ordering::Relaxed);
-    assert_eq!(killer.join().expect("no panic"), 2);
-    let verdicts = verdicts.expect("it comes back");
+    let verdicts = bench.judge(&case, &mut all).await.expect("it comes back");
+    killer.join().expect("no panic");
     assert!(verdicts.iter().all(|v| class(v) == Some(Class::Crash)), "{verdicts:?}");
     let restarts = bench.take_restarts();
     assert_eq!(restarts.len(), 2, "{restarts:?}");
@@ -349,18 +343,16 @@ async fn no_container_outlives_its_owner() {
 async fn the_log_of_a_failed_start_is_kept() {
     let Some(_alone) = docker().await else { return };
     let sandbox = Sandbox::new();
-    // An image without a Milvus: the command is not found.
+    // An image whose Milvus does not start.
     let base = image("milvus-lite").replace("milvus-lite:", "no-milvus:");
-    let mut build = Command::new("docker");
-    build.args(["build", "--quiet", "--tag", &base, "-"]);
     let dockerfile = format!(
         "FROM {}\nRUN printf '#!/bin/sh\\necho the last words; exit 7\\n' > /usr/local/bin/milvus\n",
         image("milvus-lite")
     );
-    build.stdin(Stdio::from(
-        std::fs::File::open(sandbox.write("Dockerfile", &dockerfile)).expect("it is there"),
-    ));
-    run(build).expect(0);
+    let context = sandbox.path("context");
+    std::fs::create_dir(&context).expect("a folder");
+    sandbox.write("context/Dockerfile", &dockerfile);
+    lines(&["build", "--quiet", "--tag", &base, &context.display().to_string()]);
     let ended = run(fuzz(&sandbox, &base, &["--cases", "1"]));
     lines(&["rmi", "--force", &base]);
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
@@ -405,6 +397,15 @@ async fn an_engine_in_the_background_runs_until_it_is_stopped() {
     assert!(!listens(uri));
     let unknown = run(engines(&["stop", uri])).expect(2);
     assert!(unknown.stderr.contains("no engine"), "{}", unknown.stderr);
+}
+
+#[test]
+fn the_compose_file_starts_what_the_options_start() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docker/compose.yaml");
+    let text = std::fs::read_to_string(path).expect("it is there");
+    for image in [MILVUS_IMAGE, CLICKHOUSE_IMAGE] {
+        assert!(text.contains(&format!(":-{image}}}")), "{image}");
+    }
 }
 
 #[test]
