@@ -14,7 +14,7 @@ use super::summary::Summary;
 use super::workbench::{BenchError, Workbench, WorkbenchOptions};
 use super::worker::{Shared, look_for_fixed, work};
 use crate::engine::simulated::SimulatedOptions;
-use crate::engine::{Engine, EngineError, Installation, Secret};
+use crate::engine::{Engine, EngineError, Installation, MilvusImage, Secret};
 use crate::generate;
 use crate::known::{KnownError, KnownIssues};
 use crate::milvus::{Dialect, DialectError};
@@ -26,6 +26,8 @@ use crate::shrink::Budget;
 pub enum Target {
     /// One embedded engine for each worker.
     Embedded(Installation),
+    /// One container for each worker.
+    Container(MilvusImage),
     /// One engine that runs already.
     External {
         /// Where.
@@ -42,6 +44,7 @@ impl Target {
     pub async fn start(&self, patience: Duration) -> Result<Engine, EngineError> {
         match self {
             Target::Embedded(installation) => installation.start().await,
+            Target::Container(image) => image.start().await,
             Target::External { uri, token } => {
                 Engine::external(uri.clone(), token.clone(), patience).await
             }

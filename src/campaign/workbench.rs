@@ -246,11 +246,11 @@ impl Workbench {
             if record(verdicts, verdict).is_break() {
                 break;
             }
-            if hung && self.engine.is_embedded() {
+            if hung && self.engine.was_started_here() {
                 break;
             }
         }
-        if hung && self.engine.is_embedded() {
+        if hung && self.engine.was_started_here() {
             // It may still be busy with the query that it did not answer.
             drop(applied);
             self.forget(case, &collection).await?;

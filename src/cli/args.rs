@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 use super::exit;
-use crate::engine::EngineKind;
+use crate::engine::EngineChoice;
 use crate::engine::simulated::Fault;
 use crate::filter::Switch;
 use crate::report::corpus::Format;
@@ -29,6 +29,14 @@ field, and vectors may be left out.
 
 Ends with exit code 0 if the filter has a meaning, with 2 if it has none or the options are wrong,
 and with 3 if Milvus cannot be reached.";
+
+/// What the exit codes mean where engines are kept.
+const ENGINES: &str = "\
+An engine is milvus-lite-3.2.2, milvus-lite-2.5.1, milvus-2.3.5, docker (a container of the default
+image) or docker:IMAGE.
+
+Ends with exit code 0 if that was done, with 2 if the options are wrong, and with 3 if the
+environment failed or, of doctor, is not fit to run any engine.";
 
 /// Property-based differential testing of Milvus.
 #[derive(Debug, Parser)]
@@ -72,13 +80,17 @@ pub enum Command {
     /// Say what a filter means: its types, its SQL, and its truth on rows, part by part
     #[command(after_help = EXPLAIN)]
     Explain(ExplainArgs),
+    /// List, install, start, stop and remove engines, and see what is missing for them
+    #[command(subcommand, after_help = ENGINES)]
+    Engines(EnginesCommand),
 }
 
 /// Which engine to test.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TargetArgs {
-    /// The embedded engine: milvus-lite-3.2.2, milvus-lite-2.5.1 or milvus-2.3.5, installed on
-    /// first use [default: milvus-lite-3.2.2]
+    /// The engine to start: milvus-lite-3.2.2, milvus-lite-2.5.1 or milvus-2.3.5, installed on
+    /// first use; docker or docker:IMAGE for a container, pulled on first use [default:
+    /// milvus-lite-3.2.2]
     #[arg(
         long,
         value_name = "NAME",
@@ -86,7 +98,7 @@ pub struct TargetArgs {
         env = "MILVUS_DIFFTEST_ENGINE",
         hide_env = true
     )]
-    pub engine: Option<EngineKind>,
+    pub engine: Option<EngineChoice>,
     /// An existing Milvus instead, for instance http://localhost:19530
     #[arg(long, value_name = "URI", env = "MILVUS_DIFFTEST_TARGET", hide_env = true)]
     pub target: Option<String>,
@@ -253,6 +265,65 @@ pub struct CorpusCheckArgs {
     pub target: TargetArgs,
     #[command(flatten)]
     pub backends: BackendArgs,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum EnginesCommand {
+    /// Say which engines there are, which are installed and which run
+    List(PlaceArgs),
+    /// Install engines, or pull their images
+    Install(EnginesArgs),
+    /// Start an engine and print its address; it runs until Ctrl-C, SIGTERM or `engines stop`
+    #[command(after_help = ENGINES)]
+    Start(EnginesStartArgs),
+    /// Stop engines that `engines start` runs, and remove containers that dead runs have left
+    Stop(EnginesStopArgs),
+    /// Remove installed engines, or images
+    Remove(EnginesArgs),
+    /// Check Python, the compiler, Docker, the disk and ports, and say what to do
+    Doctor(PlaceArgs),
+}
+
+/// Where engines are and what runs them.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PlaceArgs {
+    /// Where embedded engines are installed [default: the user's cache folder]
+    #[arg(long, value_name = "DIR", env = "MILVUS_DIFFTEST_CACHE", hide_env = true)]
+    pub cache: Option<PathBuf>,
+    /// The Python that runs embedded engines, 3.10 or later [default: python3]
+    #[arg(long, value_name = "FILE", env = "MILVUS_DIFFTEST_PYTHON", hide_env = true)]
+    pub python: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct EnginesArgs {
+    /// Engines, for instance milvus-lite-3.2.2 or docker:milvusdb/milvus:v2.6.16
+    #[arg(required = true, value_name = "ENGINE")]
+    pub engines: Vec<EngineChoice>,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct EnginesStartArgs {
+    /// The engine [default: milvus-lite-3.2.2]
+    #[arg(value_name = "ENGINE")]
+    pub engine: Option<EngineChoice>,
+    /// Return once it answers, and leave it running
+    #[arg(long)]
+    pub background: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct EnginesStopArgs {
+    /// Engines, by name or address [default: all of them]
+    #[arg(value_name = "ENGINE|URI")]
+    pub which: Vec<String>,
+    /// Where embedded engines are installed [default: the user's cache folder]
+    #[arg(long, value_name = "DIR", env = "MILVUS_DIFFTEST_CACHE", hide_env = true)]
+    pub cache: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]

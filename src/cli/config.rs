@@ -7,7 +7,7 @@ use clap::{Args, Command};
 use serde::Deserialize;
 
 use super::args::{BackendArgs, FuzzArgs, TargetArgs, duration};
-use crate::engine::EngineKind;
+use crate::engine::EngineChoice;
 
 /// A configuration file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -56,9 +56,9 @@ pub fn with_file(args: FuzzArgs) -> Result<FuzzArgs, ConfigError> {
         let parsed = value.map(|text| duration(&text)).transpose();
         parsed.map_err(|reason| invalid(&path, format!("{key}: {reason}")))
     };
-    let engine = file.engine.map(|name| name.parse::<EngineKind>()).transpose();
+    let engine = file.engine.map(|name| name.parse::<EngineChoice>()).transpose();
     let engine = engine.map_err(|error| invalid(&path, format!("engine: {error}")))?;
-    if let (Some(_), Some(_)) = (engine, &file.target) {
+    if let (Some(_), Some(_)) = (&engine, &file.target) {
         return Err(invalid(&path, "'engine' and 'target' exclude each other".to_owned()));
     }
     // Whichever is on the command line replaces both.

@@ -4,6 +4,7 @@ mod args;
 mod config;
 mod corpus;
 mod coverage;
+mod engines;
 mod exit;
 mod explain;
 mod fuzz;

@@ -1,5 +1,6 @@
 //! What the commands share: finding an engine, and noticing that the user wants to stop.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -8,21 +9,45 @@ use super::args::{BackendArgs, TargetArgs};
 use super::exit::Exit;
 use super::start::{Failure, note};
 use crate::campaign::{Stop, Target};
-use crate::engine::{EmbeddedOptions, EngineError, InstallStep, Progress, Secret, install};
+use crate::engine::{
+    ContainerOptions, EmbeddedOptions, EngineChoice, EngineError, InstallStep, MilvusImage,
+    Progress, Secret, install,
+};
 use crate::reference::{Choice, Reference, ReferenceError};
 
-/// The target that the options name; installs the embedded engine if it is not there.
+/// The target that the options name; installs the engine, or pulls its image, if it is not there.
 pub async fn target(args: &TargetArgs, quiet: bool) -> Result<Target, EngineError> {
     if let Some(uri) = &args.target {
         let token = args.token.clone().map(Secret::new);
         return Ok(Target::External { uri: uri.clone(), token });
     }
-    let options = EmbeddedOptions { kind: args.engine.unwrap_or_default(), ..embedded(args) };
+    let choice = args.engine.clone().unwrap_or_default();
+    prepare(&choice, args.cache.clone(), args.python.clone(), quiet).await
+}
+
+/// Installs an engine, or pulls its image, if it is not there.
+pub async fn prepare(
+    choice: &EngineChoice,
+    cache_dir: Option<PathBuf>,
+    python: Option<PathBuf>,
+    quiet: bool,
+) -> Result<Target, EngineError> {
     let begun = Instant::now();
-    let installation = with_progress(quiet, async |progress| install(&options, progress).await);
-    let installation = installation.await?;
-    tracing::info!(elapsed = ?begun.elapsed(), "the embedded engine is installed");
-    Ok(Target::Embedded(installation))
+    let prepared = with_progress(quiet, async |progress| match choice {
+        EngineChoice::Embedded(kind) => {
+            let options =
+                EmbeddedOptions { kind: *kind, cache_dir, python, ..EmbeddedOptions::default() };
+            install(&options, progress).await.map(Target::Embedded)
+        }
+        EngineChoice::Container(image) => {
+            let options =
+                ContainerOptions { image: Some(image.clone()), ..ContainerOptions::default() };
+            MilvusImage::pull(&options, progress).await.map(Target::Container)
+        }
+    });
+    let prepared = prepared.await;
+    tracing::info!(elapsed = ?begun.elapsed(), engine = %choice, "the engine is there");
+    prepared
 }
 
 /// The references that the options name; installs what is not there.
@@ -70,11 +95,18 @@ async fn with_progress<T>(quiet: bool, work: impl AsyncFnOnce(&Progress<'_>) -> 
     }
     bar.enable_steady_tick(Duration::from_millis(200));
     let progress = |step: InstallStep| {
-        if let InstallStep::Fetching { number, total, .. } = &step {
-            bar.set_length(*total as u64);
-            bar.set_position(*number as u64);
+        let place = match &step {
+            InstallStep::Fetching { number, total, .. } => Some((*number as u64, *total as u64)),
+            InstallStep::Pulling { done, total, .. } => Some((*done, *total)),
+            _ => None,
+        };
+        if let Some((place, length)) = place {
+            bar.set_length(length);
+            bar.set_position(place);
         }
-        if bar.is_hidden() && !quiet {
+        // In a log, the first word on an image is enough.
+        let more = matches!(step, InstallStep::Pulling { done: 1.., .. });
+        if bar.is_hidden() && !quiet && !more {
             note(&step);
         }
         bar.set_message(step.to_string());
@@ -95,7 +127,7 @@ pub fn on_signal(stop: Stop) {
     });
 }
 
-async fn signalled() {
+pub async fn signalled() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return std::future::pending().await;

@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Cli, Command};
 use super::exit::Exit;
-use super::{corpus, coverage, explain, fuzz, replay, selftest};
+use super::{corpus, coverage, engines, explain, fuzz, replay, selftest};
 
 /// The command line as clap knows it, for help texts and completions.
 pub fn command() -> clap::Command {
@@ -51,6 +51,7 @@ pub fn main() -> ExitCode {
             Command::Corpus(command) => corpus::run(command, cli.quiet).await,
             Command::Selftest(args) => selftest::run(args).await,
             Command::Coverage(args) => coverage::run(&args),
+            Command::Engines(command) => engines::run(command, cli.quiet).await,
             Command::Explain(args) => explain::run(args).await,
         }
     });

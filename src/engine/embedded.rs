@@ -201,7 +201,15 @@ impl Process {
 /// The watchdog ends as its engine ended, with 128 + N for signal N.
 fn describe(status: ExitStatus) -> String {
     match status.code() {
-        Some(code @ 129..=192) => {
+        Some(code) => ended_with(code),
+        None => format!("the engine's watchdog was ended ({status})"),
+    }
+}
+
+/// An exit status, which is 128 + N for signal N.
+pub(super) fn ended_with(code: i32) -> String {
+    match code {
+        129..=192 => {
             let signal = code - 128;
             let name = match signal {
                 4 => " (SIGILL)",
@@ -214,8 +222,7 @@ fn describe(status: ExitStatus) -> String {
             };
             format!("the engine was ended by signal {signal}{name}")
         }
-        Some(code) => format!("the engine exited with status {code}"),
-        None => format!("the engine's watchdog was ended ({status})"),
+        code => format!("the engine exited with status {code}"),
     }
 }
 

@@ -19,6 +19,13 @@ pub enum EngineError {
         reason: String,
     },
 
+    /// An installation cannot be removed yet.
+    #[error("{} is just being installed; wait until that is done", .folder.display())]
+    Busy {
+        /// Where it is.
+        folder: PathBuf,
+    },
+
     /// The Python to install with is missing, too old or incomplete.
     #[error(
         "cannot install the engine with the Python `{python}`: {reason}; it takes a Python of 3.10 \
@@ -87,6 +94,46 @@ pub enum EngineError {
         uri: String,
         /// The server's words.
         reason: String,
+    },
+
+    /// No Docker answers.
+    #[error(
+        "no Docker answers at {address}: {reason}; start its daemon, name another in DOCKER_HOST, \
+         or use an engine that needs none, as --engine milvus-lite-3.2.2"
+    )]
+    Docker {
+        /// Where it was looked for.
+        address: String,
+        /// What was met.
+        reason: String,
+    },
+
+    /// An image cannot be had.
+    #[error(
+        "cannot get the image {image}: {reason}; check its name and the way to its registry \
+         (`docker pull {image}`), and whether that wants a `docker login`"
+    )]
+    Image {
+        /// Its name.
+        image: String,
+        /// Docker's words.
+        reason: String,
+    },
+
+    /// Docker refused something.
+    #[error("Docker cannot {action}: {reason}; see what `docker info` says")]
+    Container {
+        /// What was attempted, as a verb.
+        action: &'static str,
+        /// Docker's words.
+        reason: String,
+    },
+
+    /// The engine cannot be started again with its data.
+    #[error("only an engine in a container can be started again with its data, not {uri}")]
+    Forgetful {
+        /// Its address.
+        uri: String,
     },
 
     /// A simulated engine could not listen.

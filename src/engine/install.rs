@@ -1,15 +1,14 @@
 //! Installing the engine's packages, once per user, into a cache folder.
 
-use std::env;
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use etcetera::BaseStrategy;
 use tokio::process::Command;
 
+use super::cache::cache_folder;
 use super::command;
 use super::error::EngineError;
 use super::kind::{EngineKind, Spec};
@@ -57,6 +56,15 @@ pub enum InstallStep {
         /// How many packages.
         total: usize,
     },
+    /// Fetching an image.
+    Pulling {
+        /// Its name.
+        image: String,
+        /// How much is there, in megabytes.
+        done: u64,
+        /// How much there is to fetch, as far as it is known yet, in megabytes.
+        total: u64,
+    },
     /// Making the engine ready to start, and checking that it can be loaded.
     Preparing,
 }
@@ -70,6 +78,10 @@ impl fmt::Display for InstallStep {
                 write!(f, "fetching package {number} of {total}, {package}")
             }
             Self::Unpacking { total } => write!(f, "unpacking {total} packages"),
+            Self::Pulling { image, total: 0, .. } => write!(f, "pulling the image {image}"),
+            Self::Pulling { image, done, total } => {
+                write!(f, "pulling the image {image}, {done} of {total} MB")
+            }
             Self::Preparing => f.write_str("preparing the engine and checking that it loads"),
         }
     }
@@ -108,8 +120,8 @@ pub(super) async fn install_packages(
     spec: &'static Spec,
     progress: &Progress<'_>,
 ) -> Result<Installed, EngineError> {
-    let python = options.python.clone().or_else(|| from_env("MILVUS_DIFFTEST_PYTHON"));
-    let cache = cache_folder(options)?;
+    let python = python::chosen(options.python.as_deref());
+    let cache = cache_folder(options.cache_dir.as_deref())?;
     let digest = spec.packages.digest(python.as_deref());
     let installation = Installed {
         spec,
@@ -124,7 +136,7 @@ pub(super) async fn install_packages(
     let lock = lock(&installation.beside("lock"), progress).await?;
     // Whoever held the lock may have done the work.
     if !installation.is_complete(&digest).await {
-        let python = python::probe(&python.unwrap_or_else(|| "python3".into())).await?;
+        let python = python::probe(&python.unwrap_or_else(|| python::DEFAULT.into())).await?;
         installation.build(&python, &lock, &digest, progress).await?;
     }
     Ok(installation)
@@ -365,24 +377,6 @@ async fn lock(path: &Path, progress: &Progress<'_>) -> Result<File, EngineError>
             Err(TryLockError::Error(source)) => return Err(EngineError::io("lock", path)(source)),
         }
     }
-}
-
-fn cache_folder(options: &EmbeddedOptions) -> Result<PathBuf, EngineError> {
-    let no_folder = |reason: String| EngineError::NoCacheFolder { reason };
-    let chosen = options.cache_dir.clone().or_else(|| from_env("MILVUS_DIFFTEST_CACHE"));
-    let folder = match chosen {
-        Some(folder) => folder,
-        None => etcetera::choose_base_strategy()
-            .map_err(|error| no_folder(error.to_string()))?
-            .cache_dir()
-            .join("milvus-difftest"),
-    };
-    // The engine runs with another current folder.
-    std::path::absolute(folder).map_err(|error| no_folder(error.to_string()))
-}
-
-fn from_env(name: &str) -> Option<PathBuf> {
-    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
-//! Getting a running engine: embedded (pinned packages in a cache) or external (a URL).
+//! Getting a running engine: embedded (pinned packages in a cache), in a container or external (a
+//! URL).
 //!
 //! [`install`] fetches an engine of some [`EngineKind`] once per user and [`Installation::start`]
 //! runs it: on a port and in a data folder of its own, ready to answer when it is handed out. Neither the process
-//! nor the folder outlives the harness, whatever that dies of. [`Engine::external`] gives an engine
-//! that somebody else runs the same face.
+//! nor the folder outlives the harness, whatever that dies of. A [`MilvusImage`] starts containers
+//! in the same way, through Docker. [`Engine::external`] gives an engine that somebody else runs the
+//! same face.
 //!
 //! ```no_run
 //! use milvus_difftest::engine::{EmbeddedOptions, EngineError, install};
@@ -17,8 +19,11 @@
 //! # }
 //! ```
 
+mod cache;
+mod choice;
 mod clickhouse;
 mod command;
+mod container;
 mod embedded;
 mod error;
 mod folder;
@@ -31,8 +36,15 @@ mod running;
 pub mod simulated;
 
 pub use crate::secret::Secret;
+pub use cache::{InstalledEngine, cache_folder, installed, uninstall};
+pub use choice::{EngineChoice, UnknownChoice};
 pub use clickhouse::{ClickHouseInstallation, ClickHouseServer, install_clickhouse};
+pub use container::{
+    CLICKHOUSE_IMAGE, ClickHouseContainer, ContainerOptions, MILVUS_IMAGE, MilvusImage,
+    docker_version, image_size, reap_containers, remove_image,
+};
 pub use error::EngineError;
 pub use install::{EmbeddedOptions, InstallStep, Installation, Progress, install};
 pub use kind::{EngineKind, UnknownEngine};
+pub use python::python_version;
 pub use running::Engine;

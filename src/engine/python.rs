@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
+use super::cache::from_env;
 use super::command;
 use super::error::EngineError;
 
@@ -27,6 +28,20 @@ for module in ('venv', 'ensurepip'):
 pub(super) struct Python {
     pub command: PathBuf,
     pub version: (u32, u32),
+}
+
+/// What is run if no other is named.
+pub(super) const DEFAULT: &str = "python3";
+
+/// The one named, here or in `MILVUS_DIFFTEST_PYTHON`.
+pub(super) fn chosen(named: Option<&Path>) -> Option<PathBuf> {
+    named.map(Path::to_owned).or_else(|| from_env("MILVUS_DIFFTEST_PYTHON"))
+}
+
+/// Which Python embedded engines would be installed with, and its version; an error if it is unfit.
+pub async fn python_version(named: Option<&Path>) -> Result<(PathBuf, (u32, u32)), EngineError> {
+    let python = probe(&chosen(named).unwrap_or_else(|| DEFAULT.into())).await?;
+    Ok((python.command, python.version))
 }
 
 /// Checks that `command` is a Python new enough and whole.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::container::{Container, MilvusImage};
 use super::embedded::Process;
 use super::error::EngineError;
 use super::install::Installation;
@@ -17,6 +18,7 @@ pub struct Engine(Kind);
 #[derive(Debug)]
 enum Kind {
     Embedded { installation: Installation, process: Box<Process> },
+    Container { image: MilvusImage, container: Box<Container> },
     External(External),
     Simulated { options: SimulatedOptions, server: SimulatedMilvus, uri: String },
 }
@@ -32,6 +34,11 @@ impl Engine {
     pub(super) async fn embedded(installation: Installation) -> Result<Self, EngineError> {
         let process = Box::new(Process::start(installation.packages()).await?);
         Ok(Self(Kind::Embedded { installation, process }))
+    }
+
+    pub(super) async fn container(image: MilvusImage) -> Result<Self, EngineError> {
+        let container = Box::new(image.run().await?);
+        Ok(Self(Kind::Container { image, container }))
     }
 
     /// An engine that somebody else runs, once it answers. It is given `patience` for that, now and
@@ -64,6 +71,7 @@ impl Engine {
         match &self.0 {
             Kind::Simulated { uri, .. } => uri,
             Kind::Embedded { process, .. } => process.uri(),
+            Kind::Container { container, .. } => container.uri(),
             Kind::External(engine) => &engine.uri,
         }
     }
@@ -71,29 +79,38 @@ impl Engine {
     /// What to present to it.
     pub fn token(&self) -> Option<&Secret> {
         match &self.0 {
-            Kind::Embedded { .. } | Kind::Simulated { .. } => None,
+            Kind::Embedded { .. } | Kind::Container { .. } | Kind::Simulated { .. } => None,
             Kind::External(engine) => engine.token.as_ref(),
         }
     }
 
-    /// Whether it was started here.
-    pub fn is_embedded(&self) -> bool {
-        matches!(self.0, Kind::Embedded { .. } | Kind::Simulated { .. })
+    /// Whether it was started here, so that it can be replaced by a fresh one.
+    pub fn was_started_here(&self) -> bool {
+        !matches!(self.0, Kind::External(_))
     }
 
     /// The engine's own process, if it has one that was started here.
     pub fn pid(&self) -> Option<u32> {
         match &self.0 {
             Kind::Embedded { process, .. } => Some(process.pid()),
-            Kind::External(_) | Kind::Simulated { .. } => None,
+            Kind::Container { .. } | Kind::External(_) | Kind::Simulated { .. } => None,
         }
     }
 
-    /// The version of an engine that was started here, in the form in which servers report theirs.
-    /// Of an external engine nobody but itself can tell.
-    pub fn version(&self) -> Option<&'static str> {
+    /// The engine's container, if it runs in one that was started here.
+    pub fn container_id(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Container { container, .. } => Some(container.id()),
+            _ => None,
+        }
+    }
+
+    /// The version of an embedded engine, or as its image tells it, in the form in which servers
+    /// report theirs. Of any other nobody but itself can tell.
+    pub fn version(&self) -> Option<&str> {
         match &self.0 {
             Kind::Embedded { installation, .. } => Some(installation.kind().version()),
+            Kind::Container { image, .. } => image.version(),
             Kind::External(_) | Kind::Simulated { .. } => None,
         }
     }
@@ -102,6 +119,7 @@ impl Engine {
     pub async fn has_exited(&mut self) -> Option<String> {
         match &mut self.0 {
             Kind::Embedded { process, .. } => process.has_exited().await,
+            Kind::Container { container, .. } => container.has_exited().await,
             Kind::External(_) => None,
             Kind::Simulated { server, .. } => {
                 (!server.is_running()).then(|| "the simulated engine crashed".to_owned())
@@ -118,6 +136,10 @@ impl Engine {
                 **process = Process::start(installation.packages()).await?;
                 Ok(())
             }
+            Kind::Container { image, container } => {
+                **container = image.run().await?;
+                Ok(())
+            }
             Kind::External(engine) => engine.reach().await,
             Kind::Simulated { options, server, uri } => {
                 *server = start_simulated(options)?;
@@ -127,17 +149,29 @@ impl Engine {
         }
     }
 
+    /// Kills the engine and starts it again with what it had stored, most likely on another port.
+    /// Only one in a container keeps its data.
+    pub async fn resume(&mut self) -> Result<(), EngineError> {
+        match &mut self.0 {
+            Kind::Container { image, container } => image.resume(container).await,
+            _ => Err(EngineError::Forgetful { uri: self.uri().to_owned() }),
+        }
+    }
+
     /// Ends the engine and deletes its data; leaves an external engine alone.
     pub async fn stop(self) {
-        if let Kind::Embedded { mut process, .. } = self.0 {
-            process.stop().await;
+        match self.0 {
+            Kind::Embedded { mut process, .. } => process.stop().await,
+            Kind::Container { container, .. } => container.stop().await,
+            Kind::External(_) | Kind::Simulated { .. } => {}
         }
     }
 
     /// The end of what the engine has logged; empty for an external one.
-    pub fn log_tail(&self) -> String {
+    pub async fn log_tail(&self) -> String {
         match &self.0 {
             Kind::Embedded { process, .. } => process.log_tail(),
+            Kind::Container { container, .. } => container.log_tail().await,
             Kind::External(_) | Kind::Simulated { .. } => String::new(),
         }
     }

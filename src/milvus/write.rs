@@ -48,8 +48,9 @@ impl Milvus {
         self.load(collection).await
     }
 
-    /// Loads a collection and waits for it, more closely than the SDK, which looks twice a second.
-    async fn load(&self, collection: &str) -> Result<(), MilvusError> {
+    /// Loads a collection, which an engine may have released when it was started again, and waits
+    /// for it, more closely than the SDK, which looks twice a second.
+    pub async fn load(&self, collection: &str) -> Result<(), MilvusError> {
         const OPERATION: &str = "load";
         let until = Instant::now() + self.deadline;
         let request = sdk::LoadCollectionRequest::builder()

@@ -87,7 +87,7 @@ async fn installing_twice_at_once_and_again_is_one_installation() {
 #[tokio::test]
 async fn an_engine_answers_on_loopback_alone_and_stops_without_a_trace() {
     let mut engine = started().await;
-    assert!(engine.is_embedded() && engine.token().is_none());
+    assert!(engine.was_started_here() && engine.token().is_none());
     assert!(answers(engine.uri()).await);
     assert_eq!(engine.has_exited().await, None);
 

@@ -20,6 +20,9 @@ fn help_texts() {
         ("help_selftest", &["selftest", "--help"]),
         ("help_coverage", &["coverage", "--help"]),
         ("help_explain", &["explain", "--help"]),
+        ("help_engines", &["engines", "--help"]),
+        ("help_engines_start", &["engines", "start", "--help"]),
+        ("help_engines_doctor", &["engines", "doctor", "--help"]),
     ] {
         let mut command = Sandbox::new().command(args);
         // Where the engine is installed may be set on this machine, and would be shown.

@@ -162,6 +162,19 @@ impl Running {
         self.output[1].0.lock().expect("no panic").clone()
     }
 
+    pub fn stdout(&self) -> String {
+        self.output[0].0.lock().expect("no panic").clone()
+    }
+
+    /// Waits until this text is on stdout.
+    #[track_caller]
+    pub fn wait_for_output(&mut self, text: &str) {
+        let seen = eventually(|| {
+            self.stdout().contains(text) || self.child.try_wait().expect("a child").is_some()
+        });
+        assert!(seen && self.stdout().contains(text), "no '{text}'; errors:\n{}", self.stderr());
+    }
+
     /// Waits until this text is on stderr.
     #[track_caller]
     pub fn wait_for(&mut self, text: &str) {

@@ -55,12 +55,12 @@ def prepare():
     session.Session().query("SELECT 1")
 
 
-def serve(folder, report):
+def serve(folder, report, host="127.0.0.1", port=0):
     from chdb import session
 
     token = secrets.token_hex(32)
     database = Database(session.Session(os.path.join(folder, "data")))
-    server = Server(("127.0.0.1", 0), type("Bound", (Handler,), {"database": database, "token": token}))
+    server = Server((host, port), type("Bound", (Handler,), {"database": database, "token": token}))
     report(server.server_address[1], token)
     server.serve_forever()
 

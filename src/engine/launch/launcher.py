@@ -3,10 +3,10 @@
     launcher.py watch FOLDER            started by the harness: the watchdog
     launcher.py serve FOLDER WATCHDOG   started by the watchdog: the engine itself
 
-What is peculiar to an engine is in FOLDER/engine.py: `serve(folder, report)`, which becomes the
-engine and calls `report(port)` once its port is known, or `report(port, token)` if it wants one to
-be presented, and perhaps `clean(pid)`, which deletes
-what the engine leaves elsewhere.
+What is peculiar to an engine is in FOLDER/engine.py: `serve(folder, report, host, port)`, which
+becomes the engine, on a free loopback port if none is asked for, in a folder that may hold its
+data already, and calls `report(port)` once its port is known, or `report(port, token)` if it wants
+one to be presented; and perhaps `clean(pid)`, which deletes what the engine leaves elsewhere.
 
 The harness holds the only write end of the watchdog's standard input and writes nothing to it: it
 reaches its end when the harness closes it or dies, whatever it died of. The watchdog then kills

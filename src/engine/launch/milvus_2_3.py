@@ -91,10 +91,11 @@ PORTS = (
 ).split()
 
 
-def serve(folder, report):
-    held = [hold_a_port() for _ in PORTS]
-    ports = {name: port.getsockname()[1] for name, port in zip(PORTS, held)}
-    os.mkdir("configs")
+def serve(folder, report, host="127.0.0.1", port=0):
+    # Only the port of the proxy may be asked for; it listens on every interface, whatever `host`.
+    held = [hold_a_port(port if name == "proxy" else 0) for name in PORTS]
+    ports = {name: one.getsockname()[1] for name, one in zip(PORTS, held)}
+    os.makedirs("configs", exist_ok=True)
     for name, text in [
         ("etcd.yaml", ETCD.format(**ports)),
         ("milvus.yaml", MILVUS.format(**ports)),
@@ -115,12 +116,12 @@ def serve(folder, report):
     )
 
 
-def hold_a_port():
+def hold_a_port(port):
     # Held, without listening, as long as the engine lives: the system gives a port that is bound
     # to nobody who asks for a free one, and the engine, which asks for this one, may share it.
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.bind(("127.0.0.1", 0))
+    held.bind(("127.0.0.1", port))
     held.set_inheritable(True)
     return held
 

@@ -26,15 +26,15 @@ def prepare():
         sys.exit(f"{path} ended with status {ended.returncode}")
 
 
-def serve(folder, report):
+def serve(folder, report, host="127.0.0.1", port=0):
     path, environment = program(folder)
     # Held, without listening, as long as the engine lives: the system gives a port that is bound
     # to nobody who asks for a free one, and the engine, which asks for this one, may share it.
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    held.bind(("127.0.0.1", 0))
+    held.bind((host, port))
     held.set_inheritable(True)
     port = held.getsockname()[1]
     report(port)
-    arguments = [path, os.path.join(folder, "data.db"), f"127.0.0.1:{port}", "ERROR"]
+    arguments = [path, os.path.join(folder, "data.db"), f"{host}:{port}", "ERROR"]
     os.execve(path, arguments, environment)

@@ -1,0 +1,110 @@
+//! ClickHouse in a container, as a reference.
+
+use std::time::Duration;
+
+use testcontainers::core::IntoContainerPort;
+use testcontainers::{ContainerRequest, GenericImage, ImageExt};
+use tokio::time::{Instant, sleep};
+
+use super::super::error::EngineError;
+use super::super::install::Progress;
+use super::{Container, ContainerOptions, daemon};
+use crate::secret::Secret;
+
+/// The image that is started if none is named: a release with long support.
+pub const CLICKHOUSE_IMAGE: &str = "clickhouse/clickhouse-server:26.8";
+
+/// Of HTTP.
+const PORT: u16 = 8123;
+const USER: &str = "default";
+
+/// From its start to its first answer, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A running ClickHouse, removed with its data when this is dropped; [`stop`](Self::stop) also
+/// waits for it.
+#[derive(Debug)]
+pub struct ClickHouseContainer {
+    container: Container,
+    password: Secret,
+}
+
+impl ClickHouseContainer {
+    /// Pulls the image unless it is there, starts it with a random password, and waits until it
+    /// answers a query.
+    pub async fn start(
+        options: &ContainerOptions,
+        progress: &Progress<'_>,
+    ) -> Result<Self, EngineError> {
+        let image = options.image.as_deref().unwrap_or(CLICKHOUSE_IMAGE);
+        let patience = options.start_timeout.unwrap_or(PATIENCE);
+        let docker = daemon::connect().await?;
+        daemon::pull(&docker, image, progress).await?;
+        let password = Secret::new(format!("{:032x}", rand::random::<u128>()));
+        let container = Container::start(docker, request(image, &password), PORT).await?;
+        let this = Self { container, password };
+        let deadline = Instant::now() + patience;
+        let answers = async {
+            let client = this.client();
+            loop {
+                let last = match client.query("SELECT 1").fetch_one::<u8>().await {
+                    Ok(_) => return Ok(()),
+                    Err(error) => error.to_string(),
+                };
+                if Instant::now() >= deadline {
+                    return Err(last);
+                }
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        this.container.ready(answers, patience).await?;
+        Ok(this)
+    }
+
+    /// Where it listens: `http://host:port`, without credentials.
+    pub fn url(&self) -> &str {
+        self.container.uri()
+    }
+
+    /// Who may use it.
+    pub fn user(&self) -> &str {
+        USER
+    }
+
+    /// With what.
+    pub fn password(&self) -> &Secret {
+        &self.password
+    }
+
+    /// The end of what it has logged.
+    pub async fn log_tail(&self) -> String {
+        self.container.log_tail().await
+    }
+
+    /// How it ended, with the end of its log, if it did.
+    pub async fn has_exited(&self) -> Option<String> {
+        self.container.has_exited().await
+    }
+
+    /// Removes it.
+    pub async fn stop(self) {
+        self.container.stop().await;
+    }
+
+    fn client(&self) -> clickhouse::Client {
+        clickhouse::Client::default()
+            .with_url(self.url())
+            .with_user(USER)
+            .with_password(self.password.expose())
+    }
+}
+
+/// As the image's documentation starts it: <https://hub.docker.com/r/clickhouse/clickhouse-server>.
+fn request(image: &str, password: &Secret) -> ContainerRequest<GenericImage> {
+    let (name, tag) = daemon::split(image);
+    GenericImage::new(name, tag)
+        .with_exposed_port(PORT.tcp())
+        .with_env_var("CLICKHOUSE_USER", USER)
+        .with_env_var("CLICKHOUSE_PASSWORD", password.expose())
+        .with_ulimit("nofile", 262_144, Some(262_144))
+}
