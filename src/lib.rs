@@ -19,7 +19,7 @@
 //! | 0 | [`value`], [`schema`]: Milvus's data model |
 //! | 1 | [`filter`]: the filter language, its types and its three-valued meaning |
 //! | 2 | [`backend`]: reference databases; [`milvus`]: the system under test; [`engine`]: getting one to run |
-//! | 3 | [`reference`]: which databases judge; [`case`]: the unit of everything; [`compare`]: rows against rows; [`verdict`]: the words of judgement |
+//! | 3 | [`mod@reference`]: which databases judge; [`case`]: the unit of everything; [`compare`]: rows against rows; [`verdict`]: the words of judgement |
 //! | 4 | [`generate`]: random cases; [`apply`], `oracle`: from a case to verdicts; [`triage`]: the shapes of divergences |
 //! | 5 | [`shrink`], [`known`], [`finding`], [`corpus`]: make it minimal; is it known; keep it |
 //! | 6 | [`campaign`]: many cases under a budget, as a stream of events |

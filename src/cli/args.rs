@@ -123,9 +123,10 @@ pub struct TargetArgs {
 /// Which references judge beside the model.
 #[derive(Debug, Clone, Default, Args)]
 pub struct BackendArgs {
-    /// A reference database: duckdb[:PATH], clickhouse:embedded (installed on first use),
-    /// clickhouse:container or clickhouse:http[s]://USER@HOST:PORT/DATABASE. May be given more than
-    /// once: all must agree before Milvus is blamed. `model` is none [default: duckdb]
+    /// A reference database: duckdb, duckdb:PATH, clickhouse:embedded (installed on first use),
+    /// clickhouse:container, or clickhouse: and an address as https://USER@HOST:PORT/DATABASE. May
+    /// be given more than once: all must agree before Milvus is blamed. `model` is none
+    /// [default: duckdb]
     #[arg(
         long,
         value_name = "BACKEND",
