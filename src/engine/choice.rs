@@ -43,14 +43,13 @@ impl FromStr for EngineChoice {
 
     fn from_str(text: &str) -> Result<Self, UnknownChoice> {
         if let Some(image) = text.strip_prefix("docker") {
-            match image.strip_prefix(':') {
-                Some("") | None if image.len() < 2 => {
-                    return Ok(Self::Container(MILVUS_IMAGE.to_owned()));
-                }
-                Some(image) if !image.contains(char::is_whitespace) => {
-                    return Ok(Self::Container(image.to_owned()));
-                }
-                _ => {}
+            if image.is_empty() || image == ":" {
+                return Ok(Self::Container(MILVUS_IMAGE.to_owned()));
+            }
+            if let Some(image) = image.strip_prefix(':')
+                && !image.contains(char::is_whitespace)
+            {
+                return Ok(Self::Container(image.to_owned()));
             }
         }
         let kind = text.parse().map(Self::Embedded);
