@@ -15,7 +15,7 @@ const RARE: [&str; 4] = [
 #[test]
 fn every_fault_is_found() {
     let sandbox = Sandbox::new();
-    let mut command = sandbox.command(&["selftest", "--cases", "60"]);
+    let mut command = sandbox.command(&["selftest", "--cases", "150"]);
     for fault in Fault::all().filter(|fault| !RARE.contains(&fault.name())) {
         command.args(["--fault", fault.name()]);
     }
