@@ -16,7 +16,7 @@ use crate::secret::Secret;
 /// )?;
 /// assert_eq!(options.url, "https://db.example:8443/");
 /// assert_eq!(options.database.as_deref(), Some("reference"));
-/// assert!(!options.compression && !format!("{options:?}").contains("ss"));
+/// assert!(!options.compression && !format!("{options:?}").contains("p@ss"));
 /// # Ok::<(), milvus_difftest::backend::BackendError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
