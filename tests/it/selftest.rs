@@ -4,12 +4,14 @@ use milvus_difftest::engine::simulated::Fault;
 
 use crate::support::{Sandbox, run};
 
-/// Not found in the cases that a test has time for: they take up to 250, the command's default.
-const RARE: [&str; 4] = [
+/// Not found in the cases that a test has time for: the first four take up to 250, the command's
+/// default, and the last one, a null under a negated `text_match`, was not met in 150.
+const RARE: [&str; 5] = [
     "like-affix-keeps-backslashes",
     "narrow-arithmetic-wraps",
     "numbers-compare-exactly",
     "json-array-int-misses-double",
+    "null-text-match-is-false",
 ];
 
 #[test]
