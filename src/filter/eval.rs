@@ -226,9 +226,12 @@ impl<'a> Evaluator<'a> {
                         return Err(self.not_a_predicate(expr));
                     };
                     match self.row.get(&field.name) {
-                        Value::Geometry(value) => spatial::holds(*function, value, arguments)
-                            .map(Truth::from)
-                            .ok_or(Undefined::Geometry),
+                        Value::Geometry(value) => {
+                            spatial::holds(*function, value, arguments, self.semantics)
+                                .map(Truth::from)
+                                .ok_or(Undefined::Geometry)
+                        }
+                        _ if self.has(Switch::NullSpatialIsFalse) => Ok(Truth::False),
                         _ => Ok(Truth::Unknown),
                     }
                 }

@@ -244,6 +244,27 @@ switches! {
         source: "documentation, Nullable & Default",
         example: "not (text_match(s, \"a\")) on s = null",
     }
+    /// The `st_` functions are false on a null.
+    NullSpatialIsFalse "null-spatial-is-false" {
+        canonical: "a null under the st_ functions is unknown",
+        turned: "they are false",
+        source: "documentation, Nullable & Default",
+        example: "not (st_isvalid(g)) on g = null",
+    }
+    /// What touches the boundary alone is contained.
+    SpatialBoundaryIsInside "spatial-boundary-is-inside" {
+        canonical: "a geometry contains what has a point in its interior and none outside",
+        turned: "it contains whatever has no point outside, on its boundary, too",
+        source: "documentation, Geometry Operators; OGC Simple Features (DE-9IM)",
+        example: "st_within(g, \"POLYGON ((0 0, 1 0, 1 1, 0 0))\") on g = POINT (0 0)",
+    }
+    /// `st_dwithin` takes its distance in the unit of the coordinates.
+    SpatialDistanceIsPlanar "spatial-distance-is-planar" {
+        canonical: "st_dwithin takes a distance in metres on the globe",
+        turned: "it takes one in the plane, in the unit of the coordinates",
+        source: "documentation, Geometry Operators",
+        example: "st_dwithin(g, \"POINT (0 0)\", 1) on g = POINT (0.5 0)",
+    }
     /// Elements of FLOAT and DOUBLE arrays are truncated before they are compared with an integer.
     ContainsTruncatesElements "contains-truncates-elements" {
         canonical: "array_contains compares elements of a FLOAT or DOUBLE array by their values",

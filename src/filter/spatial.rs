@@ -6,6 +6,7 @@ use geo::{Distance, Intersects};
 
 use super::ast::Literal;
 use super::operator::Function;
+use super::semantics::{Semantics, Switch};
 use crate::value::Geometry;
 
 /// How far apart two readings of a distance may be: the sphere or the ellipsoid, and either radius.
@@ -18,7 +19,12 @@ const LATITUDE: f64 = 90.0;
 /// Whether the function holds of a value, which is well-known text; `None` where that is open:
 /// beside a polygon that is invalid, of distances to polygons and of those near the bound, and
 /// where a corner lies so near an edge that rounding decides.
-pub(super) fn holds(function: Function, value: &str, arguments: &[Literal]) -> Option<bool> {
+pub(super) fn holds(
+    function: Function,
+    value: &str,
+    arguments: &[Literal],
+    semantics: Semantics,
+) -> Option<bool> {
     let value = shape(value)?;
     if function == Function::StIsvalid {
         // Of what is a valid geometry by every reading.
@@ -32,14 +38,20 @@ pub(super) fn holds(function: Function, value: &str, arguments: &[Literal]) -> O
             Literal::Float(x) => *x,
             _ => return None,
         };
-        return is_within(&value, &other, within);
+        return match semantics.has(Switch::SpatialDistanceIsPlanar) {
+            true => Some(geo::Euclidean.distance(&value, &other) <= within),
+            false => is_within(&value, &other, within),
+        };
     }
     if !is_valid(&value) || !is_valid(&other) || is_near(&value, &other) {
         return None;
     }
     let relation = value.relate(&other);
+    let boundary = semantics.has(Switch::SpatialBoundaryIsInside);
     Some(match function {
         Function::StEquals => relation.is_equal_topo(),
+        Function::StContains if boundary => relation.is_covers(),
+        Function::StWithin if boundary => relation.is_coveredby(),
         Function::StContains => relation.is_contains(),
         Function::StWithin => relation.is_within(),
         Function::StIntersects => relation.is_intersects(),

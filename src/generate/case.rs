@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::filter::{Chance, Composer, MAX_DEPTH, mistyped};
 use super::{rows, schemas};
 use crate::case::{Case, Check, Operation};
+use crate::filter::Filter;
 use crate::milvus::Dialect;
 use crate::schema::Schema;
 use crate::value::Row;
@@ -76,13 +77,19 @@ fn check(composer: &Composer<'_>, chance: &mut Chance, schema: &Schema, options:
     }
     match chance.below(29) {
         0 | 1 => Check::Page {
-            filter: composer.filter(chance),
+            filter: paged(composer, chance),
             limit: chance.within(1, 19) as u32,
             offset: chance.below(20) as u32,
         },
         2..5 => Check::Count(composer.filter(chance)),
         _ => Check::Query(composer.filter(chance)),
     }
+}
+
+/// Any filter, and often a list of keys: what is looked up may forget the page.
+fn paged(composer: &Composer<'_>, chance: &mut Chance) -> Filter {
+    let lookup = if chance.one_in(5) { composer.lookup(chance) } else { None };
+    lookup.unwrap_or_else(|| composer.filter(chance))
 }
 
 /// Inserts in batches; then, in half of the cases, replaces some rows and deletes others.

@@ -491,6 +491,16 @@ fn touches(switch: Switch, schema: &Schema, node: &Expr) -> bool {
             }
             _ => false,
         },
+        Switch::NullSpatialIsFalse => match node {
+            Expr::Call { function, .. } => function.is_spatial() && nullable(node),
+            _ => false,
+        },
+        Switch::SpatialBoundaryIsInside => {
+            matches!(node, Expr::Call { function: Function::StContains | Function::StWithin, .. })
+        }
+        Switch::SpatialDistanceIsPlanar => {
+            matches!(node, Expr::Call { function: Function::StDwithin, .. })
+        }
         Switch::OrPrunesPartitions => {
             op == Some(BinaryOp::Or)
                 && some(

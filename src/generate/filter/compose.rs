@@ -134,6 +134,11 @@ impl<'a> Composer<'a> {
             let constants = self.terms(chance).constants();
             return self.spelled(chance, constants);
         }
+        if chance.permille(15)
+            && let Some(filter) = self.lookup(chance)
+        {
+            return filter;
+        }
         let rare = if self.depth > MAX_DEPTH { 100 } else { 10 };
         let deep = self.depth >= DEEP && self.dialect.has(Construct::DeepNesting);
         let long = self.dialect.has(Construct::LongChain);
@@ -154,6 +159,24 @@ impl<'a> Composer<'a> {
         }
         let expr = self.ended(chance, term.expr);
         self.spelled(chance, expr)
+    }
+
+    /// Nothing but a list of keys, which engines answer without a scan; half of the time one of
+    /// them is there twice. `None` if the dialect has no such filter.
+    pub(in crate::generate) fn lookup(&self, chance: &mut Chance) -> Option<Filter> {
+        let key = FieldPath::new(&self.schema.primary().name);
+        let site = self.sites.iter().find(|site| site.path == key)?;
+        let mut list: Vec<Literal> =
+            (0..chance.within(1, 6)).filter_map(|_| chance.pick(&site.values).cloned()).collect();
+        if chance.one_in(2)
+            && let Some(again) = chance.pick(&list)
+        {
+            list.push(again.clone());
+        }
+        let operand = Box::new(Expr::Field(key));
+        let expr = Expr::In { operand, list, negated: false };
+        let fits = check(self.schema, &expr).is_ok() && self.accepts(&expr);
+        fits.then(|| self.spelled(chance, expr))
     }
 
     /// The filter, now and then with an `element_filter` at its end, or with nothing else: one that

@@ -129,7 +129,14 @@ impl<'a> Terms<'a> {
             | JsonContainsAll | JsonContainsAny | ContainsNegative | ContainsNested
             | ContainsNestedList | ContainsEmpty => self.contains(construct, site),
             ArrayEquality | ArrayEqualityEmpty => {
-                let items = match self.chance.pick(&site.arrays) {
+                // Milvus may tell 1 and 1.0 apart in them.
+                let doubles = |items: &&Vec<Literal>| items.iter().any(is_integral_double);
+                let doubles: Vec<_> = site.arrays.iter().filter(doubles).cloned().collect();
+                let arrays = match doubles.is_empty() || self.chance.one_in(2) {
+                    true => &site.arrays,
+                    false => &doubles,
+                };
+                let items = match self.chance.pick(arrays) {
                     _ if construct == ArrayEqualityEmpty => Vec::new(),
                     Some(items) if !self.chance.one_in(4) => items.clone(),
                     _ => (0..self.chance.within(1, 3)).map(|_| self.literal(site)).collect(),
@@ -137,7 +144,7 @@ impl<'a> Terms<'a> {
                 // What is written as a double may be asked for as an integer.
                 let integral = site.is_json() && self.chance.one_in(2);
                 let items = items.into_iter().map(|item| match item {
-                    Literal::Float(x) if integral && x.fract() == 0.0 && x.abs() < 1e9 => {
+                    Literal::Float(x) if integral && is_integral_double(&item) => {
                         Literal::Int(x as i64)
                     }
                     item => item,
@@ -200,8 +207,8 @@ impl<'a> Terms<'a> {
 
     fn compared(&mut self, operand: Expr, ops: &[BinaryOp], site: &Site, reversed: bool) -> Expr {
         let op = self.chance.pick(ops).copied().unwrap_or(BinaryOp::Eq);
-        let literal = match is_real(site) && self.chance.one_in(8) {
-            true => self.small_int(),
+        let literal = match is_real(site) && self.chance.one_in(6) {
+            true => self.int_for_real(site),
             false => self.literal(site),
         };
         let literal = Expr::Literal(literal);
@@ -214,6 +221,18 @@ impl<'a> Terms<'a> {
 
     fn small_int(&mut self) -> Literal {
         Literal::Int(self.chance.within(0, 12) as i64 - 4)
+    }
+
+    /// An integer to compare with a number that is none: where doubles are further apart than
+    /// integers, one that is next to a value.
+    fn int_for_real(&mut self, site: &Site) -> Literal {
+        const EXACT: f64 = (1u64 << 53) as f64;
+        match self.literal(site) {
+            Literal::Float(x) if x.abs() >= EXACT && x.abs() < 9e18 => {
+                Literal::Int(x as i64 + self.chance.one_of([-1, 0, 1]))
+            }
+            _ => self.small_int(),
+        }
     }
 
     fn range(&mut self, construct: Construct, site: &Site) -> Expr {
@@ -277,7 +296,17 @@ impl<'a> Terms<'a> {
 
     fn pattern(&mut self, construct: Construct, site: &Site) -> String {
         use Construct::*;
-        let text = match self.literal(site) {
+        let special = |text: &str| text.contains(['%', '_', '\\']);
+        let specials = site.values.iter().filter(|value| match value {
+            Literal::Text(text) => special(text),
+            _ => false,
+        });
+        let specials: Vec<_> = specials.cloned().collect();
+        let literal = match construct == LikeEscape && self.chance.one_in(2) {
+            true => self.chance.pick(&specials).cloned(),
+            false => None,
+        };
+        let text = match literal.unwrap_or_else(|| self.literal(site)) {
             Literal::Text(text) => text,
             _ => match self.boundaries.pick(self.chance, Some(Scalar::VarChar)) {
                 Literal::Text(text) => text,
@@ -315,10 +344,10 @@ impl<'a> Terms<'a> {
             LikeInfix => format!("%{}%", plain(&part(self.chance, &text))),
             LikeExact => plain(&text),
             LikeEscape => {
-                let special = self.chance.one_of(["%", "_", "\\"]);
-                let text = if text.contains(['%', '_', '\\']) { text } else { text + special };
-                let tail = self.chance.one_of(["", "", "%"]);
-                escape(&text) + tail
+                let other = self.chance.one_of(["%", "_", "\\"]);
+                let text = if special(&text) { text } else { text + other };
+                let (head, tail) = self.chance.one_of([("", ""), ("", "%"), ("%", ""), ("%", "%")]);
+                format!("{head}{}{tail}", escape(&text))
             }
             // One character of the text replaced by the wildcard for one.
             _ => {
@@ -438,10 +467,14 @@ impl<'a> Terms<'a> {
         }
     }
 
-    /// Another site, or now and then the same one.
+    /// Another site that fits, or the same one: where there is no other, and now and then.
     fn partner(&mut self, site: &Site, fits: impl Fn(&Site) -> bool) -> Option<&'a Site> {
-        let others: Vec<&Site> =
-            self.sites.iter().filter(|other| other.path != site.path && fits(other)).collect();
+        let same = self.chance.one_in(6);
+        let others: Vec<&Site> = self
+            .sites
+            .iter()
+            .filter(|other| !same && other.path != site.path && fits(other))
+            .collect();
         match self.chance.pick(&others) {
             Some(other) => Some(other),
             None => self.sites.iter().find(|other| other.path == site.path && fits(other)),
@@ -593,6 +626,10 @@ impl<'a> Terms<'a> {
         }
         Expr::Call { function, operand: site.path.clone(), arguments }
     }
+}
+
+fn is_integral_double(literal: &Literal) -> bool {
+    matches!(literal, Literal::Float(x) if x.fract() == 0.0 && x.abs() < 1e9)
 }
 
 fn is_real(site: &Site) -> bool {

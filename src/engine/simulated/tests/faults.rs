@@ -107,6 +107,9 @@ fn turned(switch: Switch) -> Witness {
         Switch::MatchAllOfNoneIsFalse
         | Switch::KeyListIgnoresPage
         | Switch::NullTextMatchIsFalse
+        | Switch::NullSpatialIsFalse
+        | Switch::SpatialBoundaryIsInside
+        | Switch::SpatialDistanceIsPlanar
         | Switch::DeadRowsAreComputed
         | Switch::OrPrunesPartitions
         | Switch::UpsertPartitionsByPrimaryKey

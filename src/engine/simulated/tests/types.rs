@@ -177,6 +177,7 @@ async fn some_switches_show_on_rows_of_their_own() {
     let schema = json!({"fields": [
         {"name": "id", "type": "INT64", "primary": true},
         {"name": "s", "type": "VARCHAR", "nullable": true},
+        {"name": "g", "type": "GEOMETRY", "nullable": true},
         {"name": "n", "type": "INT8", "default": 5},
         {"name": "p", "type": "INT64", "partition_key": true},
         {"name": "v", "type": "FLOAT_VECTOR(2)"},
@@ -186,6 +187,11 @@ async fn some_switches_show_on_rows_of_their_own() {
         if let Some(n) = n {
             row["n"] = n.into();
         }
+        row
+    };
+    let at = |id: i64, place: &str| {
+        let mut row = row(id, None, 1);
+        row["g"] = place.into();
         row
     };
     for (switch, operations, check) in [
@@ -218,6 +224,21 @@ async fn some_switches_show_on_rows_of_their_own() {
             Switch::NullTextMatchIsFalse,
             json!([{"insert": [row(1, None, 1)]}]),
             json!({"query": "not (text_match(s, \"a\"))"}),
+        ),
+        (
+            Switch::NullSpatialIsFalse,
+            json!([{"insert": [row(1, None, 1)]}]),
+            json!({"query": "not (st_isvalid(g))"}),
+        ),
+        (
+            Switch::SpatialBoundaryIsInside,
+            json!([{"insert": [at(1, "POINT (1 0)")]}]),
+            json!({"query": "st_within(g, \"POLYGON ((0 0, 2 0, 2 2, 0 2, 0 0))\")"}),
+        ),
+        (
+            Switch::SpatialDistanceIsPlanar,
+            json!([{"insert": [at(1, "POINT (1 0)")]}]),
+            json!({"query": "st_dwithin(g, \"POINT (0 0)\", 2)"}),
         ),
     ] {
         let case = json!({"schema": schema, "operations": operations, "checks": [check]});
