@@ -1,13 +1,17 @@
 //! Many cases under a budget. A campaign emits events; every report is a consumer of them.
 
 mod event;
+mod matrix;
 mod run;
 mod steer;
 mod summary;
+mod trial;
 mod workbench;
 mod worker;
 
 pub use event::{Event, Kind};
-pub use run::{Campaign, CampaignError, Known, Stop, Target};
+pub use matrix::{Column, Matrix, Row as MatrixRow};
+pub use run::{Campaign, CampaignError, Known, Started, Stop, Target};
 pub use summary::Summary;
+pub use trial::{Outcome, Trial, TrialOptions};
 pub use workbench::{BenchError, Workbench, WorkbenchOptions};

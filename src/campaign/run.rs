@@ -93,6 +93,17 @@ pub enum Known {
     List(KnownIssues),
 }
 
+impl Known {
+    /// What is known of an engine of this version.
+    pub(super) fn of(&self, version: &str) -> Result<KnownIssues, KnownError> {
+        match self {
+            Known::Nothing => Ok(KnownIssues::default()),
+            Known::OfVersion => KnownIssues::for_version(version),
+            Known::List(list) => Ok(list.clone()),
+        }
+    }
+}
+
 /// Why a campaign could not begin.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -121,7 +132,8 @@ impl Stop {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    fn is_asked(&self) -> bool {
+    /// Whether the end was asked for.
+    pub fn is_asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -145,13 +157,8 @@ impl Campaign {
         }
     }
 
-    /// Runs to the end of the budget, or until `stop` is asked. `sink` sees every event as it
-    /// happens.
-    pub async fn run(
-        &self,
-        stop: &Stop,
-        sink: &mut (dyn FnMut(&Event, &Summary) + Send),
-    ) -> Result<Summary, CampaignError> {
+    /// Starts the engines, each with its references beside it.
+    pub async fn start(&self) -> Result<Started<'_>, CampaignError> {
         // Side by side: some engines take seconds to start.
         let bench = |worker| async move {
             let engine = self.target.start(self.deadlines.call_deadline);
@@ -162,16 +169,43 @@ impl Campaign {
         };
         let benches = try_join_all((0..self.jobs.max(1)).map(bench)).await?;
         let version = benches.first().map(|b| b.engine_version().to_owned()).unwrap_or_default();
-        let backend = benches.first().map(Workbench::backend_names).unwrap_or_default();
         let dialect = match &self.dialect {
             Some(dialect) => dialect.clone(),
             None => Dialect::for_version(&version)?,
         };
-        let known_issues = match &self.known {
-            Known::Nothing => KnownIssues::default(),
-            Known::OfVersion => KnownIssues::for_version(&version)?,
-            Known::List(list) => list.clone(),
-        };
+        Ok(Started { campaign: self, benches, version, dialect })
+    }
+
+    /// Runs to the end of the budget, or until `stop` is asked. `sink` sees every event as it
+    /// happens.
+    pub async fn run(
+        &self,
+        stop: &Stop,
+        sink: &mut (dyn FnMut(&Event, &Summary) + Send),
+    ) -> Result<Summary, CampaignError> {
+        self.start().await?.run(stop, sink).await
+    }
+}
+
+/// A campaign whose engines run.
+pub struct Started<'a> {
+    campaign: &'a Campaign,
+    benches: Vec<Workbench>,
+    version: String,
+    /// What is asked: what the campaign says, or else what the engine's version has.
+    pub dialect: Dialect,
+}
+
+impl Started<'_> {
+    /// See [`Campaign::run`].
+    pub async fn run(
+        self,
+        stop: &Stop,
+        sink: &mut (dyn FnMut(&Event, &Summary) + Send),
+    ) -> Result<Summary, CampaignError> {
+        let Started { campaign, benches, version, dialect } = self;
+        let backend = benches.first().map(Workbench::backend_names).unwrap_or_default();
+        let known_issues = campaign.known.of(&version)?;
         let (events, mut received) = unbounded_channel();
         let mut summary = Summary::default();
         let mut emit = |summary: &mut Summary, event: Event| {
@@ -181,7 +215,7 @@ impl Campaign {
         emit(
             &mut summary,
             Event::Started {
-                seed: self.seed,
+                seed: campaign.seed,
                 engine: version,
                 backend,
                 dialect: dialect.name.clone(),
@@ -191,12 +225,12 @@ impl Campaign {
         );
         let started = Instant::now();
         let shared = Arc::new(Shared {
-            seed: self.seed,
+            seed: campaign.seed,
             dialect,
-            generation: self.generation,
-            cases: self.cases,
-            deadline: self.time.map(|time| started + time),
-            shrink: self.shrink,
+            generation: campaign.generation,
+            cases: campaign.cases,
+            deadline: campaign.time.map(|time| started + time),
+            shrink: campaign.shrink,
             started,
             next: AtomicU64::new(0),
             stop: AtomicBool::new(false),

@@ -10,6 +10,7 @@ use crate::engine::EngineChoice;
 use crate::engine::simulated::Fault;
 use crate::filter::Switch;
 use crate::report::corpus::Format;
+use crate::report::matrix::Form as MatrixForm;
 
 /// The options of `fuzz` and `replay` are read from here too.
 const ENVIRONMENT: &str = "\
@@ -68,6 +69,10 @@ pub enum Command {
     /// Run saved cases again and say of each: STILL FAILING, FIXED or INCONCLUSIVE
     #[command(after_help = format!("{ENVIRONMENT}\n\n{}", exit::HELP))]
     Replay(ReplayArgs),
+    /// Ask several engines, or versions of one, the same saved questions: what to look at before an
+    /// upgrade
+    #[command(after_help = format!("{ENVIRONMENT}\n\n{}", exit::HELP))]
+    Matrix(MatrixArgs),
     /// Make filters with their right answers for a schema and rows, or check an engine by them
     #[command(subcommand, after_help = exit::HELP)]
     Corpus(CorpusCommand),
@@ -90,18 +95,24 @@ pub enum Command {
 pub struct TargetArgs {
     /// The engine to start: milvus-lite-3.2.2, milvus-lite-2.5.1 or milvus-2.3.5, installed on
     /// first use; docker or docker:IMAGE for a container, pulled on first use [default:
-    /// milvus-lite-3.2.2]
+    /// milvus-lite-3.2.2]. `fuzz` and `matrix` take more than one, to compare them
     #[arg(
         long,
         value_name = "NAME",
-        conflicts_with = "target",
+        value_delimiter = ',',
         env = "MILVUS_DIFFTEST_ENGINE",
         hide_env = true
     )]
-    pub engine: Option<EngineChoice>,
-    /// An existing Milvus instead, for instance http://localhost:19530
-    #[arg(long, value_name = "URI", env = "MILVUS_DIFFTEST_TARGET", hide_env = true)]
-    pub target: Option<String>,
+    pub engine: Vec<EngineChoice>,
+    /// An existing Milvus, for instance http://localhost:19530
+    #[arg(
+        long,
+        value_name = "URI",
+        value_delimiter = ',',
+        env = "MILVUS_DIFFTEST_TARGET",
+        hide_env = true
+    )]
+    pub target: Vec<String>,
     /// Its credentials, user:password or an API key. Safer in MILVUS_DIFFTEST_TOKEN
     #[arg(long, value_name = "TOKEN", env = "MILVUS_DIFFTEST_TOKEN", hide_env = true)]
     pub token: Option<String>,
@@ -211,6 +222,27 @@ pub struct ReplayArgs {
     /// Case files, or folders that are searched for files named case.json
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub target: TargetArgs,
+    #[command(flatten)]
+    pub backends: BackendArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct MatrixArgs {
+    /// Case files, folders that are searched for files named case.json, or filter corpora in the
+    /// form jsonl
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Tolerate no known issue: every divergence fails
+    #[arg(long, env = "MILVUS_DIFFTEST_STRICT", hide_env = true)]
+    pub strict: bool,
+    /// The form of the table
+    #[arg(long, value_enum, value_name = "FORM", default_value = "text")]
+    pub format: MatrixForm,
+    /// Write to this file [default: standard output]
+    #[arg(long, value_name = "FILE", env = "MILVUS_DIFFTEST_OUT", hide_env = true)]
+    pub out: Option<PathBuf>,
     #[command(flatten)]
     pub target: TargetArgs,
     #[command(flatten)]

@@ -56,14 +56,17 @@ pub fn with_file(args: FuzzArgs) -> Result<FuzzArgs, ConfigError> {
         let parsed = value.map(|text| duration(&text)).transpose();
         parsed.map_err(|reason| invalid(&path, format!("{key}: {reason}")))
     };
-    let engine = file.engine.map(|name| name.parse::<EngineChoice>()).transpose();
-    let engine = engine.map_err(|error| invalid(&path, format!("engine: {error}")))?;
-    if let (Some(_), Some(_)) = (&engine, &file.target) {
-        return Err(invalid(&path, "'engine' and 'target' exclude each other".to_owned()));
-    }
     // Whichever is on the command line replaces both.
-    let given = args.target.engine.is_some() || args.target.target.is_some();
-    let (engine, target) = if given { (None, None) } else { (engine, file.target) };
+    let (mut engine, mut target) = (args.target.engine, args.target.target);
+    if engine.is_empty() && target.is_empty() {
+        let names = file.engine.iter().flat_map(|names| names.split(','));
+        engine = names
+            .map(|name| name.trim().parse::<EngineChoice>())
+            .collect::<Result<_, _>>()
+            .map_err(|error| invalid(&path, format!("engine: {error}")))?;
+        let uris = file.target.iter().flat_map(|uris| uris.split(','));
+        target = uris.map(|uri| uri.trim().to_owned()).collect();
+    }
     Ok(FuzzArgs {
         time: args.time.or(time("time", file.time)?),
         cases: args.cases.or(file.cases),
@@ -74,8 +77,8 @@ pub fn with_file(args: FuzzArgs) -> Result<FuzzArgs, ConfigError> {
         beyond_dialect: args.beyond_dialect || file.beyond_dialect.unwrap_or(false),
         target: TargetArgs {
             dialect: args.target.dialect.or(file.dialect),
-            engine: args.target.engine.or(engine),
-            target: args.target.target.or(target),
+            engine,
+            target,
             token: args.target.token.or(file.token),
             cache: args.target.cache.or(file.cache),
             python: args.target.python.or(file.python),

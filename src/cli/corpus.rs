@@ -1,23 +1,21 @@
 //! `corpus`: filters with their answers, for people who test Milvus.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::args::{CorpusCheckArgs, CorpusCommand, CorpusGenerateArgs};
 use super::exit::Exit;
 use super::input;
-use super::setup::{embedded, or_signal, references, target};
+use super::setup::{only_one, or_signal, references, trial};
 use super::start::{Failure, note, say};
-use crate::campaign::{Workbench, WorkbenchOptions};
-use crate::case::Check;
+use crate::campaign::{Known, Outcome};
 use crate::corpus::{BuildError, Corpus};
 use crate::engine::EmbeddedOptions;
-use crate::known::KnownIssues;
+use crate::filter::Filter;
 use crate::milvus::Dialect;
 use crate::reference::References;
 use crate::report;
-use crate::verdict::{Class, Verdict};
+use crate::verdict::Divergence;
 
 pub async fn run(command: CorpusCommand, quiet: bool) -> Result<Exit, Failure> {
     match command {
@@ -101,6 +99,7 @@ impl Tally {
 }
 
 async fn check(args: &CorpusCheckArgs, quiet: bool) -> Result<Exit, Failure> {
+    only_one(&args.target)?;
     // All of them are read before any engine is started.
     let mut corpora = Vec::new();
     for path in &args.files {
@@ -111,75 +110,44 @@ async fn check(args: &CorpusCheckArgs, quiet: bool) -> Result<Exit, Failure> {
         let case = corpus.to_case().map_err(|error| wrong(&error))?;
         corpora.push((path, case));
     }
-    let mut options = WorkbenchOptions::default();
-    if let Some(timeout) = args.target.query_timeout {
-        options.query_deadline = timeout;
-    }
-    let references = references(&args.backends, &embedded(&args.target), quiet).await?;
-    let references = References::open(&references, 0).await.map_err(Failure::environment)?;
-    let target = target(&args.target, quiet).await.map_err(Failure::environment)?;
-    let engine = target.start(options.call_deadline).await.map_err(Failure::environment)?;
-    let bench = Workbench::with(engine, options, references).await;
-    let mut bench = bench.map_err(Failure::environment)?;
-    let known = match args.strict {
-        true => KnownIssues::default(),
-        false => KnownIssues::for_version(bench.engine_version()).map_err(Failure::usage)?,
-    };
+    let known = if args.strict { Known::Nothing } else { Known::OfVersion };
+    let mut trial = trial(&args.target, &args.backends, known, quiet).await?;
+    let dialect = trial.dialect().clone();
     let mut exit = Exit::Clean;
-    let dialect = Dialect::for_version(bench.engine_version()).map_err(Failure::environment)?;
-    for (path, mut case) in corpora {
+    for (path, case) in corpora {
         let mut tally = Tally::default();
         // What the engine has not got is not held against it.
-        let schema = case.schema.clone();
-        case.checks.retain(|check| {
-            let has = |filter| dialect.lacks_for(&schema, filter).is_none();
-            let has = check.spelled().is_none_or(has);
-            tally.unsupported += usize::from(!has);
-            has
-        });
-        let mut all = |_: &Check, _: &Verdict| ControlFlow::Continue(());
-        let verdicts = bench.judge(&case, &mut all).await.map_err(Failure::environment)?;
-        for (check, verdict) in case.checks.iter().zip(&verdicts) {
+        let answers = trial.ask(&case, Some(&dialect)).await.map_err(Failure::environment)?;
+        let asked = answers.len();
+        for (check, outcome) in answers {
             let Some(filter) = check.spelled() else { continue };
-            let divergence = match verdict {
-                Verdict::Pass { .. } => {
-                    tally.pass += 1;
-                    continue;
-                }
-                Verdict::Inconclusive(doubt) => {
+            match outcome {
+                Outcome::Pass => tally.pass += 1,
+                Outcome::Unsupported(_) => tally.unsupported += 1,
+                Outcome::Inconclusive(reason) => {
                     tally.unproven += 1;
-                    say(format_args!("INCONCLUSIVE  `{filter}`: {doubt}"));
-                    continue;
+                    say(format_args!("INCONCLUSIVE  `{filter}`: {reason}"));
                 }
-                Verdict::Unsupported(reason) => {
-                    tally.unsupported += 1;
-                    say(format_args!("UNSUPPORTED  `{filter}`: {reason}"));
-                    continue;
+                Outcome::Known { titles, .. } => {
+                    tally.known += 1;
+                    for title in titles {
+                        *tally.by_issue.entry(title).or_default() += 1;
+                    }
                 }
-                Verdict::Divergence(divergence) => divergence,
-            };
-            if let Some(issues) = known.explain(&case, check, divergence) {
-                tally.known += 1;
-                for issue in issues {
-                    *tally.by_issue.entry(issue.title.clone()).or_default() += 1;
+                Outcome::Fail(divergence) => {
+                    tally.failures += 1;
+                    say(failed("FAIL", filter, &divergence));
                 }
-                continue;
+                Outcome::Conflict(divergence) => {
+                    tally.conflicts += 1;
+                    say(failed("CONFLICT", filter, &divergence));
+                }
             }
-            let conflict = divergence.class == Class::ReferenceConflict;
-            tally.conflicts += usize::from(conflict);
-            tally.failures += usize::from(!conflict);
-            say(format_args!(
-                "{}  `{filter}`: {}, expected {}, got {}",
-                if conflict { "CONFLICT" } else { "FAIL" },
-                divergence.class,
-                divergence.expected,
-                divergence.actual
-            ));
         }
         say(format_args!(
             "{}: {} filters, {} pass, {} fail, {} known, {} unproven, {} that {} has not got",
             path.display(),
-            verdicts.len() + tally.unsupported,
+            asked,
             tally.pass,
             tally.failures + tally.conflicts,
             tally.known,
@@ -198,6 +166,11 @@ async fn check(args: &CorpusCheckArgs, quiet: bool) -> Result<Exit, Failure> {
         };
         exit = std::cmp::max_by_key(exit, tally.exit(), rank);
     }
-    bench.stop().await;
+    trial.stop().await;
     Ok(exit)
+}
+
+fn failed(word: &str, filter: &Filter, divergence: &Divergence) -> String {
+    let Divergence { class, expected, actual, .. } = divergence;
+    format!("{word}  `{filter}`: {class}, expected {expected}, got {actual}")
 }

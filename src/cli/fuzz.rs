@@ -4,17 +4,25 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures::future::join_all;
+
 use super::args::FuzzArgs;
 use super::config::with_file;
 use super::exit::Exit;
-use super::setup::{embedded, on_signal, or_signal, references, target};
-use super::start::{Failure, say};
-use crate::campaign::{Campaign, Event, Known, Stop, Summary};
+use super::setup::{embedded, on_signal, or_signal, references, targets};
+use super::start::{Failure, note, say};
+use crate::campaign::{
+    Campaign, Event, Known, Matrix, Started, Stop, Summary, Target, TrialOptions,
+};
+use crate::case::Case;
+use crate::engine::simulated::SimulatedOptions;
 use crate::finding::Finding;
 use crate::generate::{FILTERS, MAX_DEPTH, Options};
 use crate::known::KnownIssues;
 use crate::milvus::Dialect;
+use crate::reference::Reference;
 use crate::report;
+use crate::report::matrix::{Form, render};
 use crate::report::terminal::Terminal;
 
 pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
@@ -32,10 +40,82 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
         return Ok(Exit::Interrupted);
     };
     let references = references?;
-    let Some(target) = or_signal(target(&args.target, quiet)).await else {
+    let Some(targets) = or_signal(targets(&args.target, quiet)).await else {
         return Ok(Exit::Interrupted);
     };
-    let target = target.map_err(Failure::environment)?;
+    let targets = targets.map_err(Failure::environment)?;
+    if args.known.is_some() && targets.len() > 1 {
+        return Err(Failure::usage("--known is about one engine; several have lists of their own"));
+    }
+    let campaign = campaign(&args, seed, references, dialect, targets.len())?;
+    let campaigns: Vec<Campaign> = targets
+        .iter()
+        .map(|(_, target)| Campaign { target: target.clone(), ..campaign.clone() })
+        .collect();
+    let stop = Stop::default();
+    on_signal(stop.clone());
+    let started = join_all(campaigns.iter().map(Campaign::start)).await;
+    let started: Result<Vec<Started<'_>>, _> = started.into_iter().collect();
+    let mut started = started.map_err(Failure::environment)?;
+    if started.len() > 1 && campaign.dialect.is_none() {
+        let all: Vec<Dialect> = started.iter().map(|started| started.dialect.clone()).collect();
+        let common = Dialect::common(&all);
+        started.iter_mut().for_each(|started| started.dialect = common.clone());
+    }
+    let names: Vec<String> = targets.iter().map(|(name, _)| name.clone()).collect();
+    let mut sides = sides(&names, &out, &campaign, quiet);
+    let runs = started.into_iter().zip(&mut sides).map(|(started, side)| {
+        let stop = &stop;
+        async move {
+            let outcome = started.run(stop, &mut |event, summary| side.show(event, summary)).await;
+            side.terminal.clear();
+            outcome
+        }
+    });
+    let summaries: Result<Vec<Summary>, _> = join_all(runs).await.into_iter().collect();
+    let summaries = summaries.map_err(Failure::environment)?;
+    for (summary, side) in summaries.iter().zip(&mut sides) {
+        // The counts have grown since the findings were first written.
+        summary.findings.iter().filter(|f| f.count > 1).for_each(|f| side.folders.write(f));
+        say(report::terminal::table(summary, &side.folders.paths).trim_end());
+        if summaries.len() > 1 {
+            say("");
+        }
+    }
+    let matrix = match targets.len() {
+        1 => None,
+        _ => side_by_side(&campaign, &targets, &summaries, &sides, &stop).await?,
+    };
+    if let Some(matrix) = &matrix {
+        say(render(matrix, Form::Text).trim_end());
+    }
+    if let Some(path) = &args.summary {
+        let figures = summaries.iter().zip(&sides);
+        let mut figures: Vec<_> = figures
+            .map(|(summary, side)| report::summary::to_json(summary, &side.folders.paths))
+            .collect();
+        let figures = match figures.len() {
+            1 => figures.remove(0),
+            _ => report::summary::of_engines(figures, matrix.as_ref()),
+        };
+        std::fs::write(path, format!("{figures:#}\n")).map_err(|error| {
+            Failure::environment(format!("cannot write {}: {error}", path.display()))
+        })?;
+    }
+    if let Some(failure) = sides.into_iter().find_map(|side| side.folders.failure) {
+        return Err(Failure::environment(failure));
+    }
+    worst(summaries.iter().map(verdict))
+}
+
+/// The campaign that the options ask for, on any engine.
+fn campaign(
+    args: &FuzzArgs,
+    seed: u64,
+    references: Vec<Reference>,
+    dialect: Option<Dialect>,
+    engines: usize,
+) -> Result<Campaign, Failure> {
     let time = match (args.time, args.cases) {
         (None, None) => Some(Duration::from_secs(60)),
         (time, _) => time,
@@ -44,7 +124,7 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
     let mut campaign = Campaign {
         references,
         seed,
-        jobs: args.jobs.unwrap_or(cores.min(4)),
+        jobs: args.jobs.unwrap_or((cores.min(4) / engines.max(1)).max(1)),
         cases: args.cases,
         time,
         dialect,
@@ -53,7 +133,7 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
             filters: args.filters.map_or(FILTERS, usize::from),
             beyond_dialect: args.beyond_dialect,
         },
-        ..Campaign::new(target)
+        ..Campaign::new(Target::Simulated(SimulatedOptions::default()))
     };
     campaign.known = match (&args.known, args.strict) {
         (_, true) => Known::Nothing,
@@ -69,33 +149,98 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
     if let Some(time) = args.shrink_time {
         campaign.shrink.time = time;
     }
-    let stop = Stop::default();
-    on_signal(stop.clone());
-    let mut terminal = Terminal::new(time, args.cases, quiet);
-    let mut folders = Folders { out, paths: HashMap::new(), failure: None };
-    let outcome = campaign
-        .run(&stop, &mut |event, summary| {
-            if let Event::Found(finding) = event {
-                folders.write(finding);
+    Ok(campaign)
+}
+
+/// What shows and keeps one engine's part of a run.
+struct Side {
+    terminal: Terminal,
+    folders: Folders,
+}
+
+impl Side {
+    fn show(&mut self, event: &Event, summary: &Summary) {
+        if let Event::Found(finding) = event {
+            self.folders.write(finding);
+        }
+        self.terminal.show(event, summary);
+    }
+}
+
+/// One for each engine; several write to folders of their own.
+fn sides(names: &[String], out: &Path, campaign: &Campaign, quiet: bool) -> Vec<Side> {
+    let (time, cases) = (campaign.time, campaign.cases);
+    let side = |terminal: Terminal, out: PathBuf| {
+        let folders = Folders { out, paths: HashMap::new(), failure: None };
+        Side { terminal, folders }
+    };
+    match names {
+        [_] => vec![side(Terminal::new(time, cases, quiet), out.to_owned())],
+        names => {
+            let terminals = Terminal::several(names, time, cases, quiet);
+            let folder = |name: &String| {
+                out.join(
+                    name.replace(|c: char| !(c.is_ascii_alphanumeric() || ".-_".contains(c)), "-"),
+                )
+            };
+            terminals.into_iter().zip(names).map(|(it, name)| side(it, folder(name))).collect()
+        }
+    }
+}
+
+/// What each finding comes to on each of the engines; `None` without findings.
+async fn side_by_side(
+    campaign: &Campaign,
+    targets: &[(String, Target)],
+    summaries: &[Summary],
+    sides: &[Side],
+    stop: &Stop,
+) -> Result<Option<Matrix>, Failure> {
+    let mut cases: Vec<(String, Case)> = Vec::new();
+    for (summary, side) in summaries.iter().zip(sides) {
+        for finding in &summary.findings {
+            let folder = side.folders.paths.get(&finding.shape).and_then(|path| path.file_name());
+            let name = folder.map(|name| name.to_string_lossy().into_owned());
+            let name = name.unwrap_or_else(|| finding.shape.clone());
+            if !cases.iter().any(|(other, _)| *other == name) {
+                cases.push((name, finding.case.clone()));
             }
-            terminal.show(event, summary);
-        })
-        .await;
-    terminal.clear();
-    let summary = outcome.map_err(Failure::environment)?;
-    // The counts have grown since the findings were first written.
-    summary.findings.iter().filter(|finding| finding.count > 1).for_each(|f| folders.write(f));
-    say(report::terminal::table(&summary, &folders.paths).trim_end());
-    if let Some(path) = &args.summary {
-        let text = report::summary::to_json(&summary, &folders.paths);
-        std::fs::write(path, text).map_err(|error| {
-            Failure::environment(format!("cannot write {}: {error}", path.display()))
-        })?;
+        }
     }
-    if let Some(failure) = folders.failure {
-        return Err(Failure::environment(failure));
+    if cases.is_empty() || stop.is_asked() {
+        return Ok(None);
     }
-    verdict(&summary)
+    note(format_args!("asking each engine the {} findings of all", cases.len()));
+    let options = TrialOptions {
+        references: campaign.references.clone(),
+        deadlines: campaign.deadlines,
+        known: campaign.known.clone(),
+    };
+    let matrix = Matrix::of(targets, &options, &cases).await;
+    matrix.map(Some).map_err(Failure::environment)
+}
+
+/// The worst of several ends; what is said of the others is said, too.
+fn worst(all: impl Iterator<Item = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let rank =
+        |end: &Result<Exit, Failure>| match end.as_ref().map_or_else(Failure::exit, |exit| *exit) {
+            Exit::Clean => 0,
+            Exit::Vacuous => 1,
+            Exit::Findings => 2,
+            Exit::Usage => 3,
+            Exit::Environment => 4,
+            Exit::Conflict => 5,
+            Exit::Interrupted => 6,
+        };
+    let mut worst = Ok(Exit::Clean);
+    for end in all {
+        let (worse, other) = if rank(&end) > rank(&worst) { (end, worst) } else { (worst, end) };
+        if let Err(failure) = other {
+            note(format_args!("error: {}", failure.message()));
+        }
+        worst = worse;
+    }
+    worst
 }
 
 /// The exit code of a run, and what to say of it.

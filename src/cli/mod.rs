@@ -9,6 +9,7 @@ mod exit;
 mod explain;
 mod fuzz;
 mod input;
+mod matrix;
 mod replay;
 mod selftest;
 mod setup;

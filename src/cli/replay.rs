@@ -1,20 +1,18 @@
 //! `replay`: saved cases again.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::args::ReplayArgs;
 use super::exit::Exit;
-use super::setup::{embedded, or_signal, references, target};
+use super::setup::{only_one, or_signal, trial};
 use super::start::{Failure, say};
-use crate::campaign::{Workbench, WorkbenchOptions};
-use crate::case::{Case, Check};
-use crate::known::KnownIssues;
+use crate::campaign::{Known, Outcome};
+use crate::case::Case;
 use crate::milvus::Dialect;
-use crate::reference::References;
-use crate::verdict::{Class, Verdict};
+use crate::verdict::Divergence;
 
 pub async fn run(args: ReplayArgs, quiet: bool) -> Result<Exit, Failure> {
+    only_one(&args.target)?;
     let mut files = Vec::new();
     for path in &args.paths {
         collect(path, &mut files)?;
@@ -43,61 +41,33 @@ async fn replay(
     cases: Vec<(PathBuf, Case)>,
     quiet: bool,
 ) -> Result<Exit, Failure> {
-    let mut options = WorkbenchOptions::default();
-    if let Some(timeout) = args.target.query_timeout {
-        options.query_deadline = timeout;
-    }
-    let references = references(&args.backends, &embedded(&args.target), quiet).await?;
-    let references = References::open(&references, 0).await.map_err(Failure::environment)?;
-    let target = target(&args.target, quiet).await.map_err(Failure::environment)?;
-    let engine = target.start(options.call_deadline).await.map_err(Failure::environment)?;
-    let bench = Workbench::with(engine, options, references).await;
-    let mut bench = bench.map_err(Failure::environment)?;
-    let known = KnownIssues::for_version(bench.engine_version()).map_err(Failure::usage)?;
+    let mut trial = trial(&args.target, &args.backends, Known::OfVersion, quiet).await?;
     let (mut failing, mut open, mut conflict) = (false, false, false);
-    for (file, mut case) in cases {
-        if case.checks.is_empty() {
-            case.checks.push(Check::Entities);
-        }
-        let mut all = |_: &Check, _: &Verdict| ControlFlow::Continue(());
-        let lacking = dialect.map(|dialect| beyond(dialect, &mut case)).unwrap_or_default();
-        let mut verdicts = bench.judge(&case, &mut all).await.map_err(Failure::environment)?;
-        verdicts.extend(lacking.into_iter().map(Verdict::Unsupported));
+    for (file, case) in cases {
         let file = file.display();
-        let mut divergences =
-            case.checks.iter().zip(&verdicts).filter_map(|(check, verdict)| match verdict {
-                Verdict::Divergence(divergence) => Some((check, divergence)),
-                _ => None,
-            });
-        let unproven = verdicts.iter().find_map(|verdict| match verdict {
-            Verdict::Inconclusive(doubt) => Some(doubt.to_string()),
-            Verdict::Unsupported(reason) => Some(reason.clone()),
-            _ => None,
-        });
-        if let Some((check, divergence)) = divergences.next() {
-            failing = true;
-            conflict |= divergence.class == Class::ReferenceConflict;
-            let issues = known.explain(&case, check, divergence).unwrap_or_default();
-            let titles: Vec<&str> = issues.iter().map(|issue| issue.title.as_str()).collect();
-            let titles = match titles.as_slice() {
-                [] => String::new(),
-                titles => format!(" (known: {})", titles.join("; ")),
-            };
-            // Of a crash, without the log; the case's README shows how to see it.
-            let actual = divergence.actual.to_string();
-            let actual = actual.lines().next().unwrap_or_default();
-            say(format_args!(
-                "STILL FAILING  {file}  {}: expected {}, got {actual}{titles}",
-                divergence.class, divergence.expected
-            ));
-        } else if let Some(reason) = unproven {
-            open = true;
-            say(format_args!("INCONCLUSIVE   {file}  {reason}"));
-        } else {
-            say(format_args!("FIXED          {file}"));
+        let outcomes = trial.ask(&case, dialect).await.map_err(Failure::environment)?;
+        match Outcome::worst(outcomes.into_iter().map(|(_, outcome)| outcome)) {
+            Outcome::Pass => say(format_args!("FIXED          {file}")),
+            Outcome::Inconclusive(reason) | Outcome::Unsupported(reason) => {
+                open = true;
+                say(format_args!("INCONCLUSIVE   {file}  {reason}"));
+            }
+            Outcome::Known { divergence, titles } => {
+                failing = true;
+                let titles = format!(" (known: {})", titles.join("; "));
+                say(format_args!("STILL FAILING  {file}  {}{titles}", described(&divergence)));
+            }
+            Outcome::Fail(divergence) => {
+                failing = true;
+                say(format_args!("STILL FAILING  {file}  {}", described(&divergence)));
+            }
+            Outcome::Conflict(divergence) => {
+                conflict = true;
+                say(format_args!("STILL FAILING  {file}  {}", described(&divergence)));
+            }
         }
     }
-    bench.stop().await;
+    trial.stop().await;
     Ok(match (conflict, failing, open) {
         (true, ..) => Exit::Conflict,
         (_, true, _) => Exit::Findings,
@@ -106,26 +76,15 @@ async fn replay(
     })
 }
 
-/// Takes away the checks that a dialect rules out, and says why.
-fn beyond(dialect: &Dialect, case: &mut Case) -> Vec<String> {
-    let mut lacking = Vec::new();
-    let schema = &case.schema;
-    case.checks.retain(|check| {
-        let Some(filter) = check.spelled() else { return true };
-        if matches!(check, Check::Refused(_) | Check::QueryOrRefusal(_)) {
-            return true;
-        }
-        let missing = dialect.lacks_for(schema, filter);
-        if let Some(cell) = missing {
-            lacking.push(format!("the dialect {} lacks {cell}", dialect.name));
-        }
-        missing.is_none()
-    });
-    lacking
+fn described(divergence: &Divergence) -> String {
+    // Of a crash, without the log; the case's README shows how to see it.
+    let actual = divergence.actual.to_string();
+    let actual = actual.lines().next().unwrap_or_default();
+    format!("{}: expected {}, got {actual}", divergence.class, divergence.expected)
 }
 
 /// A file, or every `case.json` below a folder, sorted by path.
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+pub(super) fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let unreadable =
         |error: std::io::Error| Failure::usage(format!("cannot read {}: {error}", path.display()));
     if !std::fs::metadata(path).map_err(unreadable)?.is_dir() {

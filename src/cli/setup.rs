@@ -8,21 +8,70 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::args::{BackendArgs, TargetArgs};
 use super::exit::Exit;
 use super::start::{Failure, note};
-use crate::campaign::{Stop, Target};
+use crate::campaign::{Known, Stop, Target, Trial, TrialOptions, WorkbenchOptions};
 use crate::engine::{
     ContainerOptions, EmbeddedOptions, EngineChoice, EngineError, InstallStep, MilvusImage,
     Progress, Secret, install,
 };
 use crate::reference::{Choice, Reference, ReferenceError};
+use crate::secret::redact;
 
-/// The target that the options name; installs the engine, or pulls its image, if it is not there.
-pub async fn target(args: &TargetArgs, quiet: bool) -> Result<Target, EngineError> {
-    if let Some(uri) = &args.target {
-        let token = args.token.clone().map(Secret::new);
-        return Ok(Target::External { uri: uri.clone(), token });
+/// The targets that the options name, each with its name; installs engines, or pulls their images,
+/// if they are not there. Without a name it is the default.
+pub async fn targets(args: &TargetArgs, quiet: bool) -> Result<Vec<(String, Target)>, EngineError> {
+    let token = args.token.clone().map(Secret::new);
+    let mut targets = Vec::new();
+    let default = [EngineChoice::default()];
+    let none = args.engine.is_empty() && args.target.is_empty();
+    for choice in if none { &default[..] } else { &args.engine } {
+        let target = prepare(choice, args.cache.clone(), args.python.clone(), quiet).await?;
+        targets.push((choice.to_string(), target));
     }
-    let choice = args.engine.clone().unwrap_or_default();
-    prepare(&choice, args.cache.clone(), args.python.clone(), quiet).await
+    for uri in &args.target {
+        let target = Target::External { uri: uri.clone(), token: token.clone() };
+        targets.push((redact(uri).to_string(), target));
+    }
+    Ok(targets)
+}
+
+/// Fails for a command that asks one engine, if several are named.
+pub fn only_one(args: &TargetArgs) -> Result<(), Failure> {
+    match args.engine.len() + args.target.len() {
+        0 | 1 => Ok(()),
+        _ => {
+            Err(Failure::usage("this command asks one engine; `matrix` asks several side by side"))
+        }
+    }
+}
+
+/// One engine for saved cases, running, with the references that the options name.
+pub async fn trial(
+    engine: &TargetArgs,
+    backends: &BackendArgs,
+    known: Known,
+    quiet: bool,
+) -> Result<Trial, Failure> {
+    let options = trial_options(engine, backends, known, quiet).await?;
+    let targets = targets(engine, quiet).await.map_err(Failure::environment)?;
+    let Some((_, target)) = targets.first() else {
+        return Err(Failure::usage("no engine is named"));
+    };
+    Trial::start(target, &options).await.map_err(Failure::environment)
+}
+
+/// How saved cases are tried, with the references that the options name.
+pub async fn trial_options(
+    engine: &TargetArgs,
+    backends: &BackendArgs,
+    known: Known,
+    quiet: bool,
+) -> Result<TrialOptions, Failure> {
+    let references = references(backends, &embedded(engine), quiet).await?;
+    let mut deadlines = WorkbenchOptions::default();
+    if let Some(timeout) = engine.query_timeout {
+        deadlines.query_deadline = timeout;
+    }
+    Ok(TrialOptions { references, deadlines, known })
 }
 
 /// Installs an engine, or pulls its image, if it is not there.

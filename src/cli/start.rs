@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Cli, Command};
 use super::exit::Exit;
-use super::{corpus, coverage, engines, explain, fuzz, replay, selftest};
+use super::{corpus, coverage, engines, explain, fuzz, matrix, replay, selftest};
 
 /// The command line as clap knows it, for help texts and completions.
 pub fn command() -> clap::Command {
@@ -48,6 +48,7 @@ pub fn main() -> ExitCode {
         match cli.command {
             Command::Fuzz(args) => fuzz::run(*args, cli.quiet).await,
             Command::Replay(args) => replay::run(args, cli.quiet).await,
+            Command::Matrix(args) => matrix::run(args, cli.quiet).await,
             Command::Corpus(command) => corpus::run(command, cli.quiet).await,
             Command::Selftest(args) => selftest::run(args).await,
             Command::Coverage(args) => coverage::run(&args),
@@ -92,7 +93,10 @@ impl Failure {
         Failure { exit, message: message.to_string() }
     }
 
-    #[cfg(test)]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     pub fn exit(&self) -> Exit {
         self.exit
     }

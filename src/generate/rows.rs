@@ -68,7 +68,7 @@ pub(super) fn value(field: &Field) -> BoxedStrategy<Value> {
     let present = match field.data_type {
         DataType::Scalar(scalar) if field.primary => key(scalar),
         // `text_match` has a defined answer where a column holds nothing but plain words.
-        DataType::Scalar(Scalar::VarChar) if holds_words(&field.name) => {
+        DataType::Scalar(Scalar::VarChar) if is_plain(&field.name) => {
             select(&boundary::WORDS[..]).prop_map(|text| Value::Text(text.to_owned())).boxed()
         }
         DataType::Scalar(scalar) => scalars(scalar, field.max_length()),
@@ -89,9 +89,10 @@ pub(super) fn value(field: &Field) -> BoxedStrategy<Value> {
             let point = (-1800i32..=1800, -900i32..=900).prop_map(|(x, y)| {
                 format!("POINT ({} {})", f64::from(x) / 10.0, f64::from(y) / 10.0)
             });
-            prop_oneof![2 => select(&boundary::GEOMETRIES[..]).prop_map(str::to_owned), 1 => point]
-                .prop_map(Value::Geometry)
-                .boxed()
+            let any = select(&boundary::GEOMETRIES[..]).prop_map(str::to_owned);
+            // Distances between points on the globe have a defined answer.
+            let shapes = if is_plain(&field.name) { 0 } else { 2 };
+            prop_oneof![shapes => any, 1 => point].prop_map(Value::Geometry).boxed()
         }
         DataType::StructArray => {
             let names: Vec<String> = field.members.iter().map(|m| m.name.clone()).collect();
@@ -182,8 +183,8 @@ fn positive_zero(x: f64) -> f64 {
     if x == 0.0 { 0.0 } else { x }
 }
 
-/// Whether a column is one of the third that hold plain words.
-fn holds_words(name: &str) -> bool {
+/// Whether a column is one of the third that hold nothing but plain words or points on the globe.
+fn is_plain(name: &str) -> bool {
     name.bytes().map(u32::from).sum::<u32>().is_multiple_of(3)
 }
 

@@ -37,17 +37,8 @@ impl KnownIssues {
         }
         let canonical = predict(case, check, Semantics::canonical());
         let Prediction::Rows { rows: expected, .. } = &canonical else { return None };
-        // A switch that changes nothing, neither alone nor among all others, explains nothing.
         let all = self.semantics();
-        let under_all = predict(case, check, all);
-        let relevant: Vec<Switch> = all
-            .switches()
-            .filter(|switch| {
-                *switch == Switch::KeyListIgnoresPage
-                    || predict(case, check, Semantics::canonical().with(*switch)) != canonical
-                    || predict(case, check, all.without(*switch)) != under_all
-            })
-            .collect();
+        let relevant = relevant(case, check, all);
         let reproduces = |switches: &[Switch]| {
             let semantics = switches.iter().copied().collect();
             self.reproduces(case, check, expected, divergence, semantics)
@@ -177,6 +168,28 @@ impl KnownIssues {
             _ => false,
         }
     }
+}
+
+/// The switches that change the answer: alone, beside one that does, or among all others.
+fn relevant(case: &Case, check: &Check, all: Semantics) -> Vec<Switch> {
+    let answer = |semantics| predict(case, check, semantics);
+    let canonical = answer(Semantics::canonical());
+    let under_all = answer(all);
+    let (mut relevant, mut left) = (Vec::new(), Vec::new());
+    for switch in all.switches() {
+        let bears = switch == Switch::KeyListIgnoresPage
+            || answer(Semantics::canonical().with(switch)) != canonical
+            || answer(all.without(switch)) != under_all;
+        if bears { relevant.push(switch) } else { left.push(switch) }
+    }
+    let beside: Vec<(Semantics, Prediction)> = relevant
+        .iter()
+        .map(|switch| Semantics::canonical().with(*switch))
+        .map(|semantics| (semantics, answer(semantics)))
+        .collect();
+    left.retain(|switch| beside.iter().any(|(it, before)| answer(it.with(*switch)) != *before));
+    relevant.extend(left);
+    relevant
 }
 
 /// The switches but for those that make an engine refuse.
@@ -348,6 +361,27 @@ mod tests {
         let Actual::Differs { diff, .. } = &mut divergence.actual else { unreachable!() };
         diff.changed.pop();
         assert!(known.explain(&case, &case.checks[0], &divergence).is_none());
+    }
+
+    /// Alone it changes nothing, and among all others another hides it.
+    #[test]
+    fn a_switch_that_bears_only_beside_another_is_tried() {
+        use Switch::{JsonArithmeticMismatchIsUnknown, JsonBoolIsNumber, NullInListIsFalse};
+        let known = known(&[NullInListIsFalse, JsonArithmeticMismatchIsUnknown, JsonBoolIsNumber]);
+        let mut case = case("f not in [0.5] or (x - 0) != 0");
+        for (row, x) in case.operations.iter_mut().flat_map(|operation| match operation {
+            crate::case::Operation::Insert(rows) => rows.iter_mut().zip(["{}", "true"]),
+            _ => [].iter_mut().zip(["", ""]),
+        }) {
+            row.fields.insert("f".to_owned(), crate::value::Value::Null);
+            row.dynamic.insert("x".to_owned(), serde_json::from_str(x).unwrap());
+        }
+        case.operations.truncate(1);
+        let switches = [JsonArithmeticMismatchIsUnknown, JsonBoolIsNumber];
+        let divergence = divergence(&case, switches.into_iter().collect());
+        let issues = known.explain(&case, &case.checks[0], &divergence).unwrap();
+        let titles: Vec<&str> = issues.iter().map(|issue| issue.title.as_str()).collect();
+        assert_eq!(titles, switches.map(Switch::name));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! an expected answer. The format is described in `dialects.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -75,6 +76,19 @@ impl SchemaFeature {
         SchemaFeature::Dynamic,
         SchemaFeature::ManyVectors,
     ];
+}
+
+impl fmt::Display for SchemaFeature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SchemaFeature::Nullable => "nullable fields",
+            SchemaFeature::Default => "default values",
+            SchemaFeature::PartitionKey => "partition keys",
+            SchemaFeature::AutoId => "assigned keys",
+            SchemaFeature::Dynamic => "the dynamic field",
+            SchemaFeature::ManyVectors => "more than one vector",
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -279,6 +293,67 @@ impl Dialect {
     /// What a filter asks for that the engine has not got; `None` if it has everything.
     pub fn lacks_for(&self, schema: &Schema, filter: &Filter) -> Option<Cell> {
         grammar::cells(schema, filter).into_iter().find(|cell| !self.accepts(cell))
+    }
+
+    /// What a schema has that the engine's have not; `None` if it has everything.
+    ///
+    /// ```
+    /// use milvus_difftest::milvus::Dialect;
+    /// use milvus_difftest::schema::Schema;
+    /// let schema: Schema = serde_json::from_value(serde_json::json!({"fields": [
+    ///     {"name": "id", "type": "INT64", "primary": true},
+    ///     {"name": "place", "type": "GEOMETRY"},
+    ///     {"name": "v", "type": "FLOAT_VECTOR(2)"},
+    /// ]}))?;
+    /// let old = Dialect::load("milvus-2.3")?;
+    /// assert_eq!(old.lacks_in(&schema).as_deref(), Some("the type GEOMETRY"));
+    /// assert_eq!(Dialect::load("milvus-2.6")?.lacks_in(&schema), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn lacks_in(&self, schema: &Schema) -> Option<String> {
+        let vectors = schema.fields.iter().filter(|field| field.data_type.is_vector()).count();
+        let used = |feature: SchemaFeature| match feature {
+            SchemaFeature::Nullable => schema.fields.iter().any(|field| field.nullable),
+            SchemaFeature::Default => schema.fields.iter().any(|field| field.default.is_some()),
+            SchemaFeature::PartitionKey => schema.fields.iter().any(|field| field.partition_key),
+            SchemaFeature::AutoId => schema.fields.iter().any(|field| field.auto_id),
+            SchemaFeature::Dynamic => schema.dynamic,
+            SchemaFeature::ManyVectors => vectors > 1,
+        };
+        let lacking = schema.fields.iter().find(|field| !self.has_type(field.data_type));
+        if let Some(field) = lacking {
+            return Some(format!("the type {}", field.data_type.kind()));
+        }
+        let lacking = SchemaFeature::ALL.into_iter().find(|it| used(*it) && !self.allows(*it));
+        lacking.map(|feature| feature.to_string())
+    }
+
+    /// What all of these have: the dialect of questions that every one of their engines can be
+    /// asked. Its name is theirs, joined by `+`.
+    ///
+    /// ```
+    /// use milvus_difftest::filter::grammar::Construct;
+    /// use milvus_difftest::milvus::Dialect;
+    /// let [lite, old] = ["milvus-lite-3.2", "milvus-2.3"].map(|name| Dialect::load(name).unwrap());
+    /// let common = Dialect::common(&[lite, old]);
+    /// assert_eq!(common.name, "milvus-lite-3.2+milvus-2.3");
+    /// assert!(!common.has(Construct::IsNull) && !common.has(Construct::Modulo));
+    /// ```
+    pub fn common(dialects: &[Dialect]) -> Dialect {
+        let Some((first, others)) = dialects.split_first() else { return Dialect::everything() };
+        let mut common = first.clone();
+        for other in others {
+            if other.name != common.name {
+                common.name = format!("{}+{}", common.name, other.name);
+            }
+            common.types.retain(|kind| other.types.contains(kind));
+            common.schema.retain(|feature| other.schema.contains(feature));
+            common.lacks.extend(&other.lacks);
+            for (construct, groups) in &other.only {
+                common.only.entry(*construct).or_default().extend(groups.iter().cloned());
+            }
+        }
+        common
     }
 
     /// Every cell that the engine has.

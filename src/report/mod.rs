@@ -5,5 +5,6 @@ pub mod corpus;
 pub mod coverage;
 pub mod explanation;
 pub mod finding;
+pub mod matrix;
 pub mod summary;
 pub mod terminal;

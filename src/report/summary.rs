@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
+use serde_json::Value as Json;
 
-use crate::campaign::Summary;
+use crate::campaign::{Matrix, Summary};
 use crate::filter::grammar::Coverage;
 use crate::verdict::Tally;
 
@@ -80,8 +81,8 @@ struct FindingEntry<'a> {
     path: Option<String>,
 }
 
-/// The text of a summary file; `paths` has the folder of each finding by its shape.
-pub fn to_json(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
+/// The figures of a campaign; `paths` has the folder of each finding by its shape.
+pub fn to_json(summary: &Summary, paths: &HashMap<String, PathBuf>) -> Json {
     let findings = summary.findings.iter().map(|finding| FindingEntry {
         class: finding.divergence.class.to_string(),
         shape: &finding.shape,
@@ -125,5 +126,15 @@ pub fn to_json(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
         findings: findings.collect(),
     };
     // Strings, numbers and maps with string keys always serialise.
-    serde_json::to_string_pretty(&file).unwrap_or_default() + "\n"
+    serde_json::to_value(&file).unwrap_or_default()
+}
+
+/// The figures of campaigns side by side, and what their findings came to on each engine.
+pub fn of_engines(summaries: Vec<Json>, matrix: Option<&Matrix>) -> Json {
+    serde_json::json!({
+        "format": "milvus-difftest/summaries",
+        "version": VERSION,
+        "engines": summaries,
+        "matrix": matrix.map(super::matrix::to_json),
+    })
 }

@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::finding::title;
 use crate::campaign::{Event, Summary};
 
-/// Live progress: a bar on a terminal, else a line every few seconds.
+/// Live progress of a campaign: a bar on a terminal, else a line every few seconds.
 pub struct Terminal {
     bar: ProgressBar,
+    /// Before each line, where there are several campaigns.
+    label: String,
     time: Option<Duration>,
     cases: Option<u64>,
     quiet: bool,
@@ -38,7 +40,26 @@ impl Terminal {
             bar.set_style(style.progress_chars("=> "));
         }
         let now = Instant::now();
-        Terminal { bar, time, cases, quiet, started: now, last_line: now }
+        Terminal { bar, label: String::new(), time, cases, quiet, started: now, last_line: now }
+    }
+
+    /// One below the other, with a label each.
+    pub fn several(
+        labels: &[String],
+        time: Option<Duration>,
+        cases: Option<u64>,
+        quiet: bool,
+    ) -> Vec<Terminal> {
+        let bars = MultiProgress::new();
+        let labelled = |label: &String| {
+            let mut terminal = Terminal::new(time, cases, quiet);
+            terminal.label = format!("{label}: ");
+            if !quiet {
+                terminal.bar = bars.add(terminal.bar);
+            }
+            terminal
+        };
+        labels.iter().map(labelled).collect()
     }
 
     /// Shows an event.
@@ -53,12 +74,14 @@ impl Terminal {
                 ));
             }
             Event::Found(finding) => {
-                self.line(&format!("found {}", title(finding)));
+                self.line(&format!("{}found {}", self.label, title(finding)));
             }
-            Event::Unstable { what } => self.line(&format!("did not repeat: {what}")),
+            Event::Unstable { what } => {
+                self.line(&format!("{}did not repeat: {what}", self.label));
+            }
             Event::Restarted { reason } => {
                 let first = reason.lines().next().unwrap_or_default();
-                self.line(&format!("restarted the engine: {first}"));
+                self.line(&format!("{}restarted the engine: {first}", self.label));
             }
             _ => {}
         }
@@ -91,8 +114,9 @@ impl Terminal {
         };
         format!(
             // What matters first: narrow terminals cut off the end.
-            "{} s, {left} | findings: {} | {} cases, {rate:.0} checks/s | {} pass, {} diverge, \
+            "{}{} s, {left} | findings: {} | {} cases, {rate:.0} checks/s | {} pass, {} diverge, \
              {} known, {} inconclusive",
+            self.label,
             elapsed.as_secs(),
             summary.findings.len(),
             summary.cases,

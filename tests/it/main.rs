@@ -16,6 +16,7 @@ mod explain;
 mod help;
 mod keeping;
 mod known;
+mod matrix;
 mod parser;
 mod parser_random;
 mod properties;

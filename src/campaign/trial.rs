@@ -1,0 +1,169 @@
+//! Saved cases asked again: what each of their checks comes to on one engine.
+
+use std::ops::ControlFlow;
+
+use super::run::{CampaignError, Known, Target};
+use super::workbench::{BenchError, Workbench, WorkbenchOptions};
+use crate::case::{Case, Check};
+use crate::known::KnownIssues;
+use crate::milvus::Dialect;
+use crate::reference::{Reference, References};
+use crate::verdict::{Class, Divergence, Verdict};
+
+/// What a check came to.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// The engine answers as the references do.
+    Pass,
+    /// It does not.
+    Fail(Box<Divergence>),
+    /// It does not, and known issues predict precisely how.
+    Known {
+        /// What it does.
+        divergence: Box<Divergence>,
+        /// The issues, by their titles.
+        titles: Vec<String>,
+    },
+    /// The references disagree with each other.
+    Conflict(Box<Divergence>),
+    /// Nothing can be said, and why.
+    Inconclusive(String),
+    /// The engine has not got what is asked, and what that is.
+    Unsupported(String),
+}
+
+impl Outcome {
+    /// How much an outcome says about an engine: of several, the one that says most counts.
+    fn rank(&self) -> u8 {
+        match self {
+            Outcome::Pass => 0,
+            Outcome::Unsupported(_) => 1,
+            Outcome::Inconclusive(_) => 2,
+            Outcome::Known { .. } => 3,
+            Outcome::Fail(_) => 4,
+            Outcome::Conflict(_) => 5,
+        }
+    }
+
+    /// The outcome of a case, from those of its checks: the first of the worst.
+    pub fn worst(all: impl IntoIterator<Item = Outcome>) -> Outcome {
+        let worse = |worst: Outcome, it: Outcome| if it.rank() > worst.rank() { it } else { worst };
+        all.into_iter().fold(Outcome::Pass, worse)
+    }
+
+    /// Whether the engine answered wrongly, known or not.
+    pub fn is_wrong(&self) -> bool {
+        matches!(self, Outcome::Fail(_) | Outcome::Known { .. })
+    }
+}
+
+/// How cases are tried.
+#[derive(Debug, Clone, Default)]
+pub struct TrialOptions {
+    /// What judges beside the model.
+    pub references: Vec<Reference>,
+    /// How long calls may take.
+    pub deadlines: WorkbenchOptions,
+    /// What is known of the engine.
+    pub known: Known,
+}
+
+/// An engine to which saved cases are put.
+pub struct Trial {
+    bench: Workbench,
+    known: KnownIssues,
+    dialect: Dialect,
+}
+
+impl Trial {
+    /// Starts an engine, and opens the references beside it.
+    pub async fn start(target: &Target, options: &TrialOptions) -> Result<Trial, CampaignError> {
+        let engine = target.start(options.deadlines.call_deadline).await?;
+        let references =
+            References::open(&options.references, 0).await.map_err(BenchError::from)?;
+        let bench = Workbench::with(engine, options.deadlines, references).await?;
+        let known = options.known.of(bench.engine_version())?;
+        let dialect = Dialect::for_version(bench.engine_version())?;
+        Ok(Trial { bench, known, dialect })
+    }
+
+    /// The engine's version, as it reports it.
+    pub fn engine_version(&self) -> &str {
+        self.bench.engine_version()
+    }
+
+    /// What the engine's version has.
+    pub fn dialect(&self) -> &Dialect {
+        &self.dialect
+    }
+
+    /// What each check of a case comes to; a case without any is asked for its entities. Nothing
+    /// is asked that this dialect lacks; `None` asks everything.
+    pub async fn ask(
+        &mut self,
+        case: &Case,
+        dialect: Option<&Dialect>,
+    ) -> Result<Vec<(Check, Outcome)>, BenchError> {
+        let mut case = case.clone();
+        if case.checks.is_empty() {
+            case.checks.push(Check::Entities);
+        }
+        let lacks: Vec<Option<String>> = match dialect {
+            Some(dialect) => case.checks.iter().map(|check| lacks(dialect, &case, check)).collect(),
+            None => vec![None; case.checks.len()],
+        };
+        let all = case.checks.clone();
+        let mut asked = lacks.iter().map(Option::is_none);
+        case.checks.retain(|_| asked.next().unwrap_or(true));
+        let mut verdicts = Vec::new();
+        if !case.checks.is_empty() {
+            let mut see = |_: &Check, _: &Verdict| ControlFlow::Continue(());
+            verdicts = self.bench.judge(&case, &mut see).await?;
+        }
+        let mut verdicts = verdicts.into_iter();
+        let outcome = |(check, lacks): (Check, Option<String>)| {
+            let outcome = match lacks {
+                Some(reason) => Outcome::Unsupported(reason),
+                None => self.outcome(&case, &check, verdicts.next()?),
+            };
+            Some((check, outcome))
+        };
+        Ok(all.into_iter().zip(lacks).map_while(outcome).collect())
+    }
+
+    fn outcome(&self, case: &Case, check: &Check, verdict: Verdict) -> Outcome {
+        let divergence = match verdict {
+            Verdict::Pass { .. } => return Outcome::Pass,
+            Verdict::Inconclusive(doubt) => return Outcome::Inconclusive(doubt.to_string()),
+            Verdict::Unsupported(reason) => return Outcome::Unsupported(reason),
+            Verdict::Divergence(divergence) => divergence,
+        };
+        if divergence.class == Class::ReferenceConflict {
+            return Outcome::Conflict(divergence);
+        }
+        match self.known.explain(case, check, &divergence) {
+            Some(issues) => {
+                let titles = issues.into_iter().map(|issue| issue.title.clone()).collect();
+                Outcome::Known { divergence, titles }
+            }
+            None => Outcome::Fail(divergence),
+        }
+    }
+
+    /// Stops the engine, if it was started here.
+    pub async fn stop(self) {
+        self.bench.stop().await;
+    }
+}
+
+/// What a dialect lacks for a check, its collection included.
+fn lacks(dialect: &Dialect, case: &Case, check: &Check) -> Option<String> {
+    let missing = dialect.lacks_in(&case.schema).or_else(|| {
+        // These are about what the engine has not got.
+        if matches!(check, Check::Refused(_) | Check::QueryOrRefusal(_)) {
+            return None;
+        }
+        dialect.lacks_for(&case.schema, check.spelled()?).map(|cell| cell.to_string())
+    });
+    missing.map(|missing| format!("the dialect {} lacks {missing}", dialect.name))
+}
