@@ -4,17 +4,12 @@ use milvus_difftest::engine::simulated::Fault;
 
 use crate::support::{Sandbox, run};
 
-/// Not found in the 60 cases that a test has time for. The first four take up to 250, the command's
-/// default; how many the next two take, a key list with a repeated key or on a page, is not known;
-/// the last one, a null under a negated `text_match`, was not met in 150.
-const RARE: [&str; 7] = [
+/// Not found in the 60 cases that a test has time for, but in the 250 that the command has by
+/// default.
+const RARE: [&str; 3] = [
     "like-affix-keeps-backslashes",
-    "narrow-arithmetic-wraps",
     "numbers-compare-exactly",
     "json-array-int-misses-double",
-    "key-list-repeats-rows",
-    "key-list-ignores-page",
-    "null-text-match-is-false",
 ];
 
 #[test]

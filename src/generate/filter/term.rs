@@ -227,9 +227,14 @@ impl<'a> Terms<'a> {
     /// integers, one that is next to a value.
     fn int_for_real(&mut self, site: &Site) -> Literal {
         const EXACT: f64 = (1u64 << 53) as f64;
-        match self.literal(site) {
-            Literal::Float(x) if x.abs() >= EXACT && x.abs() < 9e18 => {
-                Literal::Int(x as i64 + self.chance.one_of([-1, 0, 1]))
+        let large = site.values.iter().filter_map(|value| match value {
+            Literal::Float(x) if x.abs() >= EXACT && x.abs() < 9e18 => Some(*x as i64),
+            _ => None,
+        });
+        let large: Vec<i64> = large.collect();
+        match self.chance.pick(&large) {
+            Some(near) if self.chance.one_in(2) => {
+                Literal::Int(near + self.chance.one_of([-1, 0, 1]))
             }
             _ => self.small_int(),
         }
