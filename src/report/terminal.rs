@@ -69,7 +69,8 @@ impl Terminal {
                 self.started = Instant::now();
                 let workers = if *jobs == 1 { "worker" } else { "workers" };
                 self.line(&format!(
-                    "seed {seed}: {engine} (dialect {dialect}) against {}, {jobs} {workers}",
+                    "{}seed {seed}: {engine} (dialect {dialect}) against {}, {jobs} {workers}",
+                    self.label,
                     references(backend)
                 ));
             }
