@@ -167,3 +167,76 @@ fn lacks(dialect: &Dialect, case: &Case, check: &Check) -> Option<String> {
     });
     missing.map(|missing| format!("the dialect {} lacks {missing}", dialect.name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::simulated::{Fault, SimulatedOptions};
+    use crate::filter::Switch;
+
+    fn case(schema: serde_json::Value) -> Case {
+        let text = serde_json::json!({
+            "format": "milvus-difftest/case",
+            "version": 1,
+            "schema": {"fields": schema},
+            "operations": [{"insert": [{"id": 1, "n": null, "v": [0, 0]}]}],
+            "checks": [{"query": "n not in [2]"}, {"query": "id == 1"}, {"query": "id is null"}],
+        });
+        Case::from_json(&text.to_string()).unwrap().0
+    }
+
+    fn words(answers: Vec<(Check, Outcome)>) -> Vec<String> {
+        let word = |(_, outcome)| match outcome {
+            Outcome::Pass => "pass".to_owned(),
+            Outcome::Known { titles, .. } => format!("known: {}", titles.join("; ")),
+            Outcome::Unsupported(reason) => format!("unsupported: {reason}"),
+            other => format!("{other:?}"),
+        };
+        answers.into_iter().map(word).collect()
+    }
+
+    #[tokio::test]
+    async fn each_check_comes_to_something() {
+        let faults = vec![Fault::Turned(Switch::NullInListIsFalse)];
+        let target = Target::Simulated(SimulatedOptions { faults, ..Default::default() });
+        let known = KnownIssues::for_version("milvus_lite-3.2.2").unwrap();
+        let options = TrialOptions { known: Known::List(known), ..TrialOptions::default() };
+        let mut trial = Trial::start(&target, &options).await.unwrap();
+        let nullable = case(serde_json::json!([
+            {"name": "id", "type": "INT64", "primary": true},
+            {"name": "n", "type": "INT8", "nullable": true},
+            {"name": "v", "type": "FLOAT_VECTOR(2)"},
+        ]));
+        let known = "known: in and not in are two-valued on null".to_owned();
+        let all = trial.ask(&nullable, None).await.unwrap();
+        assert_eq!(words(all), [known, "pass".to_owned(), "pass".to_owned()]);
+
+        let old = Dialect::load("milvus-2.3").unwrap();
+        let all = words(trial.ask(&nullable, Some(&old)).await.unwrap());
+        assert_eq!(all, ["unsupported: the dialect milvus-2.3 lacks nullable fields"; 3]);
+
+        let mut plain = nullable.clone();
+        plain.schema.fields.remove(1);
+        plain.checks.remove(0);
+        for operation in &mut plain.operations {
+            if let crate::case::Operation::Insert(rows) = operation {
+                rows.iter_mut().for_each(|row| drop(row.fields.remove("n")));
+            }
+        }
+        let all = words(trial.ask(&plain, Some(&old)).await.unwrap());
+        let lacks = "unsupported: the dialect milvus-2.3 lacks is-null on INT64";
+        assert_eq!(all, ["pass", lacks]);
+        trial.stop().await;
+    }
+
+    #[test]
+    fn a_case_comes_to_the_worst_of_its_checks() {
+        let unsupported = || Outcome::Unsupported(String::new());
+        let worst = Outcome::worst([Outcome::Pass, unsupported(), Outcome::Pass]);
+        assert!(matches!(worst, Outcome::Unsupported(_)));
+        let open = Outcome::Inconclusive("first".to_owned());
+        let worst = Outcome::worst([unsupported(), open, Outcome::Inconclusive(String::new())]);
+        assert!(matches!(worst, Outcome::Inconclusive(reason) if reason == "first"));
+        assert!(matches!(Outcome::worst([]), Outcome::Pass));
+    }
+}
