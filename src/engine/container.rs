@@ -23,7 +23,7 @@ use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerRequest, GenericImage, ImageExt};
 use tokio::time::{Instant, sleep, timeout};
 
-pub use self::clickhouse::{CLICKHOUSE_IMAGE, ClickHouseContainer};
+pub use self::clickhouse::{CLICKHOUSE_IMAGE, ClickHouseContainer, ClickHouseImage};
 
 use self::lease::Lease;
 use super::embedded::ended_with;
