@@ -152,7 +152,7 @@ pub struct References {
 
 /// A ClickHouse that was started here, and ends when this is dropped.
 enum Server {
-    Embedded(ClickHouseServer),
+    Embedded(Box<ClickHouseServer>),
     Container(ClickHouseContainer),
 }
 
@@ -173,7 +173,7 @@ impl References {
                 Reference::ClickHouseEmbedded(installation) => {
                     let server = installation.start().await?;
                     let options = own(server.url(), server.user(), server.password());
-                    opened.servers.push(Server::Embedded(server));
+                    opened.servers.push(Server::Embedded(Box::new(server)));
                     Box::new(ClickHouse::connect(options).await?)
                 }
                 Reference::ClickHouseContainer(image) => {
