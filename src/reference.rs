@@ -147,13 +147,8 @@ impl Reference {
 /// Opened references, with the servers behind them. Those end when this is dropped.
 pub struct References {
     pub(crate) backends: Vec<Box<dyn Backend>>,
-    servers: Vec<Server>,
-}
-
-/// A ClickHouse that was started here, and ends when this is dropped.
-enum Server {
-    Embedded(Box<ClickHouseServer>),
-    Container(ClickHouseContainer),
+    servers: Vec<ClickHouseServer>,
+    containers: Vec<ClickHouseContainer>,
 }
 
 impl References {
@@ -162,7 +157,8 @@ impl References {
         references: &[Reference],
         worker: usize,
     ) -> Result<References, ReferenceError> {
-        let mut opened = References { backends: Vec::new(), servers: Vec::new() };
+        let mut opened =
+            References { backends: Vec::new(), servers: Vec::new(), containers: Vec::new() };
         for reference in references {
             let backend: Box<dyn Backend> = match reference {
                 Reference::DuckDbInMemory => Box::new(DuckDb::in_memory()?),
@@ -173,13 +169,13 @@ impl References {
                 Reference::ClickHouseEmbedded(installation) => {
                     let server = installation.start().await?;
                     let options = own(server.url(), server.user(), server.password());
-                    opened.servers.push(Server::Embedded(Box::new(server)));
+                    opened.servers.push(server);
                     Box::new(ClickHouse::connect(options).await?)
                 }
                 Reference::ClickHouseContainer(image) => {
-                    let server = image.start().await?;
-                    let options = own(server.url(), server.user(), server.password());
-                    opened.servers.push(Server::Container(server));
+                    let container = image.start().await?;
+                    let options = own(container.url(), container.user(), container.password());
+                    opened.containers.push(container);
                     Box::new(ClickHouse::connect(options).await?)
                 }
             };
@@ -199,10 +195,10 @@ impl References {
     pub async fn close(self) {
         drop(self.backends);
         for server in self.servers {
-            match server {
-                Server::Embedded(server) => server.stop().await,
-                Server::Container(container) => container.stop().await,
-            }
+            server.stop().await;
+        }
+        for container in self.containers {
+            container.stop().await;
         }
     }
 }
