@@ -4,17 +4,17 @@
 #     docker/build.sh [milvus-lite | milvus-lite-cpp | milvus-standalone | clickhouse-chdb]...
 #
 # From package registries alone: Debian's mirror (base.sh) and pip's index, used with this user's
-# own configuration; the build itself needs no network. The packages and the scripts that start the
-# engines are those of src/engine/. A tag names its image by all that it is made of, so an image
-# that exists is not built again.
+# own configuration; the build itself needs no network. Takes Python with its `venv` module, as the
+# embedded engines do. The packages and the scripts that start the engines are those of src/engine/.
+# A tag names its image by all that it is made of, so an image that exists is not built again.
 set -euo pipefail
 cd "$(dirname "$0")"
 engine=../src/engine
 # Two builds at once would do the same work twice.
 exec 9>"${TMPDIR:-/tmp}/milvus-difftest-images.lock"
 flock 9
-context=
-trap 'rm -rf "$context"' EXIT
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
 # What the image is made of: version, the version that the engine tells, packages, script, command.
 parts() {
@@ -38,11 +38,13 @@ parts() {
     esac
 }
 
-# The wheels for the base image's Python, whichever runs here.
+# The wheels for the base image's Python, whichever runs here; with a pip of its own, which not
+# every Python has.
 download() {
-    local machine pip=(python3 -m pip download --quiet --disable-pip-version-check --no-input)
+    local machine pip=("$work/pip/bin/python" -m pip download --quiet --disable-pip-version-check)
     machine=$(uname -m)
-    pip+=(--only-binary=:all: --python-version 3.11)
+    [ -e "$work/pip" ] || python3 -m venv "$work/pip"
+    pip+=(--no-input --only-binary=:all: --python-version 3.11)
     for glibc in _2_28 _2_27 _2_17 2014; do pip+=(--platform "manylinux${glibc}_$machine"); done
     "${pip[@]}" --dest "$2/wheels" --no-deps --require-hashes -r "$1.txt" >&2
     if [ -e "$1-constraints.txt" ]; then
@@ -52,7 +54,7 @@ download() {
 }
 
 build() {
-    local version told packages script command program base tag
+    local version told packages script command program base tag context="$work/context"
     read -r version told packages script command < <(parts "$1")
     program=bin/${command%% *}
     base=$(./base.sh)
@@ -61,9 +63,8 @@ build() {
     tag="milvus-difftest/$1:$version-$tag"
     if ! docker image inspect "$tag" >/dev/null 2>&1; then
         echo "building $tag" >&2
-        context=$(mktemp -d)
         download "$engine/packages/$packages" "$context"
-        cp Dockerfile "$context/"
+        install -D -m 644 Dockerfile -t "$context"
         cp "$engine/launch/$script" "$context/engine.py"
         install -D -m 755 "$program" "$context/$program"
         docker build --quiet --network none --build-arg BASE="$base" \

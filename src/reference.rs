@@ -13,7 +13,8 @@ use std::str::FromStr;
 
 use crate::backend::{Backend, BackendError, ClickHouse, ClickHouseOptions, DuckDb};
 use crate::engine::{
-    ClickHouseInstallation, ClickHouseServer, EmbeddedOptions, EngineError, Progress,
+    CLICKHOUSE_IMAGE, ClickHouseContainer, ClickHouseImage, ClickHouseInstallation,
+    ClickHouseServer, ContainerOptions, EmbeddedOptions, EngineError, Progress, Secret,
     install_clickhouse,
 };
 
@@ -26,8 +27,9 @@ pub enum Choice {
     DuckDb(Option<PathBuf>),
     /// `clickhouse` or `clickhouse:embedded`: installed on first use.
     ClickHouseEmbedded,
-    /// `clickhouse:container`.
-    ClickHouseContainer,
+    /// `clickhouse:container`, of [`CLICKHOUSE_IMAGE`], or `clickhouse:container:IMAGE`: pulled on
+    /// first use.
+    ClickHouseContainer(String),
     /// `clickhouse:URL`.
     ClickHouseAt(ClickHouseOptions),
 }
@@ -39,23 +41,18 @@ pub enum ReferenceError {
     /// There is none of that name.
     #[error(
         "unknown backend '{0}': expected duckdb, duckdb:PATH, clickhouse:embedded, \
-         clickhouse:container, clickhouse:http[s]://[USER:PASSWORD@]HOST:PORT/DATABASE or model"
+         clickhouse:container, clickhouse:container:IMAGE, \
+         clickhouse:http[s]://[USER:PASSWORD@]HOST:PORT/DATABASE or model"
     )]
     Unknown(String),
     /// `model` beside a database, which it always is.
     #[error("the model judges beside every database; name it only to have no database at all")]
     ModelBesideDatabase,
-    /// Containers are not available.
-    #[error(
-        "this build cannot start containers; give clickhouse:embedded, or clickhouse:URL of a \
-         container that you start yourself"
-    )]
-    NoContainers,
     /// The database cannot be opened.
     #[error(transparent)]
     Backend(#[from] BackendError),
-    /// The embedded server cannot be installed or started.
-    #[error(transparent)]
+    /// The embedded server, or the container, cannot be had or started.
+    #[error("no ClickHouse to judge with: {0}")]
     Engine(#[from] EngineError),
 }
 
@@ -63,20 +60,28 @@ impl FromStr for Choice {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Choice, ReferenceError> {
-        match text.split_once(':') {
-            None => match text {
-                "model" => Ok(Choice::Model),
-                "duckdb" => Ok(Choice::DuckDb(None)),
-                "clickhouse" => Ok(Choice::ClickHouseEmbedded),
+        let (name, rest) = match text.split_once(':') {
+            Some((name, rest)) => (name, Some(rest)),
+            None => (text, None),
+        };
+        match (name, rest) {
+            ("model", None) => Ok(Choice::Model),
+            ("duckdb", None) => Ok(Choice::DuckDb(None)),
+            ("duckdb", Some(path)) if !path.is_empty() => Ok(Choice::DuckDb(Some(path.into()))),
+            ("clickhouse", None | Some("embedded")) => Ok(Choice::ClickHouseEmbedded),
+            ("clickhouse", Some("container")) => {
+                Ok(Choice::ClickHouseContainer(CLICKHOUSE_IMAGE.to_owned()))
+            }
+            ("clickhouse", Some(rest)) => match rest.strip_prefix("container:") {
+                Some(image) if !image.is_empty() && !image.contains(char::is_whitespace) => {
+                    Ok(Choice::ClickHouseContainer(image.to_owned()))
+                }
+                None if rest.contains("://") => {
+                    Ok(Choice::ClickHouseAt(ClickHouseOptions::from_url(rest)?))
+                }
                 _ => Err(unknown(text)),
             },
-            Some(("duckdb", path)) if !path.is_empty() => Ok(Choice::DuckDb(Some(path.into()))),
-            Some(("clickhouse", "embedded")) => Ok(Choice::ClickHouseEmbedded),
-            Some(("clickhouse", "container")) => Ok(Choice::ClickHouseContainer),
-            Some(("clickhouse", url)) if url.contains("://") => {
-                Ok(Choice::ClickHouseAt(ClickHouseOptions::from_url(url)?))
-            }
-            Some(_) => Err(unknown(text)),
+            _ => Err(unknown(text)),
         }
     }
 }
@@ -98,11 +103,13 @@ pub enum Reference {
     ClickHouseAt(ClickHouseOptions),
     /// A ClickHouse of its own for each worker.
     ClickHouseEmbedded(ClickHouseInstallation),
+    /// A container with a ClickHouse of its own for each worker.
+    ClickHouseContainer(ClickHouseImage),
 }
 
 impl Reference {
-    /// The references that were chosen, ready to be opened: installs what is not there. Nothing
-    /// chosen is DuckDB in memory, and the model alone is no reference.
+    /// The references that were chosen, ready to be opened: installs or pulls what is not there.
+    /// Nothing chosen is DuckDB in memory, and the model alone is no reference.
     pub async fn prepare(
         choices: &[Choice],
         options: &EmbeddedOptions,
@@ -123,7 +130,11 @@ impl Reference {
                 Choice::DuckDb(None) => Reference::DuckDbInMemory,
                 Choice::DuckDb(Some(path)) => Reference::DuckDbFile(path.clone()),
                 Choice::ClickHouseAt(options) => Reference::ClickHouseAt(options.clone()),
-                Choice::ClickHouseContainer => return Err(ReferenceError::NoContainers),
+                Choice::ClickHouseContainer(image) => {
+                    let image = Some(image.clone());
+                    let options = ContainerOptions { image, ..ContainerOptions::default() };
+                    Reference::ClickHouseContainer(ClickHouseImage::pull(&options, progress).await?)
+                }
                 Choice::ClickHouseEmbedded => {
                     Reference::ClickHouseEmbedded(install_clickhouse(options, progress).await?)
                 }
@@ -137,6 +148,7 @@ impl Reference {
 pub struct References {
     pub(crate) backends: Vec<Box<dyn Backend>>,
     servers: Vec<ClickHouseServer>,
+    containers: Vec<ClickHouseContainer>,
 }
 
 impl References {
@@ -145,7 +157,8 @@ impl References {
         references: &[Reference],
         worker: usize,
     ) -> Result<References, ReferenceError> {
-        let mut opened = References { backends: Vec::new(), servers: Vec::new() };
+        let mut opened =
+            References { backends: Vec::new(), servers: Vec::new(), containers: Vec::new() };
         for reference in references {
             let backend: Box<dyn Backend> = match reference {
                 Reference::DuckDbInMemory => Box::new(DuckDb::in_memory()?),
@@ -155,14 +168,14 @@ impl References {
                 }
                 Reference::ClickHouseEmbedded(installation) => {
                     let server = installation.start().await?;
-                    let options = ClickHouseOptions {
-                        user: Some(server.user().to_owned()),
-                        password: Some(server.password().clone()),
-                        // It would cost more than it saves on the way from here to here.
-                        compression: false,
-                        ..ClickHouseOptions::new(server.url())
-                    };
+                    let options = own(server.url(), server.user(), server.password());
                     opened.servers.push(server);
+                    Box::new(ClickHouse::connect(options).await?)
+                }
+                Reference::ClickHouseContainer(image) => {
+                    let container = image.start().await?;
+                    let options = own(container.url(), container.user(), container.password());
+                    opened.containers.push(container);
                     Box::new(ClickHouse::connect(options).await?)
                 }
             };
@@ -184,6 +197,20 @@ impl References {
         for server in self.servers {
             server.stop().await;
         }
+        for container in self.containers {
+            container.stop().await;
+        }
+    }
+}
+
+/// How to reach a ClickHouse that was started here.
+fn own(url: &str, user: &str, password: &Secret) -> ClickHouseOptions {
+    ClickHouseOptions {
+        user: Some(user.to_owned()),
+        password: Some(password.clone()),
+        // It would cost more than it saves on the way from here to here.
+        compression: false,
+        ..ClickHouseOptions::new(url)
     }
 }
 
@@ -206,10 +233,22 @@ mod tests {
         assert_eq!(read("model"), Choice::Model);
         assert_eq!(read("duckdb:/tmp/a:b"), Choice::DuckDb(Some("/tmp/a:b".into())));
         assert_eq!(read("clickhouse"), Choice::ClickHouseEmbedded);
-        assert_eq!(read("clickhouse:container"), Choice::ClickHouseContainer);
+        let container = |image: &str| Choice::ClickHouseContainer(image.to_owned());
+        assert_eq!(read("clickhouse:container"), container(CLICKHOUSE_IMAGE));
+        let named = "registry:5000/clickhouse:26.8";
+        assert_eq!(read(&format!("clickhouse:container:{named}")), container(named));
         let Choice::ClickHouseAt(options) = read("clickhouse:http://h:1/d") else { panic!() };
         assert_eq!(options.database.as_deref(), Some("d"));
-        for text in ["", "duckdb:", "clickhouse:", "clickhouse:local", "postgres"] {
+        for text in [
+            "",
+            "duckdb:",
+            "clickhouse:",
+            "clickhouse:local",
+            "clickhouse:containers",
+            "clickhouse:container:",
+            "clickhouse:container:a b",
+            "postgres",
+        ] {
             let error = text.parse::<Choice>().unwrap_err().to_string();
             assert!(error.starts_with(&format!("unknown backend '{text}'")), "{error}");
         }
@@ -226,7 +265,5 @@ mod tests {
         assert!(prepare(&[Choice::Model]).await.unwrap().is_empty());
         let both = prepare(&[Choice::Model, Choice::DuckDb(None)]).await;
         assert!(matches!(both, Err(ReferenceError::ModelBesideDatabase)));
-        let container = prepare(&[Choice::ClickHouseContainer]).await;
-        assert!(matches!(container, Err(ReferenceError::NoContainers)));
     }
 }

@@ -95,10 +95,9 @@ impl ClickHouse {
         let mut client = Client::default()
             .with_url(&options.url)
             .with_compression(compression)
+            // A password without a name beside it is refused.
+            .with_user(options.user.as_deref().unwrap_or("default"))
             .with_product_info("milvus-difftest", env!("CARGO_PKG_VERSION"));
-        if let Some(user) = &options.user {
-            client = client.with_user(user);
-        }
         if let Some(password) = &options.password {
             client = client.with_password(password.expose());
         }

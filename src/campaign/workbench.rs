@@ -225,8 +225,11 @@ impl Workbench {
                 return Ok(Ok(Attempt::Done));
             }
             Err(error) => {
-                self.forget(case, &collection).await?;
-                return lost(error, true);
+                // What went wrong first is what to tell.
+                let forgotten = self.forget(case, &collection).await;
+                let lost = lost(error, true)?;
+                forgotten?;
+                return Ok(lost);
             }
         };
         let mut hung = false;
@@ -238,8 +241,10 @@ impl Workbench {
                 }
                 Err(error) => {
                     drop(applied);
-                    self.forget(case, &collection).await?;
-                    return lost(error, false);
+                    let forgotten = self.forget(case, &collection).await;
+                    let lost = lost(error, false)?;
+                    forgotten?;
+                    return Ok(lost);
                 }
             };
             hung = matches!(&verdict, Verdict::Divergence(d) if d.class == Class::Hang);

@@ -135,8 +135,9 @@ pub struct TargetArgs {
 #[derive(Debug, Clone, Default, Args)]
 pub struct BackendArgs {
     /// A reference database: duckdb, duckdb:PATH, clickhouse:embedded (installed on first use),
-    /// clickhouse:container, or clickhouse: and an address as https://USER@HOST:PORT/DATABASE. May
-    /// be given more than once: all must agree before Milvus is blamed. `model` is none
+    /// clickhouse:container or clickhouse:container:IMAGE (pulled on first use), or clickhouse: and
+    /// an address as https://USER@HOST:PORT/DATABASE. May be given more than once: all must agree
+    /// before Milvus is blamed. `model` is none
     /// [default: duckdb]
     #[arg(
         long,

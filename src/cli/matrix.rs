@@ -1,6 +1,6 @@
 //! `matrix`: saved questions on several engines.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::args::MatrixArgs;
 use super::exit::Exit;
@@ -88,7 +88,7 @@ pub fn verdict(matrix: &Matrix) -> Result<Exit, Failure> {
 }
 
 /// A folder of a finding or of a corpus says more than `case.json`.
-fn name(file: &std::path::Path) -> String {
+fn name(file: &Path) -> String {
     let folder = file.parent().and_then(|folder| folder.file_name());
     let plain = file.file_name().is_some_and(|name| name == "case.json");
     match folder {
@@ -98,7 +98,7 @@ fn name(file: &std::path::Path) -> String {
 }
 
 /// The filters of a corpus file, all in one case.
-fn filters(path: &PathBuf) -> Result<Option<(String, Case)>, Failure> {
+fn filters(path: &Path) -> Result<Option<(String, Case)>, Failure> {
     let wrong = |error: &dyn std::fmt::Display| {
         Failure::usage(format!("{} is no usable corpus: {error}", path.display()))
     };

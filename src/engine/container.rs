@@ -9,7 +9,7 @@ mod lease;
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -23,7 +23,7 @@ use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerRequest, GenericImage, ImageExt};
 use tokio::time::{Instant, sleep, timeout};
 
-pub use self::clickhouse::{CLICKHOUSE_IMAGE, ClickHouseContainer};
+pub use self::clickhouse::{CLICKHOUSE_IMAGE, ClickHouseContainer, ClickHouseImage};
 
 use self::lease::Lease;
 use super::embedded::ended_with;
@@ -51,6 +51,9 @@ const LOG_BYTES: usize = 16 * 1024;
 
 /// How long Docker may take to notice that a container has ended whose connections are closed.
 const NOTICE: Duration = Duration::from_secs(1);
+
+/// Where ports are bound, and reached.
+const LOOPBACK: &str = "127.0.0.1";
 
 const POLL: Duration = Duration::from_millis(100);
 
@@ -189,7 +192,8 @@ impl Container {
             tracing::warn!("cannot look for containers that were left behind: {error}");
         }
         let lease = Lease::new();
-        let bind = bind_address();
+        let here = daemon::is_here().await;
+        let bind = if here { LOOPBACK } else { "0.0.0.0" };
         let request = request.with_labels(lease.labels()).with_host_config_modifier(move |host| {
             let binding = PortBinding { host_ip: Some(bind.to_owned()), host_port: None };
             let bindings = HashMap::from([(format!("{port}/tcp"), Some(vec![binding]))]);
@@ -206,9 +210,9 @@ impl Container {
         // does that better.
         std::mem::forget(started);
         let host = match host {
-            Ok(host) if host.to_string() != "localhost" => host.to_string(),
+            Ok(host) if !here && host.to_string() != "localhost" => host.to_string(),
             // Not a name, which may also stand for an address of IPv6, where nobody listens.
-            _ => "127.0.0.1".to_owned(),
+            _ => LOOPBACK.to_owned(),
         };
         let mut this = Self { docker, lease, id, port, host, uri: String::new() };
         this.find_port().await?;
@@ -358,14 +362,6 @@ fn write_log(text: &str) -> std::io::Result<PathBuf> {
         tempfile::Builder::new().prefix("milvus-difftest-log-").suffix(".txt").tempfile()?;
     file.write_all(text.as_bytes())?;
     file.keep().map(|(_, path)| path).map_err(|error| error.error)
-}
-
-/// Where a port is to be bound on Docker's machine: to the loopback interface, if that is the one
-/// through which this process reaches it.
-fn bind_address() -> &'static str {
-    let host = std::env::var("DOCKER_HOST").unwrap_or_default();
-    let elsewhere = ["tcp:", "http:", "https:"].iter().any(|scheme| host.starts_with(scheme));
-    if elsewhere || Path::new("/.dockerenv").exists() { "0.0.0.0" } else { "127.0.0.1" }
 }
 
 fn how_it_ended(state: &ContainerState) -> Option<String> {

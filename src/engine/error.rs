@@ -99,7 +99,7 @@ pub enum EngineError {
     /// No Docker answers.
     #[error(
         "no Docker answers at {address}: {reason}; start its daemon, name another in DOCKER_HOST, \
-         or use an engine that needs none, as --engine milvus-lite-3.2.2"
+         or use what needs none, as --engine milvus-lite-3.2.2 and --backend clickhouse:embedded"
     )]
     Docker {
         /// Where it was looked for.

@@ -40,8 +40,8 @@ pub use cache::{InstalledEngine, cache_folder, installed, uninstall};
 pub use choice::{EngineChoice, UnknownChoice};
 pub use clickhouse::{ClickHouseInstallation, ClickHouseServer, install_clickhouse};
 pub use container::{
-    CLICKHOUSE_IMAGE, ClickHouseContainer, ContainerOptions, MILVUS_IMAGE, MilvusImage,
-    docker_version, image_size, reap_containers, remove_image,
+    CLICKHOUSE_IMAGE, ClickHouseContainer, ClickHouseImage, ContainerOptions, MILVUS_IMAGE,
+    MilvusImage, docker_version, image_size, reap_containers, remove_image,
 };
 pub use error::EngineError;
 pub use install::{EmbeddedOptions, InstallStep, Installation, Progress, install};

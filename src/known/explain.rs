@@ -45,6 +45,12 @@ impl KnownIssues {
         };
         subsets(&relevant)
             .find(|switches| reproduces(switches))
+            .or_else(|| {
+                subsets(&relevant).find(|switches| {
+                    let semantics = switches.iter().copied().collect();
+                    self.reproduces_by_segment(case, check, expected, divergence, semantics)
+                })
+            })
             // Where one switch hides another, none of them is relevant alone.
             .or_else(|| {
                 [all, without_refusals(all)].into_iter().find_map(|all| {
@@ -96,6 +102,45 @@ impl KnownIssues {
             }
             _ => false,
         })
+    }
+
+    /// Whether the model finds or misses each row as the engine did, if some of the switches may be
+    /// turned for one row and not for another.
+    fn reproduces_by_segment(
+        &self,
+        case: &Case,
+        check: &Check,
+        expected: &BTreeMap<Key, Row>,
+        divergence: &Divergence,
+        semantics: Semantics,
+    ) -> bool {
+        let by_segment = self.by_segment();
+        let elsewhere: Semantics =
+            semantics.switches().filter(|switch| !by_segment.has(*switch)).collect();
+        if elsewhere == semantics {
+            return false;
+        }
+        let (Check::Query(_) | Check::QueryOrRefusal(_), Actual::Differs { keys, diff }) =
+            (check, &divergence.actual)
+        else {
+            return false;
+        };
+        let (Prediction::Rows { rows: here, .. }, Prediction::Rows { rows: there, .. }) =
+            (predict(case, check, semantics), predict(case, check, elsewhere))
+        else {
+            return false;
+        };
+        let mut answered = keys.clone();
+        answered.sort();
+        answered.dedup();
+        let either: BTreeMap<Key, Row> =
+            here.iter().chain(&there).map(|(key, row)| (key.clone(), row.clone())).collect();
+        let in_both = here.keys().filter(|key| there.contains_key(key));
+        diff.keyless == 0
+            && answered.len() == keys.len()
+            && answered.iter().all(|key| either.contains_key(key))
+            && in_both.into_iter().all(|key| answered.contains(key))
+            && same_changes(case, expected, &either, &answered, diff)
     }
 
     /// Whether the model answers as the engine did: the same keys, as often, and the same values of
@@ -153,7 +198,7 @@ impl KnownIssues {
                 (distinct.len() == keys.len() || answered.len() > predicted.len())
                     && keys.len() == left.min(*limit as usize)
                     && keys.iter().all(|key| predicted.contains_key(key))
-                    && same_changes(case, expected, &predicted, &keys, diff)
+                    && same_changes(case, expected, &predicted, keys, diff)
             }
             (
                 Check::Query(_) | Check::QueryOrRefusal(_) | Check::Entities,
@@ -266,7 +311,7 @@ mod tests {
         let issue = |switch: &Switch| Issue {
             title: switch.name().to_owned(),
             link: String::new(),
-            cause: Cause::Switch { switch: *switch, errors: Vec::new() },
+            cause: Cause::Switch { switch: *switch, errors: Vec::new(), by_segment: false },
             case: case("id > 0"),
         };
         KnownIssues { engine: "x".to_owned(), issues: switches.iter().map(issue).collect() }
@@ -361,6 +406,43 @@ mod tests {
         let Actual::Differs { diff, .. } = &mut divergence.actual else { unreachable!() };
         diff.changed.pop();
         assert!(known.explain(&case, &case.checks[0], &divergence).is_none());
+    }
+
+    /// Nulls are told apart in one segment and not in the other.
+    #[test]
+    fn a_switch_may_be_turned_in_some_segments() {
+        use Switch::{FloatComparesAsDouble, NullInListIsFalse};
+        let mut known = known(&[NullInListIsFalse, FloatComparesAsDouble]);
+        let mut case = case("f not in [0.5]");
+        for operation in &mut case.operations {
+            if let crate::case::Operation::Insert(rows) = operation {
+                let third = Row { fields: rows[1].fields.clone(), ..rows[1].clone() };
+                rows.push(third);
+                rows[2].fields.insert("id".to_owned(), crate::value::Value::Int(3));
+            }
+        }
+        let everywhere = divergence(&case, Semantics::canonical().with(NullInListIsFalse));
+        let mut somewhere = everywhere.clone();
+        let Actual::Differs { keys, diff } = &mut somewhere.actual else { unreachable!() };
+        keys.retain(|key| *key != Key::Int(3));
+        diff.extra.retain(|key| *key != Key::Int(3));
+        let explained = |known: &KnownIssues, divergence: &Divergence| {
+            known.explain(&case, &case.checks[0], divergence).map(|issues| issues.len())
+        };
+        assert_eq!(explained(&known, &everywhere), Some(1));
+        assert_eq!(explained(&known, &somewhere), None);
+        for issue in &mut known.issues {
+            if let Cause::Switch { switch: NullInListIsFalse, by_segment, .. } = &mut issue.cause {
+                *by_segment = true;
+            }
+        }
+        assert_eq!(explained(&known, &everywhere), Some(1));
+        assert_eq!(explained(&known, &somewhere), Some(1));
+        // A row that is missing both ways is not explained.
+        let Actual::Differs { keys, diff } = &mut somewhere.actual else { unreachable!() };
+        keys.retain(|key| *key != Key::Int(1));
+        diff.missing.push(Key::Int(1));
+        assert_eq!(explained(&known, &somewhere), None);
     }
 
     /// Alone it changes nothing, and among all others another hides it.

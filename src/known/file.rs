@@ -48,6 +48,9 @@ pub enum Cause {
         /// Parts of the error's message, one of which it must have, if the switch makes the engine
         /// refuse.
         errors: Vec<String>,
+        /// Whether the engine does so in some segments of a collection and not in others, for
+        /// instance because it evaluates them in two ways.
+        by_segment: bool,
     },
     /// A crash, hang, refusal or acceptance of exactly this class and shape, with this in its
     /// message.
@@ -99,12 +102,20 @@ struct Entry {
     title: String,
     link: String,
     switch: Option<String>,
+    by: Option<By>,
     class: Option<Class>,
     shape: Option<String>,
     #[serde(default)]
     error: Errors,
     /// Relative to `corpora/known`, or to the list's own folder if it is a file of the user's.
     case: String,
+}
+
+/// Within what a switch is the same for all rows.
+#[derive(Deserialize, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+enum By {
+    Segment,
 }
 
 /// One part of a message, or several of which one must be there.
@@ -160,6 +171,15 @@ impl KnownIssues {
         read(path, &text, &case).map(|(_, known)| known)
     }
 
+    /// The switches that an engine may turn in some segments and not in others.
+    pub(super) fn by_segment(&self) -> Semantics {
+        let by_segment = |issue: &Issue| match &issue.cause {
+            Cause::Switch { switch, by_segment: true, .. } => Some(*switch),
+            _ => None,
+        };
+        self.issues.iter().filter_map(by_segment).collect()
+    }
+
     /// Every switch that some issue turns.
     pub fn semantics(&self) -> Semantics {
         self.issues
@@ -190,8 +210,9 @@ fn read(
             (Some(switch), None, None) => Cause::Switch {
                 switch: switch.parse().map_err(|error| wrong(format!("{error}")))?,
                 errors,
+                by_segment: entry.by == Some(By::Segment),
             },
-            (None, Some(class), Some(shape)) => {
+            (None, Some(class), Some(shape)) if entry.by.is_none() => {
                 if !matches!(
                     class,
                     Class::Crash | Class::Hang | Class::WronglyRejected | Class::WronglyAccepted

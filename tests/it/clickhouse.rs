@@ -37,6 +37,9 @@ async fn who_has_no_password_gets_no_answer() {
         assert!(text.contains("Authentication failed") && !text.contains("guessed"), "{text}");
     }
     connect("default", Some(server.password().clone())).await.expect("the right one opens");
+    let password = Some(server.password().clone());
+    let nobody_named = ClickHouseOptions { password, ..ClickHouseOptions::new(server.url()) };
+    ClickHouse::connect(nobody_named).await.expect("it is the only user");
 
     let process = Path::new("/proc").join(server.pid().to_string());
     assert!(process.exists());

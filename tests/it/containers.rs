@@ -24,7 +24,7 @@ use milvus_difftest::verdict::{Class, Verdict};
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::support::{Running, Sandbox, entries, eventually, run};
+use crate::support::{Running, Sandbox, entries, eventually, run, simulated};
 
 /// Containers of this process are told from those of others, but not from each other.
 static ALONE: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
@@ -66,24 +66,33 @@ async fn pulled_as(tag: &str) -> MilvusImage {
     MilvusImage::pull(&options, &|step| panic!("it is there, but: {step}")).await.expect("an image")
 }
 
-/// An image in which `milvus` is a shell script, which finds the former one as `milvus-itself`;
-/// removed when this is dropped.
+/// An image of `docker/` that something was changed in; removed when this is dropped.
 struct Derived(String);
 
 impl Derived {
-    fn new(name: &str, script: &str) -> Derived {
+    /// One in which `milvus` is a shell script, which finds the former one as `milvus-itself`.
+    fn script(name: &str, script: &str) -> Derived {
+        let bin = "/usr/local/bin";
+        let change = format!(
+            "RUN mv {bin}/milvus {bin}/milvus-itself\nCOPY script {bin}/milvus\n\
+             RUN chmod 755 {bin}/milvus\n"
+        );
+        Derived::new(name, &change, script)
+    }
+
+    /// One that has its data in a volume, as the public images of ClickHouse and of Milvus have.
+    fn volume(name: &str, folder: &str) -> Derived {
+        Derived::new(name, &format!("VOLUME {folder}\n"), "")
+    }
+
+    fn new(name: &str, change: &str, script: &str) -> Derived {
         let from = image(name);
         let context = tempfile::tempdir().expect("a folder");
         let write = |name: &str, text: String| {
             std::fs::write(context.path().join(name), text).expect("it can be written");
         };
-        write("milvus", format!("#!/bin/sh\n{script}\n"));
-        let bin = "/usr/local/bin";
-        let dockerfile = format!(
-            "FROM {from}\nRUN mv {bin}/milvus {bin}/milvus-itself\nCOPY milvus {bin}/milvus\n\
-             RUN chmod 755 {bin}/milvus\n"
-        );
-        write("Dockerfile", dockerfile);
+        write("script", format!("#!/bin/sh\n{script}\n"));
+        write("Dockerfile", format!("FROM {from}\n{change}"));
         let tag = from.replace(':', &format!("-derived-{}:", std::process::id()));
         lines(&["build", "--quiet", "--tag", &tag, &context.path().display().to_string()]);
         Derived(tag)
@@ -121,6 +130,48 @@ fn containers(owner: u32) -> Vec<String> {
 
 fn volumes() -> Vec<String> {
     lines(&["volume", "ls", "--quiet"])
+}
+
+/// What running containers hold of their machine.
+#[derive(Debug)]
+struct Held {
+    /// Each with its start time, which tells it from another that gets its number later.
+    processes: Vec<String>,
+    addresses: Vec<String>,
+}
+
+impl Held {
+    fn by(containers: &[String]) -> Held {
+        let of_each = |args: &[&str]| -> Vec<String> {
+            let of = |id: &String| lines(&[&[args[0], id.as_str()], &args[1..]].concat());
+            containers.iter().flat_map(of).collect()
+        };
+        let processes = of_each(&["top", "-eo", "pid"]);
+        let processes = processes.iter().filter_map(|pid| process(pid)).collect();
+        // As `8123/tcp -> 127.0.0.1:32768`.
+        let ports = of_each(&["port"]);
+        let addresses =
+            ports.iter().filter_map(|line| line.split(" -> ").nth(1)).map(str::to_owned);
+        Held { processes, addresses: addresses.collect() }
+    }
+
+    /// What of it is still there.
+    fn left(&self) -> Vec<&str> {
+        let lives = |known: &&String| {
+            let pid = known.split(' ').next().unwrap_or_default();
+            process(pid).as_ref() == Some(*known)
+        };
+        let processes = self.processes.iter().filter(lives);
+        let addresses = self.addresses.iter().filter(|address| listens(address));
+        processes.chain(addresses).map(String::as_str).collect()
+    }
+}
+
+/// The number of a process of this machine, with its start time; nothing if there is none.
+fn process(pid: &str) -> Option<String> {
+    let stat = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat")).ok()?;
+    let started = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?;
+    Some(format!("{pid} {started}"))
 }
 
 fn listens(uri: &str) -> bool {
@@ -201,6 +252,60 @@ async fn campaigns_run_in_containers() {
 }
 
 #[tokio::test]
+async fn both_sides_run_in_containers_and_nothing_is_left() {
+    let Some(_alone) = docker().await else { return };
+    let milvus = Derived::volume("milvus-lite", "/var/lib/milvus");
+    let clickhouse = Derived::volume("clickhouse-chdb", "/var/lib/clickhouse");
+    let before = volumes();
+    let sandbox = Sandbox::new();
+    let backend = format!("clickhouse:container:{}", clickhouse.0);
+    let mut running =
+        Running::start(fuzz(&sandbox, &milvus.0, &["--backend", &backend, "--cases", "6"]));
+    running.wait_for(" against ClickHouse 26.9");
+    let pid = running.pid();
+    let started = containers(pid);
+    assert_eq!(started.len(), 2, "{started:?}");
+    let held = Held::by(&started);
+    assert!(held.processes.len() >= 2 && held.addresses.len() == 2, "{held:?}");
+    assert_eq!(held.left().len(), held.processes.len() + held.addresses.len(), "{held:?}");
+    assert_eq!(volumes().len(), before.len() + 2);
+
+    let run = running.finish();
+    assert!(matches!(run.code, Some(0 | 1)), "{:?}\n{}\n{}", run.code, run.stdout, run.stderr);
+    let summary = sandbox.summary();
+    assert!(summary["backend"].as_str().is_some_and(|name| name.starts_with("ClickHouse 26.9")));
+    let (asked, passed) = (count(&summary["checks"]), count(&summary["verdicts"]["pass"]));
+    assert!(asked >= 200 && passed * 10 >= asked * 8, "{summary:#}");
+    assert_eq!(summary["restarts"], 0, "{}", run.stderr);
+
+    assert_eq!(containers(pid), Vec::<String>::new());
+    assert_eq!(volumes(), before);
+    assert_eq!(held.left(), Vec::<&str>::new());
+    assert_eq!(entries(&sandbox.tmp()), Vec::<std::path::PathBuf>::new());
+}
+
+/// Nothing can be said of Milvus without it, and so nothing is.
+#[tokio::test]
+async fn a_reference_that_is_killed_ends_the_campaign_and_accuses_nobody() {
+    let Some(_alone) = docker().await else { return };
+    let backend = format!("clickhouse:container:{}", image("clickhouse-chdb"));
+    let sandbox = Sandbox::new();
+    let engine = simulated(&[]);
+    let backend = ["--backend", &backend, "--cases", "100000"];
+    let mut running = Running::start(sandbox.fuzz(&engine.uri(), &backend));
+    running.wait_for(" against ClickHouse 26.9");
+    let killed = containers(running.pid());
+    assert_eq!(killed.len(), 1);
+    lines(&["kill", "--signal", "KILL", &killed[0]]);
+    let pid = running.pid();
+    let ended = running.finish().expect(3);
+    let reason = ["error: ClickHouse 26.9", "network error", "The campaign ended early"];
+    assert!(reason.iter().all(|part| ended.stderr.contains(part)), "{}", ended.stderr);
+    assert_eq!(sandbox.findings(), Vec::<std::path::PathBuf>::new());
+    assert_eq!(containers(pid), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_container_that_is_killed_is_replaced_and_the_campaign_goes_on() {
     let Some(_alone) = docker().await else { return };
     let image = image("milvus-lite");
@@ -231,7 +336,7 @@ async fn a_container_that_is_killed_each_time_is_a_crash() {
     let script = "milvus-itself \"$@\" & \
                   until ls /var/lib/milvus/data/collections | grep -q 'difftest_[0-9a-f]*_[0-9]'; \
                   do sleep 0.1; done 2>/dev/null; kill -KILL $!; wait $!";
-    let image = Derived::new("milvus-lite", script);
+    let image = Derived::script("milvus-lite", script);
     let mut bench = bench(&image.pulled().await, Duration::from_secs(10)).await;
     let case = case(200, &["number > 3", "number < 3"]);
     let mut all = |_: &Check, _: &Verdict| ControlFlow::Continue(());
@@ -326,6 +431,7 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
 async fn no_container_outlives_its_owner() {
     let Some(_alone) = docker().await else { return };
     let image = pulled("milvus-lite-cpp").await;
+    let backend = format!("clickhouse:container:{}", self::image("clickhouse-chdb"));
     let this = std::process::id();
 
     let engine = image.start().await.expect("it starts");
@@ -344,15 +450,16 @@ async fn no_container_outlives_its_owner() {
 
     for name in ["INT", "TERM", "KILL"] {
         let sandbox = Sandbox::new();
-        let running = Running::start(fuzz(&sandbox, image.name(), &["--cases", "100000"]));
+        let both = ["--backend", &backend, "--cases", "100000"];
+        let running = Running::start(fuzz(&sandbox, image.name(), &both));
         let pid = running.pid();
-        assert!(eventually(|| containers(pid).len() == 1), "{}", running.stderr());
+        assert!(eventually(|| containers(pid).len() == 2), "{}", running.stderr());
         tokio::time::sleep(Duration::from_secs(1)).await;
         running.signal(name);
         let ended = running.finish();
         if name == "KILL" {
             assert_eq!(ended.code, None);
-            assert_eq!(containers(pid).len(), 1, "nobody could remove it");
+            assert_eq!(containers(pid).len(), 2, "nobody could remove them");
             // The next start does.
             run(fuzz(&Sandbox::new(), image.name(), &["--cases", "0"])).expect(4);
         } else {
@@ -366,7 +473,7 @@ async fn no_container_outlives_its_owner() {
 async fn the_log_of_a_failed_start_is_kept() {
     let Some(_alone) = docker().await else { return };
     let sandbox = Sandbox::new();
-    let image = Derived::new("milvus-lite", "echo the last words; exit 7");
+    let image = Derived::script("milvus-lite", "echo the last words; exit 7");
     let ended = run(fuzz(&sandbox, &image.0, &["--cases", "1"]));
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     assert!(ended.stderr.contains("the engine exited with status 7"), "{}", ended.stderr);
@@ -424,7 +531,12 @@ fn the_compose_file_starts_what_the_options_start() {
 #[test]
 fn without_a_docker_it_is_said_what_to_do() {
     let sandbox = Sandbox::new();
-    for args in [&["--engine", "docker"][..], &["--engine", "docker:milvusdb/milvus:v2.5.26"]] {
+    for args in [
+        ["--engine", "docker"],
+        ["--engine", "docker:milvusdb/milvus:v2.5.26"],
+        ["--backend", "clickhouse:container"],
+        ["--backend", "clickhouse:container:clickhouse/clickhouse-server:25.8"],
+    ] {
         let mut command = sandbox.command(&["fuzz", "--cases", "1"]);
         command.args(args).env("DOCKER_HOST", "unix:///no/docker.sock");
         let run = run(command).expect(3);

@@ -24,7 +24,7 @@ pub struct ClickHouseOptions {
     /// `http://HOST:PORT` or `https://HOST:PORT`, without credentials. With `https` the server's
     /// certificate must be one that this machine trusts.
     pub url: String,
-    /// The user; the server's default without one.
+    /// The user; without one `default`, whom every server has at first.
     pub user: Option<String>,
     /// The user's password.
     pub password: Option<Secret>,

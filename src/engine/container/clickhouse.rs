@@ -21,31 +21,34 @@ const USER: &str = "default";
 /// From its start to its first answer, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A running ClickHouse, removed with its data when this is dropped; [`stop`](Self::stop) also
-/// waits for it.
-#[derive(Debug)]
-pub struct ClickHouseContainer {
-    container: Container,
-    password: Secret,
+/// An image of ClickHouse that is there, of which any number of containers can be started.
+#[derive(Debug, Clone)]
+pub struct ClickHouseImage {
+    name: String,
+    start_timeout: Duration,
 }
 
-impl ClickHouseContainer {
-    /// Pulls the image unless it is there, starts it with a random password, and waits until it
-    /// answers a query.
-    pub async fn start(
+impl ClickHouseImage {
+    /// Pulls it unless it is there.
+    pub async fn pull(
         options: &ContainerOptions,
         progress: &Progress<'_>,
     ) -> Result<Self, EngineError> {
-        let image = options.image.as_deref().unwrap_or(CLICKHOUSE_IMAGE);
-        let patience = options.start_timeout.unwrap_or(PATIENCE);
+        let name = options.image.clone().unwrap_or_else(|| CLICKHOUSE_IMAGE.to_owned());
+        daemon::pull(&daemon::connect().await?, &name, progress).await?;
+        Ok(Self { name, start_timeout: options.start_timeout.unwrap_or(PATIENCE) })
+    }
+
+    /// Starts a container of its own, empty, on a free loopback port and with a random password;
+    /// returns when it answers a query.
+    pub async fn start(&self) -> Result<ClickHouseContainer, EngineError> {
         let docker = daemon::connect().await?;
-        daemon::pull(&docker, image, progress).await?;
         let password = Secret::new(format!("{:032x}", rand::random::<u128>()));
-        let container = Container::start(docker, request(image, &password), PORT).await?;
-        let this = Self { container, password };
-        let deadline = Instant::now() + patience;
+        let container = Container::start(docker, request(&self.name, &password), PORT).await?;
+        let started = ClickHouseContainer { container, password };
+        let deadline = Instant::now() + self.start_timeout;
         let answers = async {
-            let client = this.client();
+            let client = started.client();
             loop {
                 let last = match client.query("SELECT 1").fetch_one::<u8>().await {
                     Ok(_) => return Ok(()),
@@ -57,10 +60,20 @@ impl ClickHouseContainer {
                 sleep(Duration::from_millis(100)).await;
             }
         };
-        this.container.ready(answers, patience).await?;
-        Ok(this)
+        started.container.ready(answers, self.start_timeout).await?;
+        Ok(started)
     }
+}
 
+/// A running ClickHouse, removed with its data when this is dropped; [`stop`](Self::stop) also
+/// waits for it.
+#[derive(Debug)]
+pub struct ClickHouseContainer {
+    container: Container,
+    password: Secret,
+}
+
+impl ClickHouseContainer {
     /// Where it listens: `http://host:port`, without credentials.
     pub fn url(&self) -> &str {
         self.container.uri()
@@ -74,16 +87,6 @@ impl ClickHouseContainer {
     /// With what.
     pub fn password(&self) -> &Secret {
         &self.password
-    }
-
-    /// The end of what it has logged.
-    pub async fn log_tail(&self) -> String {
-        self.container.log_tail().await
-    }
-
-    /// How it ended, with the end of its log, if it did.
-    pub async fn has_exited(&self) -> Option<String> {
-        self.container.has_exited().await
     }
 
     /// Removes it.

@@ -1,6 +1,8 @@
 //! Docker itself: reaching it, getting images.
 
 use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
 
 use futures::StreamExt;
 use testcontainers::GenericImage;
@@ -10,6 +12,7 @@ use testcontainers::bollard::models::CreateImageInfo;
 use testcontainers::bollard::query_parameters::{CreateImageOptionsBuilder, RemoveImageOptions};
 use testcontainers::core::client::docker_client_instance;
 use testcontainers::runners::AsyncRunner;
+use tokio::net::UnixStream;
 
 use super::super::error::EngineError;
 use super::super::install::{InstallStep, Progress};
@@ -30,6 +33,26 @@ pub(super) async fn connect() -> Result<Docker, EngineError> {
 pub(super) fn address() -> String {
     let host = std::env::var("DOCKER_HOST").unwrap_or_default();
     redact(if host.is_empty() { "unix:///var/run/docker.sock" } else { &host })
+}
+
+/// Whether the daemon's loopback interface is this process's, so that what is bound to it can be
+/// reached.
+pub(super) async fn is_here() -> bool {
+    let address = address();
+    match address.strip_prefix("unix://") {
+        // What looks like a container may have a daemon of its own.
+        Some(socket) => !Path::new("/.dockerenv").exists() || shares_network(socket).await,
+        None => false,
+    }
+}
+
+/// Whether whoever listens at a socket certainly is in the same network as this process: on Linux,
+/// in the same namespace.
+async fn shares_network(socket: &str) -> bool {
+    let Ok(stream) = UnixStream::connect(socket).await else { return false };
+    let Ok(Some(peer)) = stream.peer_cred().map(|peer| peer.pid()) else { return false };
+    let network = |process: &str| fs::read_link(format!("/proc/{process}/ns/net")).ok();
+    network("self").is_some_and(|own| network(&peer.to_string()) == Some(own))
 }
 
 /// Docker's name and version.
@@ -171,6 +194,17 @@ mod tests {
         ] {
             assert_eq!(split(image), (name.to_owned(), tag.to_owned()));
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn who_listens_in_this_process_is_in_its_network() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("socket");
+        let path = socket.to_str().expect("it is text");
+        assert!(!shares_network(path).await);
+        let _listener = tokio::net::UnixListener::bind(&socket).expect("it listens");
+        assert!(shares_network(path).await);
     }
 
     #[test]

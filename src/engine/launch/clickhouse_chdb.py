@@ -3,8 +3,8 @@
 A process has one session, and so one statement at a time, with the settings of the last one: those
 that a request brings are set before it, and those that it no longer brings are set back. Results
 are complete before the first byte is sent, as with `wait_end_of_query`, so that an error always has
-its status. It listens on the loopback interface alone and answers nobody who does not present the
-token that it has made and reported.
+its status. It listens on the loopback interface alone, unless told otherwise, and answers nobody who
+does not present the token, which it makes and reports unless it is given one.
 """
 
 import gzip
@@ -55,10 +55,10 @@ def prepare():
     session.Session().query("SELECT 1")
 
 
-def serve(folder, report, host="127.0.0.1", port=0):
+def serve(folder, report, host="127.0.0.1", port=0, token=None):
     from chdb import session
 
-    token = secrets.token_hex(32)
+    token = token or secrets.token_hex(32)
     database = Database(session.Session(os.path.join(folder, "data")))
     server = Server((host, port), type("Bound", (Handler,), {"database": database, "token": token}))
     report(server.server_address[1], token)
