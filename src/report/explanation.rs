@@ -627,6 +627,7 @@ mod tests {
             {"name": "s", "type": "VARCHAR", "nullable": true},
             {"name": "a", "type": "ARRAY<DOUBLE>", "nullable": true},
             {"name": "j", "type": "JSON"},
+            {"name": "g", "type": "GEOMETRY", "nullable": true},
             {"name": "st", "type": "ARRAY<STRUCT>", "members": [{"name": "i", "type": "INT8"}]},
         ]});
         let schema: Schema = serde_json::from_value(schema).unwrap();
