@@ -25,6 +25,14 @@ pub(super) fn filters(expr: &Expr) -> Vec<Expr> {
             if let (Expr::Literal(_), Some(mirrored)) = (&**left, op.mirrored()) {
                 all.push(Expr::binary((**right).clone(), mirrored, (**left).clone()));
             }
+            // Where `a * -2 == 4` holds, `a == 4` does not, but another comparison does.
+            if let (true, Expr::Binary { left: a, right: b, .. }) = (op.is_comparison(), &**left) {
+                let parts = [a, b].into_iter().filter(|part| !matches!(***part, Expr::Literal(_)));
+                for part in parts {
+                    let other = |op| Expr::binary((**part).clone(), op, (**right).clone());
+                    all.extend(BinaryOp::COMPARISONS.into_iter().map(other));
+                }
+            }
             // Of `a + 1 == 2`, `a` is a part that may stand for `a + 1`.
             all.push((**left).clone());
             all.push((**right).clone());

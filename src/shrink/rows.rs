@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::value;
 use crate::case::{Case, Operation};
 use crate::filter::Expr;
-use crate::schema::Field;
+use crate::schema::{DataType, Field};
 use crate::value::{Key, META, Row, Value};
 
 /// Only some of the rows, whatever the operation that writes them: those with one key, or those
@@ -151,12 +151,30 @@ pub(super) fn fewer_fields(case: &Case) -> Vec<Case> {
             plainer
         }));
         let field = &case.schema.fields[i];
+        if field.is_vector() {
+            all.push(with_plain_vector(case, i));
+        }
         // Structs have one member at least.
         if field.members.len() > 1 {
             all.extend((0..field.members.len()).map(|member| without_member(case, i, member)));
         }
     }
     all
+}
+
+/// The case with a FLOAT_VECTOR in the place of another vector: every engine has one.
+fn with_plain_vector(case: &Case, field: usize) -> Case {
+    let mut plainer = case.clone();
+    let declared = &mut plainer.schema.fields[field];
+    declared.data_type = DataType::FloatVector { dim: 2 };
+    for operation in &mut plainer.operations {
+        if let Operation::Insert(rows) | Operation::Upsert(rows) = operation {
+            for value in rows.iter_mut().filter_map(|row| row.fields.get_mut(&declared.name)) {
+                *value = Value::Vector(vec![0.0; 2]);
+            }
+        }
+    }
+    plainer
 }
 
 /// The case without one member of the structs in a field. Where filters name it, nobody tries that.

@@ -7,7 +7,7 @@ use serde_json::{Number, Value as Json};
 
 use crate::case::{Case, Check, Operation};
 use crate::filter::{Elements, Expr, FieldPath, Literal, Spelling, Step};
-use crate::schema::Field;
+use crate::schema::{DataType, Field};
 use crate::value::{Key, Row, Value};
 
 /// The size of a case, ordered by what a reader minds most.
@@ -64,7 +64,9 @@ fn field(field: &Field) -> u64 {
         field.max_capacity.is_some(),
     ];
     let flags = flags.into_iter().filter(|flag| *flag).count() as u64;
-    flags + field.default.as_ref().map_or(0, json) + field.members.len() as u64
+    let vector = field.is_vector() && !matches!(field.data_type, DataType::FloatVector { .. });
+    let default = field.default.as_ref().map_or(0, json);
+    flags + default + field.members.len() as u64 + u64::from(vector)
 }
 
 fn page(check: &Check) -> u64 {

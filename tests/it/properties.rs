@@ -193,6 +193,10 @@ async fn what_is_asked_of_structs_is_shrunk() {
             let payload: Vec<_> = shrunk.case.schema.payload().collect();
             assert_eq!(payload.iter().map(|f| &f.name).collect::<Vec<_>>(), [field], "{text}");
             assert_eq!(payload[0].members.len(), 1, "{text}");
+            // Whatever vectors there were.
+            let vectors = shrunk.case.schema.fields.iter().filter(|field| field.is_vector());
+            let vectors: Vec<String> = vectors.map(|field| field.data_type.to_string()).collect();
+            assert_eq!(vectors, ["FLOAT_VECTOR(2)"], "{text}");
             let structs = shrunk.case.rows().into_values().next().unwrap();
             assert_eq!(structs.get(field).to_json().as_array().unwrap().len(), 1, "{text}");
             shrunk_ones += 1;
