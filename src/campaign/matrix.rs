@@ -49,7 +49,8 @@ impl Matrix {
         options: &TrialOptions,
         cases: &[(String, Case)],
     ) -> Result<Matrix, CampaignError> {
-        let trials = engines.iter().map(|(_, target)| Trial::start(target, options));
+        let numbered = engines.iter().enumerate();
+        let trials = numbered.map(|(worker, (_, target))| Trial::start(target, options, worker));
         let mut started = Vec::with_capacity(engines.len());
         let mut failure = None;
         for trial in join_all(trials).await {

@@ -68,6 +68,9 @@ pub struct Campaign {
     pub generation: generate::Options,
     /// Workers.
     pub jobs: usize,
+    /// The number of the first of them: campaigns side by side must not share a worker's number,
+    /// because its references may have files by it.
+    pub first_worker: usize,
     /// So many cases, at most.
     pub cases: Option<u64>,
     /// So long, at most. What is being shrunk at the end may take ten seconds more; shapes that
@@ -149,6 +152,7 @@ impl Campaign {
             dialect: None,
             generation: generate::Options::default(),
             jobs: 1,
+            first_worker: 0,
             cases: None,
             time: None,
             shrink: Budget::default(),
@@ -162,7 +166,7 @@ impl Campaign {
         // Side by side: some engines take seconds to start.
         let bench = |worker| async move {
             let engine = self.target.start(self.deadlines.call_deadline);
-            let references = References::open(&self.references, worker);
+            let references = References::open(&self.references, self.first_worker + worker);
             let (engine, references) = futures::future::join(engine, references).await;
             let references = references.map_err(BenchError::from)?;
             Ok::<_, CampaignError>(Workbench::with(engine?, self.deadlines, references).await?)

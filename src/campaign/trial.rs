@@ -76,11 +76,16 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Starts an engine, and opens the references beside it.
-    pub async fn start(target: &Target, options: &TrialOptions) -> Result<Trial, CampaignError> {
+    /// Starts an engine, and opens the references beside it as those of the worker with this
+    /// number, of which there must be one at a time.
+    pub async fn start(
+        target: &Target,
+        options: &TrialOptions,
+        worker: usize,
+    ) -> Result<Trial, CampaignError> {
         let engine = target.start(options.deadlines.call_deadline).await?;
         let references =
-            References::open(&options.references, 0).await.map_err(BenchError::from)?;
+            References::open(&options.references, worker).await.map_err(BenchError::from)?;
         let bench = Workbench::with(engine, options.deadlines, references).await?;
         let known = options.known.of(bench.engine_version())?;
         let dialect = Dialect::for_version(bench.engine_version())?;
@@ -201,7 +206,7 @@ mod tests {
         let target = Target::Simulated(SimulatedOptions { faults, ..Default::default() });
         let known = KnownIssues::for_version("milvus_lite-3.2.2").unwrap();
         let options = TrialOptions { known: Known::List(known), ..TrialOptions::default() };
-        let mut trial = Trial::start(&target, &options).await.unwrap();
+        let mut trial = Trial::start(&target, &options, 0).await.unwrap();
         let nullable = case(serde_json::json!([
             {"name": "id", "type": "INT64", "primary": true},
             {"name": "n", "type": "INT8", "nullable": true},

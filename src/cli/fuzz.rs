@@ -50,7 +50,12 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
     let campaign = campaign(&args, seed, references, dialect, targets.len())?;
     let campaigns: Vec<Campaign> = targets
         .iter()
-        .map(|(_, target)| Campaign { target: target.clone(), ..campaign.clone() })
+        .enumerate()
+        .map(|(i, (_, target))| Campaign {
+            target: target.clone(),
+            first_worker: i * campaign.jobs,
+            ..campaign.clone()
+        })
         .collect();
     let stop = Stop::default();
     on_signal(stop.clone());
@@ -105,7 +110,9 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
     if let Some(failure) = sides.into_iter().find_map(|side| side.folders.failure) {
         return Err(Failure::environment(failure));
     }
-    worst(summaries.iter().map(verdict))
+    // What was asked only in the end counts as well: references may disagree there, too, and
+    // engines be lost.
+    worst(summaries.iter().map(verdict).chain(matrix.as_ref().map(super::matrix::verdict)))
 }
 
 /// The campaign that the options ask for, on any engine.
@@ -228,8 +235,8 @@ fn worst(all: impl Iterator<Item = Result<Exit, Failure>>) -> Result<Exit, Failu
             Exit::Vacuous => 1,
             Exit::Findings => 2,
             Exit::Usage => 3,
-            Exit::Environment => 4,
-            Exit::Conflict => 5,
+            Exit::Conflict => 4,
+            Exit::Environment => 5,
             Exit::Interrupted => 6,
         };
     let mut worst = Ok(Exit::Clean);
@@ -346,6 +353,19 @@ mod tests {
 
     fn exit(summary: &Summary) -> Exit {
         verdict(summary).unwrap_or_else(|failure| failure.exit())
+    }
+
+    #[test]
+    fn the_worst_of_several_ends_counts() {
+        let ends = |all: Vec<Result<Exit, Failure>>| {
+            worst(all.into_iter()).unwrap_or_else(|failure| failure.exit())
+        };
+        let failure = |exit| Err(Failure::new(exit, "no matter"));
+        assert_eq!(ends(vec![Ok(Exit::Clean), Ok(Exit::Clean)]), Exit::Clean);
+        assert_eq!(ends(vec![Ok(Exit::Findings), failure(Exit::Vacuous)]), Exit::Findings);
+        assert_eq!(ends(vec![failure(Exit::Conflict), Ok(Exit::Findings)]), Exit::Conflict);
+        let lost = vec![failure(Exit::Environment), failure(Exit::Conflict), Ok(Exit::Clean)];
+        assert_eq!(ends(lost), Exit::Environment);
     }
 
     #[test]

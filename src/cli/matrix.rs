@@ -58,9 +58,6 @@ pub fn verdict(matrix: &Matrix) -> Result<Exit, Failure> {
     let any = |is: fn(&Outcome) -> bool| {
         matrix.rows.iter().flat_map(|row| row.outcomes.iter().flatten()).any(is)
     };
-    if any(|outcome| matches!(outcome, Outcome::Conflict(_))) {
-        return Ok(Exit::Conflict);
-    }
     let lost: Vec<&str> = matrix
         .engines
         .iter()
@@ -70,6 +67,9 @@ pub fn verdict(matrix: &Matrix) -> Result<Exit, Failure> {
     if !lost.is_empty() {
         let lost = lost.join(", ");
         return Err(Failure::environment(format!("not everything was asked of {lost}, see above")));
+    }
+    if any(|outcome| matches!(outcome, Outcome::Conflict(_))) {
+        return Ok(Exit::Conflict);
     }
     if any(|outcome| matches!(outcome, Outcome::Fail(_))) {
         return Ok(Exit::Findings);

@@ -56,7 +56,7 @@ pub async fn trial(
     let Some((_, target)) = targets.first() else {
         return Err(Failure::usage("no engine is named"));
     };
-    Trial::start(target, &options).await.map_err(Failure::environment)
+    Trial::start(target, &options, 0).await.map_err(Failure::environment)
 }
 
 /// How saved cases are tried, with the references that the options name.

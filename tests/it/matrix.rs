@@ -27,7 +27,7 @@ fn a_question_is_put_to_every_engine() {
     sandbox.write("finding/case.json", &case().to_string());
     let (right, wrong) = (simulated(&[]), simulated(&[Fault::DropLastMatch]));
     let matrix = |args: &[&str]| {
-        let mut command = sandbox.command(&["matrix", "finding"]);
+        let mut command = sandbox.command(&["matrix", "finding", "--backend", "duckdb:refs"]);
         command.args(["--target", &right.uri(), "--target", &wrong.uri()]).args(args);
         run(command).expect(1)
     };
@@ -78,7 +78,9 @@ fn an_engine_that_is_lost_leaves_its_column_open() {
 fn campaigns_run_side_by_side() {
     let sandbox = Sandbox::new();
     let (right, wrong) = (simulated(&[]), simulated(&[Fault::DropLastMatch]));
-    let command = sandbox.fuzz(&right.uri(), &["--target", &wrong.uri(), "--cases", "2"]);
+    let mut command = sandbox.fuzz(&right.uri(), &["--target", &wrong.uri(), "--cases", "2"]);
+    // Each engine's references need a file of their own.
+    command.args(["--backend", "duckdb:refs"]);
     let ran = run(command).expect(1);
     let summary = sandbox.summary();
     assert_eq!(summary["format"], "milvus-difftest/summaries");
