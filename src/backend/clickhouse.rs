@@ -1,5 +1,6 @@
 mod dialect;
 mod options;
+mod stage;
 mod values;
 
 use std::collections::BTreeMap;
@@ -11,10 +12,12 @@ use tokio::time::timeout;
 pub use self::dialect::ClickHouseDialect;
 use self::dialect::{column_name, identifier, text};
 pub use self::options::ClickHouseOptions;
+use self::stage::Stages;
 use self::values::{DYNAMIC_TYPE, Reader, Writer, column_type};
-use super::row::{checked, columns, misfit};
+use super::row::{checked, columns, misfit, selected, wrong};
+use super::select::{bounds_statement, conditions};
 use super::sql::{SqlDialect, lower};
-use super::{Answer, Backend, BackendError, Table};
+use super::{Answer, Backend, BackendError, Change, Selection, Staged, Table};
 use crate::filter::Expr;
 use crate::schema::Schema;
 use crate::secret::redact;
@@ -86,6 +89,7 @@ pub struct ClickHouse {
     name: String,
     /// The last one that was written.
     version: u64,
+    stages: Stages,
 }
 
 impl ClickHouse {
@@ -110,8 +114,13 @@ impl ClickHouse {
         for (name, value) in CLUSTER_SETTINGS.iter().filter(|_| options.cluster.is_some()) {
             client.set_setting(*name, *value);
         }
-        let mut connected =
-            ClickHouse { client, options, name: "ClickHouse".to_owned(), version: 0 };
+        let mut connected = ClickHouse {
+            client,
+            options,
+            name: "ClickHouse".to_owned(),
+            version: 0,
+            stages: Stages::default(),
+        };
         let open = |reason: String| BackendError::Open {
             backend: "ClickHouse".to_owned(),
             place: redact(&connected.options.url),
@@ -194,10 +203,9 @@ impl ClickHouse {
         &mut self,
         task: &str,
         table: &Table,
-        mut columns: Vec<(String, String)>,
-        rows: Vec<Writer>,
-        deleted: bool,
+        rows: Versions,
     ) -> Result<(), BackendError> {
+        let Versions { mut columns, rows, deleted } = rows;
         // Newer than all before it, also than those of an earlier process.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
@@ -224,57 +232,53 @@ impl ClickHouse {
         self.patiently(insert).await.map_err(|reason| self.failed(task, table, &sql, reason))
     }
 
-    async fn upsert_now(&mut self, table: &Table, rows: &[Row]) -> Result<(), BackendError> {
-        let schema = &table.schema;
-        let mut latest = BTreeMap::new();
-        for row in rows {
-            let key = checked(schema, row)?;
-            let mut encoded = Writer::default();
-            for field in &schema.fields {
-                encoded.value(field, row.get(&field.name))?;
-            }
-            if schema.dynamic {
-                let dynamic = serde_json::Value::Object(row.dynamic.clone());
-                encoded.text(dynamic.to_string().as_bytes());
-            }
-            latest.insert(key, encoded);
+    async fn write(&mut self, table: &Table, change: Change<'_>) -> Result<(), BackendError> {
+        match versions(&table.schema, change)? {
+            rows if rows.rows.is_empty() => Ok(()),
+            rows => self.insert("write to", table, rows).await,
         }
-        if latest.is_empty() {
-            return Ok(());
-        }
-        let rows = latest.into_values().collect();
-        self.insert("write to", table, stored_columns(schema), rows, false).await
     }
 
-    async fn delete_now(&mut self, table: &Table, keys: &[Key]) -> Result<(), BackendError> {
-        if keys.is_empty() {
-            return Ok(());
+    fn connected(&self) -> ClickHouse {
+        ClickHouse {
+            client: self.client.clone(),
+            options: self.options.clone(),
+            name: self.name.clone(),
+            version: self.version,
+            stages: self.stages.clone(),
         }
-        let key = table.schema.primary();
-        let mut rows = Vec::with_capacity(keys.len());
-        for value in keys {
-            let mut row = Writer::default();
-            row.value(key, &value.clone().into())?;
-            rows.push(row);
-        }
-        // Every other column gets its type's default, and is never read.
-        let columns = vec![(column_name(&key.name), column_type(key))];
-        self.insert("delete from", table, columns, rows, true).await
     }
 
-    async fn scan_now(&self, table: &Table) -> Result<Vec<Row>, BackendError> {
+    async fn select_now(
+        &self,
+        table: &Table,
+        selection: &Selection<'_>,
+    ) -> Result<Vec<Row>, BackendError> {
         let schema = &table.schema;
-        let (names, types): (Vec<_>, Vec<_>) = stored_columns(schema).into_iter().unzip();
-        let list: Vec<_> = names.iter().map(|name| identifier(name)).collect();
-        let sql = format!("SELECT {} FROM {} FINAL", list.join(", "), identifier(&table.name));
+        let names = selected(schema, selection.fields);
+        let columns = names.iter().map(|name| stored_column(schema, name));
+        let (list, types): (Vec<_>, Vec<_>) = columns.unzip();
+        let list: Vec<_> = list.iter().map(|name| identifier(name)).collect();
+        let mut sql = format!(
+            "SELECT {} FROM {} FINAL{}",
+            list.join(", "),
+            identifier(&table.name),
+            conditions(&ClickHouseDialect, schema, selection)?
+        );
+        if let Some(limit) = selection.limit {
+            let key = ClickHouseDialect.column(schema, &schema.primary().name);
+            sql.push_str(&format!(" ORDER BY {key} LIMIT {limit}"));
+        }
         let mut rows = self
             .read("read", table, &sql, &types, |reader| {
                 let mut row = Row::default();
-                for field in &schema.fields {
-                    row.fields.insert(field.name.clone(), reader.value(field)?);
-                }
-                if schema.dynamic {
-                    row.dynamic = reader.dynamic()?;
+                for name in &names {
+                    match schema.field(name) {
+                        Some(field) => {
+                            row.fields.insert(field.name.clone(), reader.value(field)?);
+                        }
+                        None => row.dynamic = reader.dynamic()?,
+                    }
                 }
                 Ok(row)
             })
@@ -283,13 +287,22 @@ impl ClickHouse {
         Ok(rows)
     }
 
-    async fn query_now(&self, table: &Table, filter: &Expr) -> Result<Vec<Key>, BackendError> {
-        let sql = select_statement(table, filter)?;
+    /// The keys that a statement selects.
+    async fn keys(&self, task: &str, table: &Table, sql: &str) -> Result<Vec<Key>, BackendError> {
         let types = [column_type(table.schema.primary())];
         let read = |reader: &mut Reader<'_>| key(&table.schema, reader);
-        let mut keys = self.read("filter", table, &sql, &types, read).await?;
+        let mut keys = self.read(task, table, sql, &types, read).await?;
         keys.sort_unstable();
         Ok(keys)
+    }
+
+    async fn number(&self, task: &str, table: &Table, sql: &str) -> Result<u64, BackendError> {
+        let read = |reader: &mut Reader<'_>| {
+            let bytes = reader.fixed::<8>();
+            bytes.map(u64::from_le_bytes).ok_or_else(|| wrong("count", "a number", "cut short"))
+        };
+        let numbers = self.read(task, table, sql, &["UInt64".to_owned()], read).await?;
+        Ok(numbers.into_iter().sum())
     }
 
     /// Runs a statement that is about no table.
@@ -354,48 +367,158 @@ impl Backend for ClickHouse {
         self.name.clone()
     }
 
+    fn location(&self) -> Option<String> {
+        let database = self.options.database.as_deref().unwrap_or_default();
+        Some(format!("{}/{database}", redact(&self.options.url).trim_end_matches('/')))
+    }
+
+    fn session(&self) -> Result<Box<dyn Backend>, BackendError> {
+        Ok(Box::new(self.connected()))
+    }
+
     fn create_table<'a>(&'a mut self, table: &'a Table) -> Answer<'a, ()> {
-        let sql = create_statements(table, self.options.cluster.as_deref());
+        let sql = create_statements(table, &table.name, self.options.cluster.as_deref());
         Box::pin(async move { self.execute("create", table, &sql).await })
     }
 
+    fn has_table<'a>(&'a mut self, table: &'a Table) -> Answer<'a, bool> {
+        let sql = format!(
+            "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = {}",
+            text(&table.name)
+        );
+        Box::pin(async move { Ok(self.number("look for", table, &sql).await? > 0) })
+    }
+
+    fn drop_table<'a>(&'a mut self, table: &'a Table) -> Answer<'a, ()> {
+        Box::pin(async move {
+            for table in self.stages.take(table).iter().chain([table]) {
+                let sql = drop_statements(table, self.options.cluster.as_deref());
+                self.execute("drop", table, &sql).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn stage<'a>(
+        &'a mut self,
+        table: &'a Table,
+        change: Change<'a>,
+    ) -> Answer<'a, Box<dyn Staged>> {
+        Box::pin(async move {
+            let staged: Box<dyn Staged> = Box::new(self.stage_now(table, change).await?);
+            Ok(staged)
+        })
+    }
+
+    // At once and without a table beside.
     fn upsert<'a>(&'a mut self, table: &'a Table, rows: &'a [Row]) -> Answer<'a, ()> {
-        Box::pin(self.upsert_now(table, rows))
+        Box::pin(self.write(table, Change::Upsert(rows)))
     }
 
     fn delete<'a>(&'a mut self, table: &'a Table, keys: &'a [Key]) -> Answer<'a, ()> {
-        Box::pin(self.delete_now(table, keys))
+        Box::pin(self.write(table, Change::Delete(keys)))
+    }
+
+    fn select<'a>(
+        &'a mut self,
+        table: &'a Table,
+        selection: Selection<'a>,
+    ) -> Answer<'a, Vec<Row>> {
+        Box::pin(async move { self.select_now(table, &selection).await })
     }
 
     fn query<'a>(&'a mut self, table: &'a Table, filter: &'a Expr) -> Answer<'a, Vec<Key>> {
-        Box::pin(self.query_now(table, filter))
+        Box::pin(async move { self.keys("filter", table, &select_statement(table, filter)?).await })
     }
 
-    fn scan<'a>(&'a mut self, table: &'a Table) -> Answer<'a, Vec<Row>> {
-        Box::pin(self.scan_now(table))
+    fn count<'a>(&'a mut self, table: &'a Table, filter: Option<&'a Expr>) -> Answer<'a, u64> {
+        Box::pin(async move {
+            let selection = Selection { filter, ..Selection::default() };
+            let conditions = conditions(&ClickHouseDialect, &table.schema, &selection)?;
+            let sql = format!("SELECT count() FROM {} FINAL{conditions}", identifier(&table.name));
+            self.number("count", table, &sql).await
+        })
+    }
+
+    fn bounds<'a>(&'a mut self, table: &'a Table, step: usize) -> Answer<'a, Vec<Key>> {
+        Box::pin(async move {
+            let key = ClickHouseDialect.column(&table.schema, &table.schema.primary().name);
+            let source = format!("{} FINAL", identifier(&table.name));
+            self.keys("divide", table, &bounds_statement(&key, &source, step)).await
+        })
+    }
+
+    fn draw<'a>(&'a mut self, table: &'a Table, count: usize, seed: u64) -> Answer<'a, Vec<Key>> {
+        Box::pin(async move {
+            let key = ClickHouseDialect.column(&table.schema, &table.schema.primary().name);
+            let sql = format!(
+                "SELECT {key} FROM {} FINAL ORDER BY SHA256(concat('{seed}/', toString({key}))) LIMIT \
+                 {count}",
+                identifier(&table.name)
+            );
+            self.keys("draw from", table, &sql).await
+        })
     }
 
     fn explain(&self, table: &Table, filter: &Expr) -> Result<String, BackendError> {
         select_statement(table, filter)
     }
+}
 
-    fn drop_table<'a>(&'a mut self, table: &'a Table) -> Answer<'a, ()> {
-        let sql = drop_statements(table, self.options.cluster.as_deref());
-        Box::pin(async move { self.execute("drop", table, &sql).await })
+/// Rows as they are written: their columns but the last two.
+struct Versions {
+    columns: Vec<(String, String)>,
+    rows: Vec<Writer>,
+    deleted: bool,
+}
+
+fn versions(schema: &Schema, change: Change<'_>) -> Result<Versions, BackendError> {
+    let keys = match change {
+        Change::Insert(rows) | Change::Upsert(rows) => {
+            let mut latest = BTreeMap::new();
+            for row in rows {
+                let key = checked(schema, row)?;
+                let mut encoded = Writer::default();
+                for field in &schema.fields {
+                    encoded.value(field, row.get(&field.name))?;
+                }
+                if schema.dynamic {
+                    let dynamic = serde_json::Value::Object(row.dynamic.clone());
+                    encoded.text(dynamic.to_string().as_bytes());
+                }
+                latest.insert(key, encoded);
+            }
+            let columns = stored_columns(schema);
+            let rows = latest.into_values().collect();
+            return Ok(Versions { columns, rows, deleted: false });
+        }
+        Change::Delete(keys) => keys,
+    };
+    let key = schema.primary();
+    let mut rows = Vec::with_capacity(keys.len());
+    for value in keys {
+        let mut row = Writer::default();
+        row.value(key, &value.clone().into())?;
+        rows.push(row);
     }
+    // Every other column gets its type's default, and is never read.
+    let columns = vec![(column_name(&key.name), column_type(key))];
+    Ok(Versions { columns, rows, deleted: true })
 }
 
 /// The columns' names and types, in order, without those that no field has.
 fn stored_columns(schema: &Schema) -> Vec<(String, String)> {
-    let columns = columns(schema).into_iter().map(|name| {
-        let ty = schema.field(name).map_or(DYNAMIC_TYPE.to_owned(), column_type);
-        (column_name(name), ty)
-    });
-    columns.collect()
+    columns(schema).into_iter().map(|name| stored_column(schema, name)).collect()
 }
 
-/// The table itself; on a cluster that of each replica, and the one that leads to them.
-fn create_statements(table: &Table, cluster: Option<&str>) -> Vec<String> {
+fn stored_column(schema: &Schema, name: &str) -> (String, String) {
+    let ty = schema.field(name).map_or(DYNAMIC_TYPE.to_owned(), column_type);
+    (column_name(name), ty)
+}
+
+/// The table itself; on a cluster that of each replica, and the one that leads to them, on the
+/// shard that the name of its home picks.
+fn create_statements(table: &Table, home: &str, cluster: Option<&str>) -> Vec<String> {
     let mut columns: Vec<_> = stored_columns(&table.schema)
         .into_iter()
         .map(|(name, ty)| format!("{} {ty}", identifier(&name)))
@@ -418,7 +541,7 @@ fn create_statements(table: &Table, cluster: Option<&str>) -> Vec<String> {
              cityHash64({}))",
             text(cluster),
             text(&part_name(table)),
-            text(&table.name)
+            text(home)
         ),
     ]
 }
@@ -460,7 +583,7 @@ mod tests {
         let table = Table::new("it's", Schema { fields, dynamic: true });
         let columns = r#"("id" Int64, "tags" Array(Array(String)), "$meta" String, "~version" UInt64, "~deleted" UInt8)"#;
         assert_eq!(
-            create_statements(&table, Some("c'1")),
+            create_statements(&table, "it's", Some("c'1")),
             [
                 format!(
                     r#"CREATE TABLE "it's~part" ON CLUSTER 'c\'1' {columns} ENGINE = ReplicatedReplacingMergeTree("~version", "~deleted") ORDER BY "id""#

@@ -9,9 +9,10 @@ use duckdb::{Config, Connection, appender_params_from_iter, types::Value as Duck
 pub use self::dialect::DuckDbDialect;
 use self::dialect::identifier;
 use self::values::{column_type, decode, decode_dynamic, decode_key, encode_row};
-use super::row::columns;
+use super::row::{columns, selected, wrong};
+use super::select::{bounds_statement, conditions, key_in};
 use super::sql::{Constant, SqlDialect, lower};
-use super::{Answer, Backend, BackendError, Table};
+use super::{Answer, Backend, BackendError, Change, Selection, Staged, Table};
 use crate::filter::Expr;
 use crate::value::{Key, Row};
 
@@ -22,23 +23,25 @@ use crate::value::{Key, Row};
 pub struct DuckDb {
     connection: Connection,
     name: String,
+    /// Where it is, unless it is in memory.
+    file: Option<String>,
 }
 
 impl DuckDb {
     /// A database in memory, gone when this value is dropped.
     pub fn in_memory() -> Result<DuckDb, BackendError> {
-        DuckDb::connect(":memory:", Connection::open_in_memory_with_flags)
+        DuckDb::connect(None, Connection::open_in_memory_with_flags)
     }
 
     /// A database in a file, which is created if there is none.
     pub fn open(path: &Path) -> Result<DuckDb, BackendError> {
-        DuckDb::connect(&path.display().to_string(), |config| {
+        DuckDb::connect(Some(path.display().to_string()), |config| {
             Connection::open_with_flags(path, config)
         })
     }
 
     fn connect(
-        place: &str,
+        file: Option<String>,
         open: impl FnOnce(Config) -> duckdb::Result<Connection>,
     ) -> Result<DuckDb, BackendError> {
         let opened = || {
@@ -55,10 +58,10 @@ impl DuckDb {
         let (connection, version) =
             opened().map_err(|error: duckdb::Error| BackendError::Open {
                 backend: "DuckDB".to_owned(),
-                place: place.to_owned(),
+                place: file.clone().unwrap_or_else(|| ":memory:".to_owned()),
                 reason: error.to_string(),
             })?;
-        Ok(DuckDb { connection, name: format!("DuckDB {version}") })
+        Ok(DuckDb { connection, name: format!("DuckDB {version}"), file })
     }
 
     fn failed(&self, task: &str, table: &Table, sql: &str, error: &duckdb::Error) -> BackendError {
@@ -95,38 +98,66 @@ impl DuckDb {
         Ok(all)
     }
 
-    fn upsert_now(&self, table: &Table, rows: &[Row]) -> Result<(), BackendError> {
-        let schema = &table.schema;
-        let mut latest = BTreeMap::new();
-        for row in rows {
-            let (key, columns) = encode_row(schema, row)?;
-            latest.insert(key, columns);
-        }
-        if latest.is_empty() {
-            return Ok(());
-        }
-        let delete = delete_statement(table, latest.keys());
-        let append = format!("INSERT INTO {} -- {} rows", identifier(&table.name), latest.len());
-        let during = |sql| move |error| self.failed("write to", table, sql, &error);
-        // Dropped on an error, it rolls back. Unchecked: nobody else has this connection.
-        let transaction = self.connection.unchecked_transaction().map_err(during("BEGIN"))?;
-        transaction.execute_batch(&delete).map_err(during(&delete))?;
-        let mut appender = transaction.appender(&table.name).map_err(during(&append))?;
-        for columns in latest.into_values() {
-            let columns = appender_params_from_iter(columns);
-            appender.append_row(columns).map_err(during(&append))?;
-        }
-        appender.flush().map_err(during(&append))?;
-        drop(appender);
-        transaction.commit().map_err(during("COMMIT"))
+    /// Another connection to the same database.
+    fn connected(&self) -> Result<DuckDb, BackendError> {
+        let connection = self.connection.try_clone().map_err(|error| BackendError::Open {
+            backend: self.name.clone(),
+            place: self.file.clone().unwrap_or_else(|| ":memory:".to_owned()),
+            reason: error.to_string(),
+        })?;
+        Ok(DuckDb { connection, name: self.name.clone(), file: self.file.clone() })
     }
 
-    fn scan_now(&self, table: &Table) -> Result<Vec<Row>, BackendError> {
+    fn stage_now(&self, table: &Table, change: Change<'_>) -> Result<Transaction, BackendError> {
+        // A connection has one transaction at a time.
+        let session = self.connected()?;
+        let begun = !change.is_empty();
+        let transaction = Transaction { session, table: table.clone(), begun };
+        let session = &transaction.session;
+        if !begun {
+            return Ok(transaction);
+        }
+        session.execute("write to", table, "BEGIN")?;
+        match change {
+            Change::Insert(rows) => session.append(table, encoded(table, rows)?)?,
+            Change::Upsert(rows) => {
+                let rows = encoded(table, rows)?;
+                session.execute("write to", table, &delete_statement(table, rows.keys()))?;
+                session.append(table, rows)?;
+            }
+            Change::Delete(keys) => {
+                session.execute("delete from", table, &delete_statement(table, keys))?;
+            }
+        }
+        Ok(transaction)
+    }
+
+    fn append(&self, table: &Table, rows: Encoded) -> Result<(), BackendError> {
+        let sql = format!("INSERT INTO {} -- {} rows", identifier(&table.name), rows.len());
+        let failed = |error| self.failed("write to", table, &sql, &error);
+        let mut appender = self.connection.appender(&table.name).map_err(failed)?;
+        for columns in rows.into_values() {
+            let columns = appender_params_from_iter(columns);
+            appender.append_row(columns).map_err(failed)?;
+        }
+        appender.flush().map_err(failed)
+    }
+
+    fn select_now(
+        &self,
+        table: &Table,
+        selection: &Selection<'_>,
+    ) -> Result<Vec<Row>, BackendError> {
         let schema = &table.schema;
-        let columns = columns(schema);
+        let columns = selected(schema, selection.fields);
         let list = columns.iter().map(|name| DuckDbDialect.column(schema, name));
         let list = list.collect::<Vec<_>>().join(", ");
-        let sql = format!("SELECT {list} FROM {}", identifier(&table.name));
+        let conditions = conditions(&DuckDbDialect, schema, selection)?;
+        let mut sql = format!("SELECT {list} FROM {}{conditions}", identifier(&table.name));
+        if let Some(limit) = selection.limit {
+            let key = DuckDbDialect.column(schema, &schema.primary().name);
+            sql.push_str(&format!(" ORDER BY {key} LIMIT {limit}"));
+        }
         let mut rows = self.read("read", table, &sql, |values| {
             let mut row = Row::default();
             for (name, value) in columns.iter().zip(values) {
@@ -141,6 +172,24 @@ impl DuckDb {
         })?;
         rows.sort_by_cached_key(|row| row.key(schema));
         Ok(rows)
+    }
+
+    /// The keys that a statement selects.
+    fn keys(&self, task: &str, table: &Table, sql: &str) -> Result<Vec<Key>, BackendError> {
+        let key = table.schema.primary();
+        let mut keys = self.read(task, table, sql, |mut values| {
+            decode_key(key, values.pop().unwrap_or(Duck::Null))
+        })?;
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
+    fn number(&self, task: &str, table: &Table, sql: &str) -> Result<u64, BackendError> {
+        let numbers = self.read(task, table, sql, |values| match values[..] {
+            [Duck::BigInt(n)] => Ok(u64::try_from(n).unwrap_or_default()),
+            _ => Err(wrong("count", "a number", format_args!("{values:?}"))),
+        })?;
+        Ok(numbers.into_iter().sum())
     }
 
     /// Every row's key, with what each of some conditions is on it: many answers for one statement.
@@ -165,16 +214,42 @@ impl DuckDb {
             Ok((found, truths.collect()))
         })
     }
+}
 
-    fn query_now(&self, table: &Table, filter: &Expr) -> Result<Vec<Key>, BackendError> {
-        let sql = self.explain(table, filter)?;
-        let key = table.schema.primary();
-        let mut keys = self.read("filter", table, &sql, |mut values| {
-            decode_key(key, values.pop().unwrap_or(Duck::Null))
-        })?;
-        keys.sort_unstable();
-        Ok(keys)
+/// A transaction on a connection of its own; dropped, it rolls back.
+struct Transaction {
+    session: DuckDb,
+    table: Table,
+    /// Not if there is nothing to write.
+    begun: bool,
+}
+
+impl Staged for Transaction {
+    fn commit(self: Box<Self>) -> Answer<'static, ()> {
+        let done = self.end("COMMIT");
+        Box::pin(std::future::ready(done))
     }
+
+    fn withdraw(self: Box<Self>) -> Answer<'static, ()> {
+        let done = self.end("ROLLBACK");
+        Box::pin(std::future::ready(done))
+    }
+}
+
+impl Transaction {
+    fn end(&self, sql: &str) -> Result<(), BackendError> {
+        match self.begun {
+            true => self.session.execute("write to", &self.table, sql),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The last row of each key.
+type Encoded = BTreeMap<Key, Vec<Duck>>;
+
+fn encoded(table: &Table, rows: &[Row]) -> Result<Encoded, BackendError> {
+    rows.iter().map(|row| encode_row(&table.schema, row)).collect()
 }
 
 impl Backend for DuckDb {
@@ -182,41 +257,87 @@ impl Backend for DuckDb {
         self.name.clone()
     }
 
+    fn location(&self) -> Option<String> {
+        self.file.clone()
+    }
+
+    fn session(&self) -> Result<Box<dyn Backend>, BackendError> {
+        Ok(Box::new(self.connected()?))
+    }
+
     fn create_table<'a>(&'a mut self, table: &'a Table) -> Answer<'a, ()> {
         let sql = create_statement(table);
         Box::pin(async move { self.execute("create", table, &sql) })
     }
 
-    fn upsert<'a>(&'a mut self, table: &'a Table, rows: &'a [Row]) -> Answer<'a, ()> {
-        Box::pin(async move { self.upsert_now(table, rows) })
+    fn drop_table<'a>(&'a mut self, table: &'a Table) -> Answer<'a, ()> {
+        let sql = format!("DROP TABLE IF EXISTS {}", identifier(&table.name));
+        Box::pin(async move { self.execute("drop", table, &sql) })
     }
 
-    fn delete<'a>(&'a mut self, table: &'a Table, keys: &'a [Key]) -> Answer<'a, ()> {
+    fn has_table<'a>(&'a mut self, table: &'a Table) -> Answer<'a, bool> {
+        let sql = format!(
+            "SELECT count(*) FROM duckdb_tables() WHERE lower(table_name) = lower({})",
+            DuckDbDialect.constant(Constant::Text(&table.name))
+        );
+        Box::pin(async move { Ok(self.number("look for", table, &sql)? > 0) })
+    }
+
+    fn stage<'a>(
+        &'a mut self,
+        table: &'a Table,
+        change: Change<'a>,
+    ) -> Answer<'a, Box<dyn Staged>> {
         Box::pin(async move {
-            if keys.is_empty() {
-                return Ok(());
-            }
-            self.execute("delete from", table, &delete_statement(table, keys))
+            let staged: Box<dyn Staged> = Box::new(self.stage_now(table, change)?);
+            Ok(staged)
         })
     }
 
-    fn query<'a>(&'a mut self, table: &'a Table, filter: &'a Expr) -> Answer<'a, Vec<Key>> {
-        Box::pin(async move { self.query_now(table, filter) })
+    fn select<'a>(
+        &'a mut self,
+        table: &'a Table,
+        selection: Selection<'a>,
+    ) -> Answer<'a, Vec<Row>> {
+        Box::pin(async move { self.select_now(table, &selection) })
     }
 
-    fn scan<'a>(&'a mut self, table: &'a Table) -> Answer<'a, Vec<Row>> {
-        Box::pin(async move { self.scan_now(table) })
+    fn query<'a>(&'a mut self, table: &'a Table, filter: &'a Expr) -> Answer<'a, Vec<Key>> {
+        Box::pin(async move { self.keys("filter", table, &self.explain(table, filter)?) })
+    }
+
+    fn count<'a>(&'a mut self, table: &'a Table, filter: Option<&'a Expr>) -> Answer<'a, u64> {
+        Box::pin(async move {
+            let selection = Selection { filter, ..Selection::default() };
+            let conditions = conditions(&DuckDbDialect, &table.schema, &selection)?;
+            let sql = format!("SELECT count(*) FROM {}{conditions}", identifier(&table.name));
+            self.number("count", table, &sql)
+        })
+    }
+
+    fn bounds<'a>(&'a mut self, table: &'a Table, step: usize) -> Answer<'a, Vec<Key>> {
+        Box::pin(async move {
+            let key = DuckDbDialect.column(&table.schema, &table.schema.primary().name);
+            let sql = bounds_statement(&key, &identifier(&table.name), step);
+            self.keys("divide", table, &sql)
+        })
+    }
+
+    fn draw<'a>(&'a mut self, table: &'a Table, count: usize, seed: u64) -> Answer<'a, Vec<Key>> {
+        Box::pin(async move {
+            let key = DuckDbDialect.column(&table.schema, &table.schema.primary().name);
+            let sql = format!(
+                "SELECT {key} FROM {} ORDER BY sha256('{seed}/' || {key}) LIMIT {count}",
+                identifier(&table.name)
+            );
+            self.keys("draw from", table, &sql)
+        })
     }
 
     fn explain(&self, table: &Table, filter: &Expr) -> Result<String, BackendError> {
         let condition = lower(&DuckDbDialect, &table.schema, filter)?;
         let key = DuckDbDialect.column(&table.schema, &table.schema.primary().name);
         Ok(format!("SELECT {key} FROM {} WHERE {condition}", identifier(&table.name)))
-    }
-
-    fn drop_table<'a>(&'a mut self, table: &'a Table) -> Answer<'a, ()> {
-        let sql = format!("DROP TABLE IF EXISTS {}", identifier(&table.name));
-        Box::pin(async move { self.execute("drop", table, &sql) })
     }
 }
 
@@ -235,13 +356,6 @@ fn create_statement(table: &Table) -> String {
 }
 
 fn delete_statement<'a>(table: &Table, keys: impl IntoIterator<Item = &'a Key>) -> String {
-    let keys = keys.into_iter().map(|key| {
-        DuckDbDialect.constant(match key {
-            Key::Int(i) => Constant::Int(*i),
-            Key::Text(s) => Constant::Text(s),
-        })
-    });
-    let keys = keys.collect::<Vec<_>>().join(", ");
-    let column = DuckDbDialect.column(&table.schema, &table.schema.primary().name);
-    format!("DELETE FROM {} WHERE {column} IN ({keys})", identifier(&table.name))
+    let condition = key_in(&DuckDbDialect, &table.schema, keys);
+    format!("DELETE FROM {} WHERE {condition}", identifier(&table.name))
 }

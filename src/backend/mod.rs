@@ -32,7 +32,9 @@
 mod clickhouse;
 mod duckdb;
 mod error;
+mod request;
 mod row;
+mod select;
 pub mod sql;
 #[cfg(test)]
 mod tests;
@@ -42,6 +44,7 @@ use futures::future::BoxFuture;
 pub use self::clickhouse::{ClickHouse, ClickHouseDialect, ClickHouseOptions};
 pub use self::duckdb::{DuckDb, DuckDbDialect};
 pub use self::error::BackendError;
+pub use self::request::{Change, KeySet, Selection, Staged};
 use crate::filter::Expr;
 use crate::schema::Schema;
 use crate::value::{Key, Row};
@@ -74,25 +77,77 @@ pub trait Backend: Send {
     /// The database and its version, as it tells them itself: `DuckDB v2.0.0`.
     fn name(&self) -> String;
 
+    /// Where it is, without credentials: a path or an address; `None` if it goes with this process.
+    fn location(&self) -> Option<String>;
+
+    /// Another session on the same database. What one has committed all others see.
+    fn session(&self) -> Result<Box<dyn Backend>, BackendError>;
+
     /// Creates an empty table. One of that name must not exist.
     fn create_table<'a>(&'a mut self, table: &'a Table) -> Answer<'a, ()>;
 
-    /// Inserts rows, replacing those that have the same keys; all of them or, on an error, none.
-    /// When a key occurs twice the last row counts.
-    fn upsert<'a>(&'a mut self, table: &'a Table, rows: &'a [Row]) -> Answer<'a, ()>;
+    /// Whether there is a table of that name.
+    fn has_table<'a>(&'a mut self, table: &'a Table) -> Answer<'a, bool>;
 
-    /// Deletes rows by key; keys that no row has are ignored.
-    fn delete<'a>(&'a mut self, table: &'a Table, keys: &'a [Key]) -> Answer<'a, ()>;
+    /// Drops a table; fine if there is none.
+    fn drop_table<'a>(&'a mut self, table: &'a Table) -> Answer<'a, ()>;
+
+    /// Prepares a change of which nobody sees anything before it is committed.
+    fn stage<'a>(&'a mut self, table: &'a Table, change: Change<'a>)
+    -> Answer<'a, Box<dyn Staged>>;
+
+    /// Rows with their values, to the bit, sorted by key.
+    fn select<'a>(&'a mut self, table: &'a Table, selection: Selection<'a>)
+    -> Answer<'a, Vec<Row>>;
 
     /// The keys of the rows on which `filter` is true, sorted.
     fn query<'a>(&'a mut self, table: &'a Table, filter: &'a Expr) -> Answer<'a, Vec<Key>>;
 
-    /// Every row with every value, to the bit, sorted by key.
-    fn scan<'a>(&'a mut self, table: &'a Table) -> Answer<'a, Vec<Row>>;
+    /// How many rows there are, or on how many `filter` is true.
+    fn count<'a>(&'a mut self, table: &'a Table, filter: Option<&'a Expr>) -> Answer<'a, u64> {
+        Box::pin(async move {
+            let selection = Selection { filter, fields: Some(&[]), ..Selection::default() };
+            Ok(self.select(table, selection).await?.len() as u64)
+        })
+    }
+
+    /// Every `step`-th key in their order, the first after `step` rows: the bounds of ranges with
+    /// as many rows each.
+    fn bounds<'a>(&'a mut self, table: &'a Table, step: usize) -> Answer<'a, Vec<Key>> {
+        Box::pin(async move {
+            let keys = select::keys(self, table).await?;
+            Ok(keys.into_iter().skip(step.max(1) - 1).step_by(step.max(1)).collect())
+        })
+    }
+
+    /// So many keys, drawn at random, sorted; every database draws the same with the same seed. All
+    /// of them if there are no more.
+    fn draw<'a>(&'a mut self, table: &'a Table, count: usize, seed: u64) -> Answer<'a, Vec<Key>> {
+        Box::pin(async move {
+            let mut keys = select::keys(self, table).await?;
+            keys.sort_by_cached_key(|key| select::lot(key, seed));
+            keys.truncate(count);
+            keys.sort_unstable();
+            Ok(keys)
+        })
+    }
 
     /// The SQL that [`Backend::query`] would run: it stands for itself, without parameters.
     fn explain(&self, table: &Table, filter: &Expr) -> Result<String, BackendError>;
 
-    /// Drops a table; fine if there is none.
-    fn drop_table<'a>(&'a mut self, table: &'a Table) -> Answer<'a, ()>;
+    /// Inserts rows, replacing those that have the same keys; all of them or, on an error, none.
+    /// When a key occurs twice the last row counts.
+    fn upsert<'a>(&'a mut self, table: &'a Table, rows: &'a [Row]) -> Answer<'a, ()> {
+        Box::pin(async move { self.stage(table, Change::Upsert(rows)).await?.commit().await })
+    }
+
+    /// Deletes rows by key; keys that no row has are ignored.
+    fn delete<'a>(&'a mut self, table: &'a Table, keys: &'a [Key]) -> Answer<'a, ()> {
+        Box::pin(async move { self.stage(table, Change::Delete(keys)).await?.commit().await })
+    }
+
+    /// Every row with every value, to the bit, sorted by key.
+    fn scan<'a>(&'a mut self, table: &'a Table) -> Answer<'a, Vec<Row>> {
+        self.select(table, Selection::default())
+    }
 }

@@ -12,6 +12,16 @@ pub(super) fn columns(schema: &Schema) -> Vec<&str> {
     fields.chain(schema.dynamic.then_some(META)).collect()
 }
 
+/// Those of them that a selection names, and the key's.
+pub(super) fn selected<'a>(schema: &'a Schema, fields: Option<&[String]>) -> Vec<&'a str> {
+    let mut names = columns(schema);
+    if let Some(fields) = fields {
+        let key = &schema.primary().name;
+        names.retain(|name| name == key || fields.iter().any(|field| field == name));
+    }
+    names
+}
+
 /// A row's key, once it is certain that every value fits its field and has one.
 pub(super) fn checked(schema: &Schema, row: &Row) -> Result<Key, BackendError> {
     if let Some(name) = row.fields.keys().find(|name| schema.field(name).is_none()) {

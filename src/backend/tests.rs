@@ -3,6 +3,7 @@
 mod agreement;
 mod fixture;
 mod random;
+mod store;
 
 use serde_json::json;
 

@@ -50,6 +50,23 @@ impl Milvus {
             .map_err(|reason| MilvusError::Malformed { operation: "query", reason })
     }
 
+    /// The rows that match, with these fields alone, `$meta` for the dynamic one, and the key.
+    pub async fn query_fields(
+        &self,
+        collection: &str,
+        schema: &Schema,
+        filter: &str,
+        fields: &[String],
+        options: QueryOptions,
+    ) -> Result<Vec<Row>, MilvusError> {
+        let asked = |name: &str| fields.iter().any(|field| field == name);
+        let part = Schema {
+            fields: schema.fields.iter().filter(|f| f.primary || asked(&f.name)).cloned().collect(),
+            dynamic: schema.dynamic && asked(META),
+        };
+        self.query(collection, &part, filter, options).await
+    }
+
     /// `count(*)` of the rows that match.
     pub async fn count(
         &self,

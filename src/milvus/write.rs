@@ -156,9 +156,14 @@ impl Milvus {
             return Ok(());
         }
         // Not `ids`: the SDK sends those as a template, which old engines cannot parse.
+        self.delete_where(collection, &keys_filter(schema, keys)).await
+    }
+
+    /// Deletes the rows that match a filter.
+    pub async fn delete_where(&self, collection: &str, filter: &str) -> Result<(), MilvusError> {
         let request = sdk::DeleteRequest::builder()
             .collection_name(collection)
-            .filter(keys_filter(schema, keys))
+            .filter(filter)
             .build()
             .map_err(|error| MilvusError::from_sdk("delete", self.deadline, error))?;
         self.call("delete", self.sdk.delete(request)).await?;
@@ -254,7 +259,8 @@ fn index(vector: &Field) -> sdk::IndexParam {
         .extra_params(parameters.iter().map(pair).collect::<HashMap<_, _>>())
 }
 
-fn keys_filter(schema: &Schema, keys: &[Key]) -> String {
+/// A filter for the rows with these keys.
+pub(super) fn keys_filter(schema: &Schema, keys: &[Key]) -> String {
     use crate::filter::{Expr, Literal};
     let list = keys.iter().map(|key| match key {
         Key::Int(i) => Literal::Int(*i),

@@ -2,7 +2,9 @@
 
 use futures::future::FutureExt;
 use milvus_difftest::apply::{ApplyError, Sides, apply};
-use milvus_difftest::backend::{Answer, Backend, BackendError, DuckDb, Table};
+use milvus_difftest::backend::{
+    Answer, Backend, BackendError, Change, DuckDb, Selection, Staged, Table,
+};
 use milvus_difftest::case::Case;
 use milvus_difftest::engine::simulated::{Fault, SimulatedMilvus, SimulatedOptions};
 use milvus_difftest::filter::Expr;
@@ -38,12 +40,24 @@ impl Backend for Liar {
         self.database.create_table(table)
     }
 
-    fn upsert<'a>(&'a mut self, table: &'a Table, rows: &'a [Row]) -> Answer<'a, ()> {
-        self.database.upsert(table, rows)
+    fn location(&self) -> Option<String> {
+        None
     }
 
-    fn delete<'a>(&'a mut self, table: &'a Table, keys: &'a [Key]) -> Answer<'a, ()> {
-        self.database.delete(table, keys)
+    fn session(&self) -> Result<Box<dyn Backend>, BackendError> {
+        self.database.session()
+    }
+
+    fn has_table<'a>(&'a mut self, table: &'a Table) -> Answer<'a, bool> {
+        self.database.has_table(table)
+    }
+
+    fn stage<'a>(
+        &'a mut self,
+        table: &'a Table,
+        change: Change<'a>,
+    ) -> Answer<'a, Box<dyn Staged>> {
+        self.database.stage(table, change)
     }
 
     fn query<'a>(&'a mut self, table: &'a Table, filter: &'a Expr) -> Answer<'a, Vec<Key>> {
@@ -64,10 +78,14 @@ impl Backend for Liar {
         .boxed()
     }
 
-    fn scan<'a>(&'a mut self, table: &'a Table) -> Answer<'a, Vec<Row>> {
+    fn select<'a>(
+        &'a mut self,
+        table: &'a Table,
+        selection: Selection<'a>,
+    ) -> Answer<'a, Vec<Row>> {
         let forget = usize::from(self.lie == Lie::InScans);
         async move {
-            let mut rows = self.database.scan(table).await?;
+            let mut rows = self.database.select(table, selection).await?;
             rows.truncate(rows.len().saturating_sub(forget));
             Ok(rows)
         }
