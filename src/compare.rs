@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use comfy_table::Table;
+use comfy_table::presets::UTF8_BORDERS_ONLY;
+use serde::Serialize;
+
 use crate::schema::Schema;
 use crate::value::{Key, META, Row, Value};
 
 /// What differs between the expected rows and an answer. Nothing is dropped before the comparison.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Diff {
     /// Expected, and not in the answer.
     pub missing: Vec<Key>,
@@ -20,7 +24,7 @@ pub struct Diff {
 }
 
 /// One value that differs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Change {
     /// The row.
     pub key: Key,
@@ -65,6 +69,45 @@ impl Diff {
             && self.extra.is_empty()
             && self.changed.is_empty()
             && self.keyless == 0
+    }
+
+    /// The differences as a table for people, a line each, the first hundred.
+    pub fn table(&self) -> String {
+        const LINES: usize = 100;
+        let mut lines: Vec<[String; 4]> = Vec::new();
+        let whole = |key: &Key, what: &str| {
+            [key.to_string(), what.to_owned(), String::new(), String::new()]
+        };
+        lines.extend(self.missing.iter().take(LINES).map(|key| whole(key, "missing in Milvus")));
+        lines.extend(self.extra.iter().take(LINES).map(|key| whole(key, "only in Milvus")));
+        lines.extend(self.changed.iter().take(LINES).map(|change| {
+            let value = |value: &Value| {
+                let text = value.to_string();
+                match text.char_indices().nth(60) {
+                    Some((end, _)) => format!("{}…", &text[..end]),
+                    None => text,
+                }
+            };
+            let (expected, actual) = (value(&change.expected), value(&change.actual));
+            [change.key.to_string(), change.field.clone(), expected, actual]
+        }));
+        let all = self.missing.len() + self.extra.len() + self.changed.len();
+        lines.truncate(LINES);
+        let mut table = Table::new();
+        table.load_style(UTF8_BORDERS_ONLY);
+        table.set_header(["key", "difference", "backend", "Milvus"]);
+        let shown = lines.len();
+        lines.into_iter().for_each(|line| {
+            table.add_row(line);
+        });
+        let mut text = table.to_string();
+        if all > shown {
+            text.push_str(&format!("\nand {} more", all - shown));
+        }
+        if self.keyless > 0 {
+            text.push_str(&format!("\nrows of Milvus without a key: {}", self.keyless));
+        }
+        text
     }
 }
 

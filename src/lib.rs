@@ -50,6 +50,7 @@ pub mod backend;
 pub mod campaign;
 pub mod case;
 pub mod cli;
+pub mod client;
 pub mod compare;
 pub mod corpus;
 pub mod engine;

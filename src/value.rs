@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use half::{bf16, f16};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value as Json};
 
 pub use self::geometry::Geometry;
@@ -404,8 +405,9 @@ fn integer(number: &Number) -> Option<i128> {
     number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
 }
 
-/// A primary key, ordered and hashable.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A primary key, ordered and hashable; in JSON a number or a string.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum Key {
     /// An INT64 key.
     Int(i64),
@@ -419,6 +421,12 @@ impl fmt::Display for Key {
             Key::Int(i) => write!(f, "{i}"),
             Key::Text(s) => write!(f, "{}", Json::String(s.clone())),
         }
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_json().serialize(serializer)
     }
 }
 
@@ -453,6 +461,42 @@ impl Row {
             Value::Text(s) => Some(Key::Text(s.clone())),
             _ => None,
         }
+    }
+
+    /// Finds out whether a collection of that schema can take the row. A key that the engine assigns
+    /// may be missing.
+    ///
+    /// ```
+    /// use milvus_difftest::schema::{DataType, Field, Scalar, Schema};
+    /// use milvus_difftest::value::{Row, Value};
+    /// let id = Field::new("id", DataType::Scalar(Scalar::Int64)).primary();
+    /// let schema = Schema { fields: vec![id], dynamic: false };
+    /// let mut row = Row::default();
+    /// assert!(row.validate(&schema).is_err());
+    /// row.fields.insert("id".to_owned(), Value::Int(1));
+    /// assert!(row.validate(&schema).is_ok());
+    /// ```
+    pub fn validate(&self, schema: &Schema) -> Result<(), ValueError> {
+        let wrong = |field: &str, expected: String, found: &Value| ValueError {
+            field: field.to_owned(),
+            expected,
+            found: found.to_string().chars().take(80).collect(),
+        };
+        if let Some(name) = self.fields.keys().find(|name| schema.field(name).is_none()) {
+            return Err(wrong(name, "not in the schema".to_owned(), self.get(name)));
+        }
+        if !schema.dynamic && !self.dynamic.is_empty() {
+            let dynamic = Value::Json(Json::Object(self.dynamic.clone()));
+            return Err(wrong(META, "not in the schema".to_owned(), &dynamic));
+        }
+        for field in &schema.fields {
+            let value = self.get(&field.name);
+            let absent = field.auto_id && *value == Value::Null;
+            if !absent && !value.fits(field) {
+                return Err(wrong(&field.name, field.data_type.to_string(), value));
+            }
+        }
+        Ok(())
     }
 
     /// The row as Milvus stores it: with the default wherever a field that has one is left out or

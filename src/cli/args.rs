@@ -5,7 +5,15 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
+use super::attach::AttachArgs;
+use super::compare::CompareArgs;
+use super::count::CountArgs;
 use super::exit;
+use super::export::ExportArgs;
+use super::filters::FiltersArgs;
+use super::info::InfoArgs;
+use super::query::QueryArgs;
+use super::sample::SampleArgs;
 use crate::engine::EngineChoice;
 use crate::engine::simulated::Fault;
 use crate::filter::Switch;
@@ -38,6 +46,11 @@ image) or docker:IMAGE.
 
 Ends with exit code 0 if that was done, with 2 if the options are wrong, and with 3 if the
 environment failed or, of doctor, is not fit to run any engine.";
+
+/// How live collections are meant.
+const LIVE: &str = "\
+--backend names the database that holds what should be in Milvus: written by this crate's client
+beside Milvus, or taken from a dump or from Milvus itself by `attach`.";
 
 /// Property-based differential testing of Milvus.
 #[derive(Debug, Parser)]
@@ -85,6 +98,30 @@ pub enum Command {
     /// Say what a filter means: its types, its SQL, and its truth on rows, part by part
     #[command(after_help = EXPLAIN)]
     Explain(ExplainArgs),
+    /// Take a live collection into a reference database, to compare it from now on
+    #[command(after_help = format!("{LIVE}\n\n{}", exit::HELP))]
+    Attach(AttachArgs),
+    /// Compare both sides of a live collection: every entity, or what a filter finds
+    #[command(after_help = format!("{LIVE}\n\n{}", exit::HELP))]
+    Compare(CompareArgs),
+    /// Ask both sides of a live collection and show both answers
+    #[command(after_help = format!("{LIVE}\n\n{}", exit::HELP))]
+    Query(QueryArgs),
+    /// Count the entities of a live collection on both sides
+    #[command(after_help = format!("{LIVE}\n\n{}", exit::HELP))]
+    Count(CountArgs),
+    /// Show entities of a live collection, drawn at random
+    #[command(after_help = format!("{LIVE}\n\n{}", exit::HELP))]
+    Sample(SampleArgs),
+    /// Write the entities of a live collection to a file: Parquet, Arrow, CSV or JSON lines
+    #[command(after_help = format!("{LIVE}\n\n{}", exit::HELP))]
+    Export(ExportArgs),
+    /// Generate filters for a live collection, with what each should find
+    #[command(after_help = format!("{LIVE}\n\n{}", exit::HELP))]
+    Filters(FiltersArgs),
+    /// Say what is on both sides
+    #[command(after_help = format!("{LIVE}\n\n{}", exit::HELP))]
+    Info(InfoArgs),
     /// List, install, start, stop and remove engines, and see what is missing for them
     #[command(subcommand, after_help = ENGINES)]
     Engines(EnginesCommand),

@@ -1,16 +1,25 @@
 //! The command line: one file a subcommand.
 
 mod args;
+mod attach;
+mod compare;
 mod config;
 mod corpus;
+mod count;
 mod coverage;
 mod engines;
 mod exit;
 mod explain;
+mod export;
+mod filters;
 mod fuzz;
+mod info;
 mod input;
+mod live;
 mod matrix;
+mod query;
 mod replay;
+mod sample;
 mod selftest;
 mod setup;
 mod start;

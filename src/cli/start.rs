@@ -9,7 +9,10 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Cli, Command};
 use super::exit::Exit;
-use super::{corpus, coverage, engines, explain, fuzz, matrix, replay, selftest};
+use super::{
+    attach, compare, corpus, count, coverage, engines, explain, export, filters, fuzz, info, matrix,
+    query, replay, sample, selftest,
+};
 
 /// The command line as clap knows it, for help texts and completions.
 pub fn command() -> clap::Command {
@@ -54,6 +57,14 @@ pub fn main() -> ExitCode {
             Command::Coverage(args) => coverage::run(&args),
             Command::Engines(command) => engines::run(command, cli.quiet).await,
             Command::Explain(args) => explain::run(args).await,
+            Command::Attach(args) => attach::run(args, cli.quiet).await,
+            Command::Compare(args) => compare::run(args, cli.quiet).await,
+            Command::Query(args) => query::run(args).await,
+            Command::Count(args) => count::run(args).await,
+            Command::Sample(args) => sample::run(args).await,
+            Command::Export(args) => export::run(args).await,
+            Command::Filters(args) => filters::run(args).await,
+            Command::Info(args) => info::run(args).await,
         }
     });
     // A blocking call of a worker must not hold up the end.

@@ -9,8 +9,9 @@ use milvus::proto::milvus::{QueryRequest, QueryResults};
 use super::connection::Milvus;
 use super::decode;
 use super::error::{MilvusError, check_status};
+use super::write::keys_filter;
 use crate::schema::Schema;
-use crate::value::{META, Row};
+use crate::value::{Key, META, Row};
 
 /// How fresh an answer must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +66,20 @@ impl Milvus {
             dynamic: schema.dynamic && asked(META),
         };
         self.query(collection, &part, filter, options).await
+    }
+
+    /// The rows with these keys, with every field of the schema.
+    pub async fn query_keys(
+        &self,
+        collection: &str,
+        schema: &Schema,
+        keys: &[Key],
+        options: QueryOptions,
+    ) -> Result<Vec<Row>, MilvusError> {
+        match keys.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.query(collection, schema, &keys_filter(schema, keys), options).await,
+        }
     }
 
     /// `count(*)` of the rows that match.

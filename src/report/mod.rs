@@ -6,5 +6,6 @@ pub mod coverage;
 pub mod explanation;
 pub mod finding;
 pub mod matrix;
+pub mod rows;
 pub mod summary;
 pub mod terminal;

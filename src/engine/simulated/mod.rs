@@ -15,6 +15,7 @@
 
 mod codec;
 mod collection;
+mod disturbance;
 mod fault;
 mod node;
 mod reply;
@@ -23,5 +24,6 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+pub use disturbance::Disturbance;
 pub use fault::{Fault, UnknownFault};
 pub use server::{SimulatedMilvus, SimulatedOptions, VERSION};

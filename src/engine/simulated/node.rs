@@ -37,6 +37,28 @@ impl Node {
         self.sabotage.is_fatal(call)
     }
 
+    /// The rows of every collection.
+    pub(super) fn rows(&self) -> BTreeMap<String, BTreeMap<Key, Row>> {
+        self.collections.iter().map(|(name, c)| (name.clone(), c.rows.clone())).collect()
+    }
+
+    /// Of the rows that have changed since then, every second is again as it was.
+    pub(super) fn undo_every_second_row(&mut self, before: BTreeMap<String, BTreeMap<Key, Row>>) {
+        for (name, before) in before {
+            let Some(collection) = self.collections.get_mut(&name) else { continue };
+            let keys: BTreeSet<Key> =
+                before.keys().chain(collection.rows.keys()).cloned().collect();
+            let changed =
+                keys.into_iter().filter(|key| before.get(key) != collection.rows.get(key));
+            for key in changed.collect::<Vec<_>>().into_iter().step_by(2) {
+                match before.get(&key) {
+                    Some(row) => collection.rows.insert(key, row.clone()),
+                    None => collection.rows.remove(&key),
+                };
+            }
+        }
+    }
+
     /// A hybrid timestamp: milliseconds in the upper 46 bits.
     fn tick(&mut self) -> u64 {
         const START: u64 = 1_750_000_000_000;

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::{self, Future};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
@@ -18,6 +18,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
+use super::disturbance::{Disturbance, Disturbances};
 use super::fault::Fault;
 use super::node::Node;
 use super::reply::{Failure, Refusable, Reply};
@@ -47,6 +48,7 @@ pub struct SimulatedOptions {
 pub struct SimulatedMilvus {
     address: SocketAddr,
     end: Arc<Notify>,
+    disturbances: Disturbances,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -63,10 +65,12 @@ impl SimulatedMilvus {
         };
 
         let end = Arc::new(Notify::new());
+        let disturbances = Disturbances::default();
         let service = Front {
             node: Arc::new(Mutex::new(Node::new(options.faults))),
             authorization: options.token.map(|token| encoded(&token)),
             end: end.clone(),
+            disturbances: disturbances.clone(),
         };
         let ended = end.clone();
         let serve = move || {
@@ -84,7 +88,7 @@ impl SimulatedMilvus {
             });
         };
         let thread = std::thread::Builder::new().name("simulated-milvus".into()).spawn(serve)?;
-        Ok(SimulatedMilvus { address, end, thread: Some(thread) })
+        Ok(SimulatedMilvus { address, end, disturbances, thread: Some(thread) })
     }
 
     /// Where to connect, as `http://127.0.0.1:port`.
@@ -95,6 +99,22 @@ impl SimulatedMilvus {
     /// Whether it still runs; false after a fault brought it down.
     pub fn is_running(&self) -> bool {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Lets something happen to the next call of a name, as `Insert`, once. Several for one name
+    /// happen one after the other.
+    pub fn disturb(&self, call: &str, disturbance: Disturbance) {
+        self.disturbances.add(call, disturbance);
+    }
+
+    /// How many disturbances have not happened yet.
+    pub fn disturbances_left(&self) -> usize {
+        self.disturbances.left()
+    }
+
+    /// Ends the time in which a [`Disturbance`] has it down. It has lost nothing.
+    pub fn revive(&self) {
+        self.disturbances.set_down(false);
     }
 
     /// Stops it. All connections are closed and the port is free when this returns.
@@ -125,6 +145,7 @@ struct Front {
     node: Arc<Mutex<Node>>,
     authorization: Option<String>,
     end: Arc<Notify>,
+    disturbances: Disturbances,
 }
 
 impl Service<http::Request<Body>> for Front {
@@ -150,7 +171,75 @@ impl Front {
         }
         let path = request.uri().path().to_owned();
         let call = path.strip_prefix(SERVICE).unwrap_or_default();
-        if self.node.lock().unwrap_or_else(PoisonError::into_inner).dies_in(call) {
+        if self.disturbances.is_down() {
+            return lost();
+        }
+        match self.disturbances.take(call) {
+            None => self.answer(call, request).await,
+            Some(disturbance) => self.disturbed(disturbance, call, request).await,
+        }
+    }
+
+    async fn disturbed(
+        &self,
+        disturbance: Disturbance,
+        call: &str,
+        request: http::Request<Body>,
+    ) -> http::Response<Body> {
+        match disturbance {
+            Disturbance::Refused => Status::failed_precondition("refused on purpose").into_http(),
+            Disturbance::LostBefore => lost(),
+            Disturbance::LostAfter => {
+                self.answer(call, request).await;
+                lost()
+            }
+            Disturbance::LostHalfway => {
+                self.answer_halfway(call, request).await;
+                lost()
+            }
+            Disturbance::SilentBefore => future::pending().await,
+            Disturbance::SilentAfter => {
+                self.answer(call, request).await;
+                future::pending().await
+            }
+            Disturbance::Late(by) => {
+                let (front, call) = (self.clone(), call.to_owned());
+                // It goes on when the caller has given up.
+                tokio::spawn(async move {
+                    tokio::time::sleep(by).await;
+                    front.answer(&call, request).await;
+                });
+                future::pending().await
+            }
+            Disturbance::DownBefore => {
+                self.disturbances.set_down(true);
+                lost()
+            }
+            Disturbance::DownAfter => {
+                self.answer(call, request).await;
+                self.disturbances.set_down(true);
+                lost()
+            }
+            Disturbance::DownHalfway => {
+                self.answer_halfway(call, request).await;
+                self.disturbances.set_down(true);
+                lost()
+            }
+        }
+    }
+
+    async fn answer_halfway(&self, call: &str, request: http::Request<Body>) {
+        let before = self.node().rows();
+        self.answer(call, request).await;
+        self.node().undo_every_second_row(before);
+    }
+
+    fn node(&self) -> MutexGuard<'_, Node> {
+        self.node.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn answer(&self, call: &str, request: http::Request<Body>) -> http::Response<Body> {
+        if self.node().dies_in(call) {
             return self.die().await;
         }
         match call {
@@ -174,7 +263,10 @@ impl Front {
             "ReleaseCollection" => self.serve(request, Node::release_collection).await,
             "ShowCollections" => self.serve(request, Node::show_collections).await,
             "Upsert" => self.serve(request, Node::upsert).await,
-            _ => Status::unimplemented(format!("{path} is not simulated")).into_http(),
+            _ => {
+                let path = request.uri().path();
+                Status::unimplemented(format!("{path} is not simulated")).into_http()
+            }
         }
     }
 
@@ -197,8 +289,7 @@ impl Front {
         let unary = Unary(move |message: Q| {
             let front = front.clone();
             async move {
-                let reply =
-                    handle(&mut front.node.lock().unwrap_or_else(PoisonError::into_inner), message);
+                let reply = handle(&mut front.node(), message);
                 match reply {
                     Ok(reply) => reply,
                     Err(Failure::Refused(status)) => R::refused(status),
@@ -217,6 +308,11 @@ impl Front {
         self.end.notify_one();
         future::pending().await
     }
+}
+
+/// What a caller sees of a connection that breaks.
+fn lost() -> http::Response<Body> {
+    Status::unavailable("transport error").into_http()
 }
 
 /// A function from message to message, as tonic wants it.

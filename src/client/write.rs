@@ -1,0 +1,438 @@
+//! Writes to both sides, or to neither.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::builder::OnDuplicate;
+use super::catalog::Intent;
+use super::collection::{Client, Collection, DiffClient, to_the_end};
+use super::error::ClientError;
+use super::settle::{Found, is_refusal};
+use super::turns::Need;
+use crate::backend::{BackendError, Change, KeySet, Selection, Staged};
+use crate::filter::{Expr, check, parse};
+use crate::milvus::MilvusError;
+use crate::schema::Schema;
+use crate::value::{Key, Row, Value};
+
+/// A write that both sides have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Written {
+    /// The keys of the rows that were written or deleted; with `auto_id` those that the engine has
+    /// assigned, in the order of the rows.
+    pub keys: Vec<Key>,
+    /// How that is known.
+    pub settled: Settled,
+}
+
+/// How it is known that Milvus has a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Settled {
+    /// It said so.
+    Acknowledged,
+    /// It did not say so, for this reason, but the rows were there when they were read back.
+    ReadBack(String),
+}
+
+/// What is to be written.
+pub(super) enum Write {
+    Insert(Vec<Row>),
+    Upsert(Vec<Row>),
+    Delete(Vec<Key>),
+    /// The filter, and how it is written.
+    DeleteWhere(Box<Expr>, String),
+}
+
+impl DiffClient {
+    /// Inserts rows. See [`OnDuplicate`] for keys that exist.
+    ///
+    /// # Errors
+    /// On every error but [`ClientError::InDoubt`] neither side has any of the rows.
+    pub async fn insert(&self, collection: &str, rows: &[Row]) -> Result<Written, ClientError> {
+        self.write(collection, Write::Insert(rows.to_vec())).await
+    }
+
+    /// Inserts rows, replacing those whose keys exist. When a key occurs twice the last row counts.
+    ///
+    /// # Errors
+    /// On every error but [`ClientError::InDoubt`] both sides are as before.
+    pub async fn upsert(&self, collection: &str, rows: &[Row]) -> Result<Written, ClientError> {
+        self.write(collection, Write::Upsert(rows.to_vec())).await
+    }
+
+    /// Deletes rows by key; keys that no row has are ignored.
+    ///
+    /// # Errors
+    /// On every error but [`ClientError::InDoubt`] both sides are as before.
+    pub async fn delete(&self, collection: &str, keys: &[Key]) -> Result<Written, ClientError> {
+        self.write(collection, Write::Delete(keys.to_vec())).await
+    }
+
+    /// Deletes the rows that match a filter. Milvus evaluates it for itself; the backend deletes
+    /// what the filter means. Where the two differ, the next comparison shows it.
+    ///
+    /// # Errors
+    /// On every error but [`ClientError::InDoubt`] both sides are as before.
+    pub async fn delete_where(
+        &self,
+        collection: &str,
+        filter: &str,
+    ) -> Result<Written, ClientError> {
+        let write = Write::DeleteWhere(Box::new(parse(filter)?), filter.to_owned());
+        self.write(collection, write).await
+    }
+
+    async fn write(&self, name: &str, write: Write) -> Result<Written, ClientError> {
+        let collection = self.0.collection(name)?;
+        let client = self.0.clone();
+        to_the_end(async move { client.write(collection, write).await }).await
+    }
+}
+
+/// A write that has a turn: what each side is to do.
+struct Plan {
+    /// For people, as in `an insert of 3 rows`.
+    what: String,
+    /// The rows to be written, as they were given.
+    rows: Vec<Row>,
+    /// The keys to be deleted, or of the rows.
+    keys: Vec<Key>,
+    call: Call,
+}
+
+/// What is asked of Milvus.
+enum Call {
+    Insert,
+    Upsert,
+    Delete,
+    DeleteWhere(String),
+}
+
+impl Client {
+    async fn write(
+        self: Arc<Client>,
+        collection: Arc<Collection>,
+        write: Write,
+    ) -> Result<Written, ClientError> {
+        validate(&collection, &write)?;
+        let auto_id = collection.schema().primary().auto_id;
+        if let (Write::Upsert(_), true) = (&write, auto_id) {
+            return Err(ClientError::Options(format!(
+                "the engine assigns the keys of '{}': engines differ in what an upsert means then; \
+                 delete and insert instead",
+                collection.name()
+            )));
+        }
+        let turn = self.turn(&collection, || need(&collection, &write)).await?;
+        let plan = self.plan(&collection, write).await?;
+        if plan.rows.is_empty() && plan.keys.is_empty() {
+            return Ok(Written { keys: Vec::new(), settled: Settled::Acknowledged });
+        }
+        let number = collection.number.fetch_add(1, Ordering::Relaxed);
+        let assigned = auto_id && matches!(plan.call, Call::Insert);
+        // Rows whose keys were assigned cannot be put back.
+        let forward = auto_id && !assigned;
+        let keys = (!assigned).then(|| plan.keys.clone());
+        let intent = Intent { what: plan.what.clone(), keys, forward };
+        if self.sessions.location().is_some() {
+            self.catalog.begin(collection.name(), number, &intent).await?;
+        }
+        let done = match assigned {
+            false => self.write_staged(&collection, &plan, &intent).await,
+            true => match self.call(&collection, &plan).await {
+                Ok(keys) => self.follow(&collection, &plan, &intent, keys).await,
+                Err(error) => {
+                    // Which rows it has stored shows once nobody else is about to store some.
+                    drop(turn);
+                    let _turn = collection.turns.take(Need::All).await;
+                    match self.reconcile(&collection, &intent).await {
+                        Err(reason) => Err(in_doubt(&collection, &intent, &reason)),
+                        Ok(()) => Err(not_written(error)),
+                    }
+                }
+            },
+        };
+        match &done {
+            // Its intent stays.
+            Err(ClientError::InDoubt { reason, .. }) => {
+                collection.doubts.add(number, intent, reason.clone());
+            }
+            _ => self.strike_out(&collection, number).await,
+        }
+        done
+    }
+
+    /// The keys of the rows that a filter means.
+    async fn matching(
+        &self,
+        collection: &Collection,
+        filter: &Expr,
+    ) -> Result<Vec<Key>, ClientError> {
+        check(collection.schema(), filter)?;
+        self.keys_where(collection, filter).await
+    }
+
+    async fn plan(&self, collection: &Collection, write: Write) -> Result<Plan, ClientError> {
+        let schema = collection.schema();
+        let keys_of = |rows: &[Row]| rows.iter().filter_map(|row| row.key(schema)).collect();
+        let plan = match write {
+            Write::Insert(rows) => {
+                let what = counted("an insert", rows.len(), "row");
+                let keys: Vec<Key> = keys_of(&rows);
+                if schema.primary().auto_id {
+                    Plan { what, rows, keys: Vec::new(), call: Call::Insert }
+                } else if self.options.on_duplicate == OnDuplicate::Refuse {
+                    self.refuse_existing(collection, &keys).await?;
+                    Plan { what, rows, keys, call: Call::Insert }
+                } else {
+                    let (rows, keys) = latest(rows, schema);
+                    Plan { what, rows, keys, call: Call::Upsert }
+                }
+            }
+            Write::Upsert(rows) => {
+                let what = counted("an upsert", rows.len(), "row");
+                let (rows, keys) = latest(rows, schema);
+                Plan { what, rows, keys, call: Call::Upsert }
+            }
+            Write::Delete(mut keys) => {
+                keys.sort_unstable();
+                keys.dedup();
+                let what = counted("a delete", keys.len(), "key");
+                Plan { what, rows: Vec::new(), keys, call: Call::Delete }
+            }
+            Write::DeleteWhere(filter, text) => {
+                let keys = self.matching(collection, &filter).await?;
+                let call = Call::DeleteWhere(text);
+                Plan { what: "a delete by filter".to_owned(), rows: Vec::new(), keys, call }
+            }
+        };
+        Ok(plan)
+    }
+
+    async fn refuse_existing(
+        &self,
+        collection: &Collection,
+        keys: &[Key],
+    ) -> Result<(), ClientError> {
+        let mut seen = HashSet::new();
+        let mut taken: BTreeSet<Key> =
+            keys.iter().filter(|key| !seen.insert(*key)).cloned().collect();
+        let table = collection.table.clone();
+        let asked = keys.to_vec();
+        let existing = self.sessions.run(move |backend| {
+            Box::pin(async move {
+                let keys = KeySet::These(&asked);
+                let selection = Selection { keys, fields: Some(&[]), ..Selection::default() };
+                backend.select(&table, selection).await
+            })
+        });
+        taken.extend(existing.await?.iter().filter_map(|row| row.key(collection.schema())));
+        match taken.is_empty() {
+            true => Ok(()),
+            false => Err(ClientError::Exists {
+                collection: collection.name().to_owned(),
+                keys: taken.into_iter().collect(),
+            }),
+        }
+    }
+
+    /// Asks Milvus. The keys that it has assigned, if it has.
+    async fn call(&self, collection: &Collection, plan: &Plan) -> Result<Vec<Key>, MilvusError> {
+        let (name, schema) = (collection.name(), collection.schema());
+        match &plan.call {
+            Call::Insert => self.milvus.insert(name, schema, &plan.rows).await,
+            Call::Upsert => {
+                self.milvus.upsert(name, schema, &plan.rows).await.map(|()| plan.keys.clone())
+            }
+            Call::Delete => {
+                self.milvus.delete(name, schema, &plan.keys).await.map(|()| plan.keys.clone())
+            }
+            Call::DeleteWhere(filter) => {
+                self.milvus.delete_where(name, filter).await.map(|()| plan.keys.clone())
+            }
+        }
+    }
+
+    async fn stage(
+        &self,
+        collection: &Collection,
+        call: &Call,
+        rows: Vec<Row>,
+        keys: Vec<Key>,
+    ) -> Result<Box<dyn Staged>, BackendError> {
+        let table = collection.table.clone();
+        let (inserts, deletes) = (matches!(call, Call::Insert), rows.is_empty());
+        let stage = self.sessions.run(move |backend| {
+            Box::pin(async move {
+                let change = match (deletes, inserts) {
+                    (true, _) => Change::Delete(&keys),
+                    (false, true) => Change::Insert(&rows),
+                    (false, false) => Change::Upsert(&rows),
+                };
+                backend.stage(&table, change).await
+            })
+        });
+        stage.await
+    }
+
+    /// A write whose keys are known: both sides work at it at the same time.
+    async fn write_staged(
+        &self,
+        collection: &Collection,
+        plan: &Plan,
+        intent: &Intent,
+    ) -> Result<Written, ClientError> {
+        let stored = stored(collection, &plan.rows);
+        let (staged, answered) = tokio::join!(
+            self.stage(collection, &plan.call, stored.clone(), plan.keys.clone()),
+            self.call(collection, plan)
+        );
+        let error = match (staged, answered) {
+            (Ok(staged), Ok(_)) => match self.sessions.commit(staged).await {
+                Ok(()) => return Ok(written(plan, Settled::Acknowledged)),
+                Err(error) => error.into(),
+            },
+            (Ok(staged), Err(error)) => {
+                let found = self.look(collection, intent, &stored, &error).await;
+                if let Ok(Found::Written) = found {
+                    match self.sessions.commit(staged).await {
+                        Ok(()) => return Ok(written(plan, Settled::ReadBack(error.to_string()))),
+                        Err(failed) => failed.into(),
+                    }
+                } else {
+                    self.sessions.withdraw(staged).await?;
+                    if let Err(reason) = found {
+                        return Err(in_doubt(collection, intent, &reason));
+                    }
+                    not_written(error)
+                }
+            }
+            (Err(error), Ok(_)) => error.into(),
+            // Both failed. What Milvus has of it is taken back.
+            (Err(error), Err(answer)) => {
+                if let Err(reason) = self.look(collection, intent, &stored, &answer).await {
+                    return Err(in_doubt(collection, intent, &reason));
+                }
+                error.into()
+            }
+        };
+        // A commit that fails may have come through. Whatever the backend holds now counts.
+        match self.reconcile(collection, intent).await {
+            Err(reason) => Err(in_doubt(collection, intent, &reason)),
+            Ok(()) if self.holds(collection, &plan.keys, &stored).await? => {
+                Ok(written(plan, Settled::ReadBack(error.to_string())))
+            }
+            Ok(()) => Err(error),
+        }
+    }
+
+    /// The backend's part of an insert whose keys the engine has assigned.
+    async fn follow(
+        &self,
+        collection: &Collection,
+        plan: &Plan,
+        intent: &Intent,
+        keys: Vec<Key>,
+    ) -> Result<Written, ClientError> {
+        let primary = &collection.schema().primary().name;
+        let mut rows = stored(collection, &plan.rows);
+        for (row, key) in rows.iter_mut().zip(&keys) {
+            row.fields.insert(primary.clone(), key.clone().into());
+        }
+        let staged = self.stage(collection, &plan.call, rows.clone(), Vec::new()).await;
+        let done = match staged {
+            Ok(staged) => self.sessions.commit(staged).await,
+            Err(error) => Err(error),
+        };
+        let Err(error) = done else {
+            return Ok(Written { keys, settled: Settled::Acknowledged });
+        };
+        let known = Intent { keys: Some(keys.clone()), ..intent.clone() };
+        match self.reconcile(collection, &known).await {
+            Err(reason) => Err(in_doubt(collection, intent, &reason)),
+            Ok(()) if self.holds(collection, &keys, &rows).await? => {
+                Ok(Written { keys, settled: Settled::ReadBack(error.to_string()) })
+            }
+            Ok(()) => Err(error.into()),
+        }
+    }
+}
+
+fn written(plan: &Plan, settled: Settled) -> Written {
+    Written { keys: plan.keys.clone(), settled }
+}
+
+fn not_written(error: MilvusError) -> ClientError {
+    match is_refusal(&error) {
+        true => ClientError::Refused(error),
+        false => ClientError::NotWritten(error),
+    }
+}
+
+fn in_doubt(collection: &Collection, intent: &Intent, reason: &str) -> ClientError {
+    ClientError::InDoubt {
+        collection: collection.name().to_owned(),
+        write: intent.what.clone(),
+        reason: reason.to_owned(),
+    }
+}
+
+/// The rows as Milvus stores them.
+fn stored(collection: &Collection, rows: &[Row]) -> Vec<Row> {
+    rows.iter().map(|row| row.stored(collection.schema())).collect()
+}
+
+/// The last row of each key, and the keys.
+fn latest(rows: Vec<Row>, schema: &Schema) -> (Vec<Row>, Vec<Key>) {
+    let rows: BTreeMap<Key, Row> =
+        rows.into_iter().filter_map(|row| Some((row.key(schema)?, row))).collect();
+    let (keys, rows) = rows.into_iter().unzip();
+    (rows, keys)
+}
+
+fn counted(what: &str, number: usize, of: &str) -> String {
+    format!("{what} of {number} {of}{}", if number == 1 { "" } else { "s" })
+}
+
+fn need(collection: &Collection, write: &Write) -> Need {
+    let schema = collection.schema();
+    match write {
+        Write::Insert(rows) | Write::Upsert(rows) => {
+            Need::Keys(rows.iter().filter_map(|row| row.key(schema)).collect())
+        }
+        Write::Delete(keys) => Need::Keys(keys.iter().cloned().collect()),
+        Write::DeleteWhere(..) => Need::All,
+    }
+}
+
+/// Finds rows and keys that do not fit before anything is written.
+fn validate(collection: &Collection, write: &Write) -> Result<(), ClientError> {
+    let schema = collection.schema();
+    let wrong = |position: usize, reason: String| ClientError::Row {
+        collection: collection.name().to_owned(),
+        position,
+        reason,
+    };
+    match write {
+        Write::Insert(rows) | Write::Upsert(rows) => {
+            for (position, row) in rows.iter().enumerate() {
+                row.validate(schema).map_err(|error| wrong(position, error.to_string()))?;
+            }
+        }
+        Write::Delete(keys) => {
+            let field = schema.primary();
+            for (position, key) in keys.iter().enumerate() {
+                let value = Value::from(key.clone());
+                if !value.fits(field) {
+                    let reason = format!("{key} is no key of the type {}", field.data_type);
+                    return Err(wrong(position, reason));
+                }
+            }
+        }
+        Write::DeleteWhere(..) => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! The client library.
+
+mod atomic;
+mod faulty;
+mod killed;
+mod mirror;
+mod world;
