@@ -255,7 +255,10 @@ fn exact<N: Copy, W: PartialEq + std::fmt::Display>(
     if widen(narrow) == x { Ok(narrow) } else { Err(Misfit(format!("{x}, which is finer"))) }
 }
 
-fn ints(column: &ArrayRef) -> Option<Box<dyn Fn(usize) -> Result<i64, Misfit> + Send>> {
+/// Reads an integer, by its index.
+type Ints = Box<dyn Fn(usize) -> Result<i64, Misfit> + Send>;
+
+fn ints(column: &ArrayRef) -> Option<Ints> {
     if *column.data_type() == ArrowType::UInt64 {
         let array = column.as_primitive::<UInt64Type>().clone();
         return Some(Box::new(move |i| {

@@ -60,6 +60,8 @@
 //! what was found: other types, integers beyond the range of theirs, floats that are not finite,
 //! vectors of other dimensions, JSON nested deeper than [`MAX_JSON_DEPTH`]. Not the lengths of
 //! VARCHAR and ARRAY, nor what a geometry is: a dump holds what an engine gave.
+//!
+//! A file that was cut off is an error, except text that was cut between two rows.
 
 mod check;
 mod csv;

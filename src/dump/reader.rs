@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
@@ -144,6 +145,22 @@ impl Place {
         DumpError::Read { path, format, source: error.into() }
     }
 
+    /// What a reader of Arrow's says. They panic on some damaged files, for instance on a buffer
+    /// that is said to lie beyond the end; only what is dropped then has been touched.
+    fn guarded<T, E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+        &self,
+        read: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, DumpError> {
+        match catch_unwind(AssertUnwindSafe(read)) {
+            Ok(read) => read.map_err(|error| self.damaged(error)),
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().map(String::as_str);
+                let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+                Err(self.damaged(text.unwrap_or("its reader stopped")))
+            }
+        }
+    }
+
     fn line(&self, line: u64, reason: impl Into<String>) -> DumpError {
         DumpError::Line { path: self.path.clone(), line, reason: reason.into() }
     }
@@ -171,14 +188,13 @@ fn open_parquet(
     place: Place,
     given: Option<&Schema>,
 ) -> Result<(Schema, Source), DumpError> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file);
-    let builder = builder.map_err(|error| place.damaged(error))?;
+    let builder = place.guarded(|| ParquetRecordBatchReaderBuilder::try_new(file))?;
     let schema = place.choose(given, builder.schema())?;
     // Of four bytes a dimension, the widest.
     let dims = schema.fields.iter().filter_map(|field| field.data_type.dim());
     let width = 4 * dims.map(|dim| dim as usize).sum::<usize>();
     let rows = (BATCH_BYTES / width.max(1)).clamp(1, BATCH_ROWS);
-    let reader = builder.with_batch_size(rows).build().map_err(|error| place.damaged(error))?;
+    let reader = place.guarded(|| builder.with_batch_size(rows).build())?;
     let batches = Batches::new(reader, place, schema.clone());
     Ok((schema, Box::new(batches)))
 }
@@ -188,8 +204,7 @@ fn open_arrow(
     place: Place,
     given: Option<&Schema>,
 ) -> Result<(Schema, Source), DumpError> {
-    let reader = FileReader::try_new(BufReader::new(file), None);
-    let reader = reader.map_err(|error| place.damaged(error))?;
+    let reader = place.guarded(|| FileReader::try_new(BufReader::new(file), None))?;
     let schema = place.choose(given, &reader.schema())?;
     let batches = Batches::new(reader, place, schema.clone());
     Ok((schema, Box::new(batches)))
@@ -224,9 +239,9 @@ impl<I: Iterator<Item = Result<RecordBatch, ArrowError>>> Iterator for Batches<I
                 self.next += 1;
                 return Some(row);
             }
-            let batch = match self.batches.next()? {
-                Ok(batch) => batch,
-                Err(error) => return Some(Err(self.place.damaged(error))),
+            let batch = match self.place.guarded(|| self.batches.next().transpose()) {
+                Ok(batch) => batch?,
+                Err(error) => return Some(Err(error)),
             };
             match Decoder::new(&self.schema, &batch) {
                 Ok(decoder) => self.current = Some(decoder),
