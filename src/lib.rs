@@ -18,7 +18,7 @@
 //! |---|---|
 //! | 0 | [`value`], [`schema`]: Milvus's data model |
 //! | 1 | [`filter`]: the filter language, its types and its three-valued meaning |
-//! | 2 | [`backend`]: reference databases; [`milvus`]: the system under test; [`engine`]: getting one to run |
+//! | 2 | [`backend`]: reference databases; [`milvus`]: the system under test; [`engine`]: getting one to run; [`dump`]: entities as files and as Arrow |
 //! | 3 | [`mod@reference`]: which databases judge; [`case`]: the unit of everything; [`compare`]: rows against rows; [`verdict`]: the words of judgement |
 //! | 4 | [`generate`]: random cases; [`apply`], `oracle`: from a case to verdicts; [`triage`]: the shapes of divergences |
 //! | 5 | [`shrink`], [`known`], [`finding`], [`corpus`]: make it minimal; is it known; keep it |
@@ -53,6 +53,7 @@ pub mod cli;
 pub mod client;
 pub mod compare;
 pub mod corpus;
+pub mod dump;
 pub mod engine;
 pub mod filter;
 pub mod finding;
