@@ -14,6 +14,7 @@ use super::filters::FiltersArgs;
 use super::info::InfoArgs;
 use super::query::QueryArgs;
 use super::sample::SampleArgs;
+use super::shell::ShellArgs;
 use crate::engine::EngineChoice;
 use crate::engine::simulated::Fault;
 use crate::filter::Switch;
@@ -119,6 +120,9 @@ pub enum Command {
     /// Generate filters for a live collection, with what each should find
     #[command(after_help = format!("{LIVE}\n\n{}", exit::HELP))]
     Filters(FiltersArgs),
+    /// Ask both sides of a live collection, filter by filter
+    #[command(after_help = format!("{LIVE}\n\n{}", exit::HELP))]
+    Shell(ShellArgs),
     /// Say what is on both sides
     #[command(after_help = format!("{LIVE}\n\n{}", exit::HELP))]
     Info(InfoArgs),

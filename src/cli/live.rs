@@ -107,10 +107,8 @@ pub async fn connect(args: &SidesArgs) -> Result<DiffClient, Failure> {
         }
         backend => backend.to_owned(),
     };
-    let mut builder = DiffClient::builder()
-        .uri(&args.target)
-        .backend(backend)
-        .deadline(args.query_timeout);
+    let mut builder =
+        DiffClient::builder().uri(&args.target).backend(backend).deadline(args.query_timeout);
     if let Some(token) = &args.token {
         builder = builder.token(token);
     }

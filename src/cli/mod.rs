@@ -22,6 +22,7 @@ mod replay;
 mod sample;
 mod selftest;
 mod setup;
+mod shell;
 mod start;
 
 pub use exit::Exit;

@@ -10,8 +10,8 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Cli, Command};
 use super::exit::Exit;
 use super::{
-    attach, compare, corpus, count, coverage, engines, explain, export, filters, fuzz, info, matrix,
-    query, replay, sample, selftest,
+    attach, compare, corpus, count, coverage, engines, explain, export, filters, fuzz, info,
+    matrix, query, replay, sample, selftest, shell,
 };
 
 /// The command line as clap knows it, for help texts and completions.
@@ -65,6 +65,7 @@ pub fn main() -> ExitCode {
             Command::Export(args) => export::run(args).await,
             Command::Filters(args) => filters::run(args).await,
             Command::Info(args) => info::run(args).await,
+            Command::Shell(args) => shell::run(args).await,
         }
     });
     // A blocking call of a worker must not hold up the end.

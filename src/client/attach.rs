@@ -125,9 +125,10 @@ impl DiffClient {
         let collection = self.0.collection(collection)?;
         let _turn = self.0.turn(&collection, || Need::Read).await?;
         let table = collection.table.clone();
-        let draw = self.0.sessions.run(move |backend| {
-            Box::pin(async move { backend.draw(&table, count, seed).await })
-        });
+        let draw = self
+            .0
+            .sessions
+            .run(move |backend| Box::pin(async move { backend.draw(&table, count, seed).await }));
         let keys = draw.await?;
         Ok(self.0.held(&collection, &keys).await?.into_values().collect())
     }
@@ -254,9 +255,9 @@ impl Client {
     ) -> Result<(), ClientError> {
         let (table, count) = (collection.table.clone(), rows.len() as u64);
         // Those of an interrupted attempt may be there already.
-        let upsert = self.sessions.run(move |backend| {
-            Box::pin(async move { backend.upsert(&table, &rows).await })
-        });
+        let upsert = self
+            .sessions
+            .run(move |backend| Box::pin(async move { backend.upsert(&table, &rows).await }));
         upsert.await?;
         place.rows += count;
         self.catalog.attach(collection.name(), place).await?;

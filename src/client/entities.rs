@@ -80,6 +80,8 @@ pub struct EntityComparison {
     pub extra: u64,
     /// Values that differ.
     pub changed: u64,
+    /// Rows of Milvus without a key.
+    pub keyless: u64,
     /// The first of all these.
     pub diff: Diff,
 }
@@ -90,6 +92,7 @@ impl EntityComparison {
         self.missing == 0
             && self.extra == 0
             && self.changed == 0
+            && self.keyless == 0
             && self.diff.is_empty()
             && self.milvus_count == self.backend_entities
     }
@@ -126,6 +129,7 @@ struct State {
     missing: BTreeSet<Key>,
     extra: BTreeSet<Key>,
     changed: BTreeSet<Key>,
+    keyless: u64,
 }
 
 /// What one range has.
@@ -202,6 +206,7 @@ impl State {
         self.done.insert(at);
         self.backend_entities += part.backend;
         self.milvus_entities += part.milvus;
+        self.keyless += part.diff.keyless as u64;
         self.missing.extend(part.diff.missing);
         self.extra.extend(part.diff.extra);
         self.changed.extend(part.diff.changed.into_iter().map(|change| change.key));
@@ -259,6 +264,7 @@ impl Client {
             missing: BTreeSet::new(),
             extra: BTreeSet::new(),
             changed: BTreeSet::new(),
+            keyless: 0,
         })
     }
 
@@ -285,12 +291,12 @@ impl Client {
             part.backend += expected.len() as u64;
             part.milvus += milvus.len() as u64;
             let diff = differences(collection.schema(), &expected, &milvus, options.tolerance);
+            part.diff.keyless += diff.keyless;
             if !diff.is_empty() {
                 let diff = self.again(collection, &keys(&diff), options.tolerance).await?;
                 part.diff.missing.extend(diff.missing);
                 part.diff.extra.extend(diff.extra);
                 part.diff.changed.extend(diff.changed);
-                part.diff.keyless += diff.keyless;
             }
             page = pages.next().await?;
         }
@@ -324,7 +330,6 @@ impl Client {
             all.missing.extend(diff.missing);
             all.extra.extend(diff.extra);
             all.changed.extend(diff.changed);
-            all.keyless += diff.keyless;
         }
         Ok(all)
     }
@@ -349,6 +354,7 @@ impl Client {
             missing: state.missing.len() as u64,
             extra: state.extra.len() as u64,
             changed: state.changed.len() as u64,
+            keyless: state.keyless,
             diff,
         })
     }

@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use rand::{RngExt, SeedableRng};
 use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 
 use super::collection::DiffClient;
@@ -101,7 +101,8 @@ impl DiffClient {
                 .iter()
                 .filter_map(|cell| weights.get(&cell.construct))
                 .fold(1.0, |least: f64, weight| least.min(*weight));
-            let is_open = |row| evaluate(&filter.expr, schema, row, Semantics::canonical()).is_err();
+            let is_open =
+                |row| evaluate(&filter.expr, schema, row, Semantics::canonical()).is_err();
             if dice.random::<f64>() >= weight
                 || depth(&filter.expr) > options.depth
                 || !seen.insert(filter.to_string())
@@ -116,7 +117,9 @@ impl DiffClient {
             let count = match count.await {
                 Ok(count) => count,
                 // Overflows, perhaps, on an entity outside the sample.
-                Err(BackendError::Inexpressible { .. } | BackendError::Statement { .. }) => continue,
+                Err(BackendError::Inexpressible { .. } | BackendError::Statement { .. }) => {
+                    continue;
+                }
                 Err(error) => return Err(error.into()),
             };
             let selectivity = count as f64 / all.max(1) as f64;
