@@ -62,14 +62,6 @@ impl Doubts {
     }
 }
 
-/// What Milvus has of a write.
-pub(super) enum Found {
-    /// All of it.
-    Written,
-    /// Nothing, or nothing any more.
-    Undone,
-}
-
 impl DiffClient {
     /// The writes that are in doubt. Their collections take no others until they are settled.
     pub fn in_doubt(&self) -> Vec<Doubt> {
@@ -191,37 +183,32 @@ impl Client {
         }
     }
 
-    /// What Milvus has of a write on which it did not answer well. Whatever it has of it short of
-    /// all is taken back.
+    /// Whether Milvus has all of a write on which it did not answer well.
     ///
     /// The error says why nobody can know.
-    pub(super) async fn look(
+    pub(super) async fn has_written(
         &self,
         collection: &Collection,
         intent: &Intent,
         after: &[Row],
         error: &MilvusError,
-    ) -> Result<Found, String> {
-        let Some(keys) = intent.keys.as_deref() else {
-            return self.reconcile(collection, intent).await.map(|()| Found::Undone);
-        };
+    ) -> Result<bool, String> {
         // Who refuses has decided; anything else may still be on its way.
-        let decided = is_refusal(error);
+        if is_refusal(error) {
+            return Ok(false);
+        }
+        let keys = intent.keys.as_deref().unwrap_or_default();
         let before = self.held(collection, keys).await.map_err(|error| error.to_string())?;
         let schema = collection.schema();
         let after: BTreeMap<Key, &Row> =
             after.iter().filter_map(|row| Some((row.key(schema)?, row))).collect();
-        let mut actual = self.read_back(collection, keys).await?;
-        let written = |actual: &[Row]| is_all(schema, keys, &before, &after, actual);
-        if !decided && !written(&actual) {
-            sleep(self.options.quiet).await;
-            actual = self.read_back(collection, keys).await?;
+        let actual = self.read_back(collection, keys).await?;
+        if is_all(schema, keys, &before, &after, &actual) {
+            return Ok(true);
         }
-        if written(&actual) {
-            return Ok(Found::Written);
-        }
-        let quiet = if decided { Duration::ZERO } else { self.options.quiet };
-        self.bring_back(collection, intent, quiet).await.map(|()| Found::Undone)
+        sleep(self.options.quiet).await;
+        let actual = self.read_back(collection, keys).await?;
+        Ok(is_all(schema, keys, &before, &after, &actual))
     }
 
     /// Brings Milvus to what the backend holds of a write's keys, or both to what the write wanted
@@ -231,7 +218,20 @@ impl Client {
         collection: &Collection,
         intent: &Intent,
     ) -> Result<(), String> {
-        self.bring_back(collection, intent, self.options.quiet).await
+        self.bring_back(collection, intent, intent.forward, self.options.quiet).await
+    }
+
+    /// The same after a failure. What was refused is not repeated, nor on its way.
+    pub(super) async fn take_back(
+        &self,
+        collection: &Collection,
+        intent: &Intent,
+        refused: bool,
+    ) -> Result<(), String> {
+        match refused {
+            true => self.bring_back(collection, intent, false, Duration::ZERO).await,
+            false => self.reconcile(collection, intent).await,
+        }
     }
 
     /// The same; both sides must stay the same for so long.
@@ -239,10 +239,11 @@ impl Client {
         &self,
         collection: &Collection,
         intent: &Intent,
+        forward: bool,
         quiet: Duration,
     ) -> Result<(), String> {
         let said = |error: BackendError| error.to_string();
-        if let (true, Some(keys)) = (intent.forward, &intent.keys) {
+        if let (true, Some(keys)) = (forward, &intent.keys) {
             let (table, keys) = (collection.table.clone(), keys.clone());
             let delete = self
                 .sessions

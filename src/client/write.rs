@@ -8,7 +8,7 @@ use super::builder::OnDuplicate;
 use super::catalog::Intent;
 use super::collection::{Client, Collection, DiffClient, to_the_end};
 use super::error::ClientError;
-use super::settle::{Found, is_refusal};
+use super::settle::is_refusal;
 use super::turns::Need;
 use crate::backend::{BackendError, Change, KeySet, Selection, Staged};
 use crate::filter::{Expr, check, parse};
@@ -290,42 +290,46 @@ impl Client {
             self.stage(collection, &plan.call, stored.clone(), plan.keys.clone()),
             self.call(collection, plan)
         );
-        let error = match (staged, answered) {
+        let (error, refused): (ClientError, bool) = match (staged, answered) {
             (Ok(staged), Ok(_)) => match self.sessions.commit(staged).await {
                 Ok(()) => return Ok(written(plan, Settled::Acknowledged)),
-                Err(error) => error.into(),
+                Err(error) => (error.into(), false),
             },
             (Ok(staged), Err(error)) => {
-                let found = self.look(collection, intent, &stored, &error).await;
-                if let Ok(Found::Written) = found {
-                    match self.sessions.commit(staged).await {
-                        Ok(()) => return Ok(written(plan, Settled::ReadBack(error.to_string()))),
-                        Err(failed) => failed.into(),
+                match self.has_written(collection, intent, &stored, &error).await {
+                    Ok(true) => match self.sessions.commit(staged).await {
+                        Ok(()) => {
+                            return Ok(written(plan, Settled::ReadBack(error.to_string())));
+                        }
+                        Err(failed) => (failed.into(), false),
+                    },
+                    found => {
+                        self.withdraw(staged).await;
+                        if let Err(reason) = found {
+                            return Err(in_doubt(collection, intent, &reason));
+                        }
+                        let refused = is_refusal(&error);
+                        (not_written(error), refused)
                     }
-                } else {
-                    self.sessions.withdraw(staged).await?;
-                    if let Err(reason) = found {
-                        return Err(in_doubt(collection, intent, &reason));
-                    }
-                    not_written(error)
                 }
             }
-            (Err(error), Ok(_)) => error.into(),
-            // Both failed. What Milvus has of it is taken back.
-            (Err(error), Err(answer)) => {
-                if let Err(reason) = self.look(collection, intent, &stored, &answer).await {
-                    return Err(in_doubt(collection, intent, &reason));
-                }
-                error.into()
-            }
+            (Err(error), Ok(_)) => (error.into(), false),
+            (Err(error), Err(answer)) => (error.into(), is_refusal(&answer)),
         };
         // A commit that fails may have come through. Whatever the backend holds now counts.
-        match self.reconcile(collection, intent).await {
+        match self.take_back(collection, intent, refused).await {
             Err(reason) => Err(in_doubt(collection, intent, &reason)),
-            Ok(()) if self.holds(collection, &plan.keys, &stored).await? => {
+            Ok(()) if !refused && self.holds(collection, &plan.keys, &stored).await? => {
                 Ok(written(plan, Settled::ReadBack(error.to_string())))
             }
             Ok(()) => Err(error),
+        }
+    }
+
+    /// Forgets a staged change. One that could not be withdrawn is gone with its session.
+    async fn withdraw(&self, staged: Box<dyn Staged>) {
+        if let Err(error) = self.sessions.withdraw(staged).await {
+            tracing::warn!(%error, "a staged change could not be withdrawn");
         }
     }
 

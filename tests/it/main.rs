@@ -17,6 +17,7 @@ mod explain;
 mod help;
 mod keeping;
 mod known;
+mod live;
 mod matrix;
 mod parser;
 mod parser_random;

@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
+use milvus_difftest::backend::{Backend, ClickHouse, DuckDb};
 use milvus_difftest::client::{ClientError, Settled, Written};
 use milvus_difftest::engine::simulated::{Disturbance, SimulatedMilvus, SimulatedOptions};
 
 use super::faulty::{Faulty, How, Plan, Step};
-use super::world::{Deed, assert_whole, client, found};
+use super::world::{Deed, NAME, assert_whole, client, found};
 
 /// What fails: a call to Milvus, a step of the backend, or both.
 #[derive(Debug, Clone, Copy)]
@@ -25,18 +26,21 @@ const CALLS: [Disturbance; 10] = [
     Disturbance::SilentBefore,
     Disturbance::SilentAfter,
     // After the client has given up, and before it takes it for not written.
-    Disturbance::Late(Duration::from_millis(480)),
+    Disturbance::Late(Duration::from_millis(450)),
     Disturbance::DownBefore,
     Disturbance::DownAfter,
     Disturbance::DownHalfway,
 ];
 
-async fn try_it(deed: Deed, failure: Failure) -> Result<Written, ClientError> {
+async fn try_it(
+    deed: Deed,
+    failure: Failure,
+    backend: Box<dyn Backend>,
+) -> Result<Written, ClientError> {
     let what = format!("{deed:?} with {failure:?}");
     let engine = SimulatedMilvus::start(SimulatedOptions::default()).unwrap();
-    let folder = tempfile::tempdir().unwrap();
     let plan = Plan::default();
-    let backend = Faulty::open(&folder.path().join("reference.duckdb"), &plan);
+    let backend = Box::new(Faulty { inner: backend, plan: plan.clone() });
     let client = client(&engine.uri(), backend, deed).await;
     found(&client, deed).await;
 
@@ -54,15 +58,21 @@ async fn try_it(deed: Deed, failure: Failure) -> Result<Written, ClientError> {
     if let Err(ClientError::InDoubt { .. }) = outcome {
         let doubts = client.in_doubt();
         assert_eq!(doubts.len(), 1, "{what}: {doubts:?}");
-        // It takes no writes meanwhile, and says so.
-        let refused = deed.perform(&client).await;
-        assert!(matches!(refused, Err(ClientError::InDoubt { .. })), "{what}: {refused:?}");
-        engine.revive();
-        client.settle(super::world::NAME).await.unwrap();
+        let call = failure.call.unwrap();
+        if matches!(
+            call,
+            Disturbance::DownBefore | Disturbance::DownAfter | Disturbance::DownHalfway
+        ) {
+            // It takes no writes meanwhile, and says so.
+            let refused = deed.perform(&client).await;
+            assert!(matches!(refused, Err(ClientError::InDoubt { .. })), "{what}: {refused:?}");
+            engine.revive();
+        }
+        client.settle(NAME).await.unwrap();
         let (before, after) = deed.account();
         // A delete whose rows cannot be given back is repeated.
         let expected = if deed == Deed::DeleteAssigned { after } else { before };
-        assert_eq!(super::world::in_backend(&client).await, expected, "{what}");
+        assert_eq!(super::world::in_backend(&what, &client).await, expected, "{what}");
         assert_eq!(super::world::in_milvus(&engine.uri(), deed).await, expected, "{what}");
         assert_eq!(client.in_doubt(), [], "{what}");
     } else {
@@ -80,81 +90,119 @@ async fn try_it(deed: Deed, failure: Failure) -> Result<Written, ClientError> {
     };
     again.unwrap_or_else(|error| panic!("{what}: afterwards {error}"));
     let account = deed.account().1;
-    assert_eq!(super::world::in_backend(&client).await, account, "{what}, afterwards");
+    assert_eq!(super::world::in_backend(&what, &client).await, account, "{what}, afterwards");
+    client.drop_collection(NAME).await.unwrap();
     client.close().await;
     outcome
 }
 
-async fn try_all(failures: &[Failure]) -> Vec<(Deed, Failure, Result<Written, ClientError>)> {
+type Tried = Vec<(Deed, Failure, Result<Written, ClientError>)>;
+
+/// Every deed with every failure, each with a DuckDB in a file: one in memory keeps no notes.
+async fn try_all(failures: &[Failure]) -> Tried {
     let cases = Deed::ALL.into_iter().flat_map(|deed| failures.iter().map(move |f| (deed, *f)));
-    let tried = stream::iter(cases)
-        .map(|(deed, failure)| async move { (deed, failure, try_it(deed, failure).await) });
+    let tried = stream::iter(cases).map(|(deed, failure)| async move {
+        let folder = tempfile::tempdir().unwrap();
+        let file = DuckDb::open(&folder.path().join("reference.duckdb")).unwrap();
+        (deed, failure, try_it(deed, failure, Box::new(file)).await)
+    });
     tried.buffer_unordered(6).collect().await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn milvus_fails_at_every_step() {
-    let failures = CALLS.map(|call| Failure { call: Some(call), step: None });
-    let tried = try_all(&failures).await;
-    assert_eq!(tried.len(), 70);
-    for (deed, failure, outcome) in tried {
-        let what = format!("{deed:?} with {failure:?}: {outcome:?}");
-        match (failure.call.unwrap(), outcome) {
-            (Disturbance::Refused, Err(ClientError::Refused(_))) => {}
-            // The client read back that it was done.
-            (
-                Disturbance::LostAfter | Disturbance::SilentAfter | Disturbance::Late(_),
-                Ok(Written { settled: Settled::ReadBack(_), .. }),
-            ) if deed != Deed::InsertAssigned => {}
-            (
-                Disturbance::LostBefore | Disturbance::LostHalfway | Disturbance::SilentBefore,
-                Err(ClientError::NotWritten(_)),
-            ) => {}
-            // Of rows whose keys nobody knows, none are kept; of those that are to be deleted and
-            // cannot be given back, none.
-            (
-                Disturbance::LostAfter | Disturbance::SilentAfter | Disturbance::Late(_),
-                Err(ClientError::NotWritten(_)),
-            ) if deed == Deed::InsertAssigned => {}
-            (
-                Disturbance::LostBefore | Disturbance::LostHalfway | Disturbance::SilentBefore,
-                Ok(_),
-            ) if deed == Deed::DeleteAssigned => {}
-            (
-                Disturbance::DownBefore | Disturbance::DownAfter | Disturbance::DownHalfway,
-                Err(ClientError::InDoubt { .. }),
-            ) => {}
-            _ => panic!("{what}"),
-        }
-    }
+fn calls() -> Vec<Failure> {
+    CALLS.map(|call| Failure { call: Some(call), step: None }).to_vec()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_backend_fails_at_every_step() {
-    let failures = Step::ALL.map(|step| Failure { call: None, step: Some(step) });
-    let tried = try_all(&failures).await;
-    assert_eq!(tried.len(), 35);
-    for (deed, failure, outcome) in tried {
-        let what = format!("{deed:?} with {failure:?}: {outcome:?}");
-        match (failure.step.unwrap(), outcome) {
-            // It had come through.
-            (Step::CommitAfter, Ok(Written { settled: Settled::ReadBack(_), .. })) => {}
-            (_, Err(ClientError::Backend(_))) => {}
-            // What cannot be given back is deleted all the same.
-            (_, Ok(Written { settled: Settled::ReadBack(_), .. }))
-                if deed == Deed::DeleteAssigned => {}
-            _ => panic!("{what}"),
-        }
-    }
+fn steps() -> Vec<Failure> {
+    Step::ALL.map(|step| Failure { call: None, step: Some(step) }).to_vec()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn both_fail_at_once() {
+fn both() -> Vec<Failure> {
     let calls = [Disturbance::Refused, Disturbance::LostAfter, Disturbance::LostHalfway];
     let failures = calls.map(|call| {
         [Step::StageBefore, Step::CommitBefore]
             .map(|step| Failure { call: Some(call), step: Some(step) })
     });
-    let tried = try_all(failures.as_flattened()).await;
+    failures.as_flattened().to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn milvus_fails_at_every_step() {
+    let tried = try_all(&calls()).await;
+    assert_eq!(tried.len(), 70);
+    assert_right(tried);
+}
+
+/// Whether each outcome is the one that the failure must have.
+fn assert_right(tried: Tried) {
+    use Disturbance as D;
+    for (deed, Failure { call, step }, outcome) in tried {
+        let read_back = matches!(&outcome, Ok(Written { settled: Settled::ReadBack(_), .. }));
+        let not_written = matches!(&outcome, Err(ClientError::NotWritten(_)));
+        // Rows whose keys the engine has assigned cannot be recognised, and are not kept. Deleted
+        // ones cannot be given back, and are deleted all the same.
+        let (blind, forward) = (deed == Deed::InsertAssigned, deed == Deed::DeleteAssigned);
+        let right = match (call, step) {
+            (Some(D::Refused), _) => matches!(&outcome, Err(ClientError::Refused(_))),
+            (Some(D::LostAfter | D::SilentAfter | D::Late(_)), None) => {
+                if blind {
+                    not_written
+                } else {
+                    read_back
+                }
+            }
+            (Some(D::LostBefore | D::LostHalfway | D::SilentBefore), None) => {
+                if forward {
+                    read_back
+                } else {
+                    not_written
+                }
+            }
+            (Some(D::DownBefore | D::DownAfter | D::DownHalfway), None) => {
+                matches!(&outcome, Err(ClientError::InDoubt { .. }))
+            }
+            // It had come through.
+            (None, Some(Step::CommitAfter)) => read_back,
+            (None, Some(Step::Note)) => matches!(&outcome, Err(ClientError::Backend(_))),
+            (None, Some(_)) if forward => read_back,
+            (None, Some(_)) => matches!(&outcome, Err(ClientError::Backend(_))),
+            // Whatever comes of it: that it is whole was looked at.
+            _ => true,
+        };
+        assert!(right, "{deed:?} with {call:?} and {step:?}: {outcome:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_backend_fails_at_every_step() {
+    let tried = try_all(&steps()).await;
+    assert_eq!(tried.len(), 35);
+    assert_right(tried);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_fail_at_once() {
+    let tried = try_all(&both()).await;
     assert_eq!(tried.len(), 42);
+}
+
+/// The same on ClickHouse, where a staged change is a table and not a transaction.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_clickhouse_everything_fails_at_every_step() {
+    let server = super::world::clickhouse().await;
+    let options = super::world::options(&server);
+    let failures = [calls(), steps(), both()].concat();
+    let mut tried = Vec::new();
+    for deed in Deed::ALL {
+        for failure in &failures {
+            let backend = ClickHouse::connect(options.clone()).await.unwrap();
+            let outcome = try_it(deed, *failure, Box::new(backend)).await;
+            if failure.call.is_none() || failure.step.is_none() {
+                tried.push((deed, *failure, outcome));
+            }
+        }
+    }
+    assert_eq!(tried.len(), 105);
+    assert_right(tried);
+    server.stop().await;
 }

@@ -91,7 +91,7 @@ async fn killed(deed: Deed, step: Option<Step>, call: Option<Disturbance>) {
     // that cannot be taken back is repeated once it was written down.
     let repeated = deed == Deed::DeleteAssigned && step != Some(Step::Note);
     let expected = if step == Some(Step::CommitAfter) || repeated { after } else { before };
-    assert_eq!(in_backend(&next).await, expected, "{what}");
+    assert_eq!(in_backend(&what, &next).await, expected, "{what}");
     assert_eq!(in_milvus(&engine.uri(), deed).await, expected, "{what}");
     next.close().await;
 }

@@ -1,6 +1,7 @@
 //! The client library.
 
 mod atomic;
+mod engines;
 mod faulty;
 mod killed;
 mod mirror;

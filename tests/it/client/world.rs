@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use milvus_difftest::backend::Backend;
+use milvus_difftest::backend::{Backend, ClickHouseOptions};
 use milvus_difftest::client::{ClientError, DiffClient, EntityOptions, OnDuplicate, Written};
+use milvus_difftest::engine::{ClickHouseServer, EmbeddedOptions, install_clickhouse};
 use milvus_difftest::milvus::{ConnectOptions, Consistency, Milvus, QueryOptions};
 use milvus_difftest::schema::{DataType, Field, Scalar, Schema};
 use milvus_difftest::value::{Key, Row};
@@ -114,6 +115,21 @@ impl Deed {
     }
 }
 
+/// A ClickHouse of the test's own.
+pub async fn clickhouse() -> ClickHouseServer {
+    let installation = install_clickhouse(&EmbeddedOptions::default(), &|_| ()).await;
+    installation.unwrap().start().await.unwrap()
+}
+
+/// How to reach it.
+pub fn options(server: &ClickHouseServer) -> ClickHouseOptions {
+    ClickHouseOptions {
+        user: Some(server.user().to_owned()),
+        password: Some(server.password().clone()),
+        ..ClickHouseOptions::new(server.url())
+    }
+}
+
 /// A client that loses patience soon.
 pub async fn client(uri: &str, backend: Box<dyn Backend>, deed: Deed) -> DiffClient {
     let policy = match deed {
@@ -124,8 +140,8 @@ pub async fn client(uri: &str, backend: Box<dyn Backend>, deed: Deed) -> DiffCli
         .uri(uri)
         .backend_with(backend)
         .deadline(Duration::from_millis(400))
-        .settle_within(Duration::from_millis(800))
-        .quiet(Duration::from_millis(150))
+        .settle_within(Duration::from_secs(1))
+        .quiet(Duration::from_millis(400))
         .on_duplicate(policy)
         .connect();
     client.await.unwrap()
@@ -150,12 +166,12 @@ pub async fn in_milvus(uri: &str, deed: Deed) -> Vec<i64> {
 }
 
 /// What the client's backend has: every `n`, sorted. It must be the same as in Milvus.
-pub async fn in_backend(client: &DiffClient) -> Vec<i64> {
+pub async fn in_backend(what: &str, client: &DiffClient) -> Vec<i64> {
     let pair = client.query(NAME, "").await.unwrap();
     let diff = pair.diff().unwrap();
-    assert!(diff.is_empty(), "{diff}");
+    assert!(diff.is_empty(), "{what}: {diff}");
     let compared = client.compare_entities(NAME, &EntityOptions::default()).await.unwrap();
-    assert!(compared.is_same(), "{compared}");
+    assert!(compared.is_same(), "{what}: {compared}");
     numbers(pair.backend.iter())
 }
 
@@ -176,7 +192,7 @@ pub async fn assert_whole(
 ) {
     let (before, after) = deed.account();
     let expected = if outcome.is_ok() { &after } else { &before };
-    assert_eq!(&in_backend(client).await, expected, "{what}: the backend after {outcome:?}");
+    assert_eq!(&in_backend(what, client).await, expected, "{what}: the backend after {outcome:?}");
     assert_eq!(&in_milvus(uri, deed).await, expected, "{what}: Milvus after {outcome:?}");
     assert_eq!(client.in_doubt(), [], "{what}");
 }
