@@ -3,6 +3,7 @@
 mod bad_input;
 mod campaign;
 mod clickhouse;
+mod columns;
 mod conflict;
 mod containers;
 mod corpus;

@@ -1,0 +1,87 @@
+//! A small harness for the benches: works are repeated for some rounds, and a table shows the
+//! median rate of each beside what it is meant to reach.
+
+use std::time::{Duration, Instant};
+
+use comfy_table::{CellAlignment, Table, presets};
+
+/// How often a work is measured; the median is what counts.
+const ROUNDS: usize = 7;
+/// How long one round takes at least.
+const ROUND: Duration = Duration::from_millis(250);
+
+/// Measurements, in the order in which they were made.
+pub struct Bench {
+    table: Table,
+}
+
+impl Bench {
+    /// Nothing measured yet.
+    pub fn new() -> Bench {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_header(["name", "median", "slowest", "fastest", "unit", "target", ""]);
+        for column in table.column_iter_mut().skip(1).take(3) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        Bench { table }
+    }
+
+    /// Repeats a work, which says how much it has done, and notes how much it does in a second.
+    /// `unit` is what it does, for instance `filters/s`; `target` the rate that is to be reached.
+    pub fn measure(
+        &mut self,
+        name: &str,
+        unit: &str,
+        target: Option<f64>,
+        mut work: impl FnMut() -> usize,
+    ) {
+        // Once before anything counts, so that caches and pages are there.
+        work();
+        let mut rates: Vec<f64> = (0..ROUNDS)
+            .map(|_| {
+                let start = Instant::now();
+                let mut done = 0;
+                while start.elapsed() < ROUND {
+                    done += work();
+                }
+                done as f64 / start.elapsed().as_secs_f64()
+            })
+            .collect();
+        rates.sort_by(f64::total_cmp);
+        let median = rates[rates.len() / 2];
+        let verdict = match target {
+            Some(target) if median >= target => "reached",
+            Some(_) => "MISSED",
+            None => "",
+        };
+        self.table.add_row([
+            name.to_owned(),
+            grouped(median),
+            grouped(rates[0]),
+            grouped(rates[rates.len() - 1]),
+            unit.to_owned(),
+            target.map(grouped).unwrap_or_default(),
+            verdict.to_owned(),
+        ]);
+        eprintln!("{name}: {} {unit}", grouped(median));
+    }
+
+    /// Prints the table.
+    pub fn finish(self) {
+        println!("{}", self.table);
+    }
+}
+
+/// `1234567.8` as `1 234 567`.
+fn grouped(rate: f64) -> String {
+    let digits = (rate as u64).to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
