@@ -6,8 +6,9 @@
 //! which a loop meets something out of the ordinary.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use serde_json::Value as Json;
 
@@ -49,7 +50,13 @@ pub struct Columns<'a> {
     rows: Vec<&'a Row>,
     /// In the order of the schema's fields; each is made when it is first asked for.
     columns: Vec<OnceLock<Column<'a>>>,
+    /// Places in JSON that were asked for.
+    places: Mutex<HashMap<FieldPath, Arc<[JsonPlace<'a>]>>>,
 }
+
+/// What is in one place of JSON on one row: `None` if the column is null, and inside of that `None`
+/// if there is no such place.
+type JsonPlace<'a> = Option<Option<&'a Json>>;
 
 /// The truth of a filter on each row.
 #[derive(Debug, Clone, PartialEq)]
@@ -129,14 +136,21 @@ enum Column<'a> {
     Int(Typed<i64>),
     Float(Typed<f32>),
     Double(Typed<f64>),
-    Text(Typed<&'a str>),
+    Text(Texts),
     Timestamp(Typed<i64>),
-    /// `None` where there is no document.
-    Json(Vec<Option<&'a Json>>),
     /// `None` where there is no array.
     Array(Vec<Option<&'a [Value]>>),
     /// What is asked on rows alone.
     Other,
+}
+
+/// Strings one after the other: those of rows lie far apart.
+#[derive(Default)]
+struct Texts {
+    bytes: String,
+    /// Where each string ends.
+    ends: Vec<usize>,
+    states: Vec<u8>,
 }
 
 struct Typed<T> {
@@ -167,7 +181,8 @@ impl<'a> Columns<'a> {
     /// Takes rows as they are stored: with the defaults of what was left out.
     pub fn new(schema: &'a Schema, rows: impl IntoIterator<Item = &'a Row>) -> Columns<'a> {
         let columns = schema.fields.iter().map(|_| OnceLock::new()).collect();
-        Columns { schema, rows: rows.into_iter().collect(), columns }
+        let rows = rows.into_iter().collect();
+        Columns { schema, rows, columns, places: Mutex::default() }
     }
 
     /// Evaluates a filter on every row, as [`evaluate`] does on one.
@@ -217,12 +232,7 @@ impl<'a> Columns<'a> {
                     _ => None,
                 }))
             }
-            DataType::Scalar(Scalar::VarChar) => {
-                Column::Text(typed(values(), |value| match value {
-                    Value::Text(text) => Some(text.as_str()),
-                    _ => None,
-                }))
-            }
+            DataType::Scalar(Scalar::VarChar) => Column::Text(values().collect()),
             DataType::Scalar(_) => Column::Int(typed(values(), |value| match value {
                 Value::Int(i) => Some(*i),
                 _ => None,
@@ -231,14 +241,6 @@ impl<'a> Columns<'a> {
                 Value::Timestamp(micros) => Some(*micros),
                 _ => None,
             })),
-            DataType::Json => Column::Json(
-                values()
-                    .map(|value| match value {
-                        Value::Json(json) => Some(json),
-                        _ => None,
-                    })
-                    .collect(),
-            ),
             DataType::Array(_) => Column::Array(
                 values()
                     .map(|value| match value {
@@ -369,27 +371,38 @@ impl<'a> Columns<'a> {
 
     /// A place in JSON, on every row; `None` if the path leads elsewhere.
     fn json<'c>(&'c self, path: &FieldPath) -> Option<Values<'c>> {
-        match resolve(self.schema, path).ok()? {
-            Place::Json(Some(field), steps) => {
-                let Column::Json(documents) = self.column(field)? else { return None };
-                Some(Values::Any(Box::new(move |row| {
-                    Some(match documents.get(row)? {
-                        Some(json) => Operand::Json(descend(json, &steps)),
-                        None => Operand::Null,
-                    })
-                })))
+        let found = self.places.lock().ok()?.get(path).cloned();
+        let place = match found {
+            Some(place) => place,
+            None => {
+                let place: Arc<[JsonPlace<'a>]> = self.find(path)?.into();
+                self.places.lock().ok()?.insert(path.clone(), place.clone());
+                place
             }
-            Place::Json(None, steps) => {
-                let mut steps = steps.into_iter();
-                let Some(Step::Key(key)) = steps.next() else { return None };
-                let rest: Vec<Step> = steps.collect();
-                Some(Values::Any(Box::new(move |row| {
-                    let json = self.rows.get(row)?.dynamic.get(&key);
-                    Some(Operand::Json(json.and_then(|json| descend(json, &rest))))
-                })))
-            }
-            _ => None,
-        }
+        };
+        Some(Values::Any(Box::new(move |row| {
+            Some(match *place.get(row)? {
+                Some(json) => Operand::Json(json),
+                None => Operand::Null,
+            })
+        })))
+    }
+
+    fn find(&self, path: &FieldPath) -> Option<Vec<JsonPlace<'a>>> {
+        let Place::Json(field, steps) = resolve(self.schema, path).ok()? else { return None };
+        let rows = self.rows.iter();
+        Some(match (field, steps.split_first()) {
+            (Some(field), _) => rows
+                .map(|row| match row.get(&field.name) {
+                    Value::Json(json) => Some(descend(json, &steps)),
+                    _ => None,
+                })
+                .collect(),
+            (None, Some((Step::Key(key), rest))) => rows
+                .map(|row| Some(row.dynamic.get(key).and_then(|json| descend(json, rest))))
+                .collect(),
+            (None, _) => return None,
+        })
     }
 
     fn values<'c>(&'c self, expr: &'c Expr) -> Option<Values<'c>> {
@@ -637,26 +650,25 @@ impl<'a> Columns<'a> {
     }
 
     fn is_null<'c>(&'c self, path: &'c FieldPath, negated: bool) -> Option<Kernel<'c>> {
-        let null = move |state: u8| match state {
-            VALID => holds(negated),
-            UNKNOWN => holds(!negated),
-            _ => OPEN,
-        };
-        match self.place(path)? {
-            Values::Bool(source) => source.states().map(|states| by_state(states, null)),
-            Values::Int(source) => source.states().map(|states| by_state(states, null)),
-            Values::Float(source) => source.states().map(|states| by_state(states, null)),
-            Values::Double(source) => source.states().map(|states| by_state(states, null)),
-            Values::Text(source) => source.states().map(|states| by_state(states, null)),
-            Values::Timestamp(source) => source.states().map(|states| by_state(states, null)),
-            Values::Any(_) => {
-                let Values::Any(any) = self.json(path)? else { return None };
-                Some(any_each(any, move |operand| match existing(&operand) {
-                    OPEN => OPEN,
-                    exists => holds((exists != TRUE) != negated),
-                }))
-            }
+        if let Place::Column(field, _) | Place::Timestamp(field) =
+            resolve(self.schema, path).ok()?
+        {
+            let states = self.column(field)?.states()?;
+            return Some(Box::new(move |range, out| {
+                for (out, state) in out.iter_mut().zip(&states[range]) {
+                    *out = match *state {
+                        VALID => holds(negated),
+                        UNKNOWN => holds(!negated),
+                        _ => OPEN,
+                    };
+                }
+            }));
         }
+        let Values::Any(any) = self.json(path)? else { return None };
+        Some(any_each(any, move |operand| match existing(&operand) {
+            OPEN => OPEN,
+            exists => holds((exists != TRUE) != negated),
+        }))
     }
 
     /// The contains family.
@@ -754,6 +766,52 @@ impl<T> Set<T> {
     }
 }
 
+impl<'a> FromIterator<&'a Value> for Texts {
+    fn from_iter<I: IntoIterator<Item = &'a Value>>(values: I) -> Texts {
+        let mut texts = Texts::default();
+        for value in values {
+            texts.states.push(match value {
+                Value::Text(text) => {
+                    texts.bytes.push_str(text);
+                    VALID
+                }
+                Value::Null => UNKNOWN,
+                _ => OPEN,
+            });
+            texts.ends.push(texts.bytes.len());
+        }
+        texts
+    }
+}
+
+impl Texts {
+    fn source(&self) -> Source<'_, &str> {
+        Source::Computed(Box::new(|row| {
+            let start = if row > 0 { self.ends.get(row - 1) } else { Some(&0) };
+            match (start, self.ends.get(row), self.states.get(row)) {
+                (Some(start), Some(end), Some(state)) => (&self.bytes[*start..*end], *state),
+                _ => ("", OPEN),
+            }
+        }))
+    }
+}
+
+impl Column<'_> {
+    /// Where there are values; `None` where rows tell.
+    fn states(&self) -> Option<&[u8]> {
+        match self {
+            Column::Bool(Typed { states, .. }) => Some(states),
+            Column::Int(Typed { states, .. }) | Column::Timestamp(Typed { states, .. }) => {
+                Some(states)
+            }
+            Column::Float(Typed { states, .. }) => Some(states),
+            Column::Double(Typed { states, .. }) => Some(states),
+            Column::Text(Texts { states, .. }) => Some(states),
+            Column::Array(_) | Column::Other => None,
+        }
+    }
+}
+
 impl<T: Copy> Typed<T> {
     fn source(&self) -> Source<'_, T> {
         Source::Column(&self.values, &self.states)
@@ -794,13 +852,6 @@ impl<'c, T: Copy + 'c> Source<'c, T> {
             (Some((_, a)), Some((_, b))) => (V::default(), a.max(b)),
             _ => (V::default(), OPEN),
         }))
-    }
-
-    fn states(self) -> Option<&'c [u8]> {
-        match self {
-            Source::Column(_, states) => Some(states),
-            Source::Computed(_) => None,
-        }
     }
 }
 
@@ -859,14 +910,6 @@ fn any_each<'c>(
     Box::new(move |range, out| {
         for (out, row) in out.iter_mut().zip(range) {
             *out = any(row).map_or(OPEN, &test);
-        }
-    })
-}
-
-fn by_state<'c>(states: &'c [u8], code: impl Fn(u8) -> u8 + 'c) -> Kernel<'c> {
-    Box::new(move |range, out| {
-        for (out, state) in out.iter_mut().zip(&states[range]) {
-            *out = code(*state);
         }
     })
 }
