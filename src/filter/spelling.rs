@@ -138,8 +138,11 @@ impl Filter {
     /// equals `filter.normalised()`.
     #[must_use]
     pub fn normalised(self) -> Filter {
-        let text = self.to_string();
         let plain = Spelling::default();
+        if self.spelling == plain {
+            return self;
+        }
+        let text = self.to_string();
         let mut filter = self;
         for set in [
             |spelling, plain| spelling.words = plain.words,
@@ -151,7 +154,7 @@ impl Filter {
         {
             let before = filter.spelling;
             set(&mut filter.spelling, plain);
-            if filter.to_string() != text {
+            if filter.spelling != before && filter.to_string() != text {
                 filter.spelling = before;
             }
         }

@@ -5,10 +5,10 @@
 //! evaluator stays the definition: it answers whatever has no loop of its own, and every row on
 //! which a loop meets something out of the ordinary.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use serde_json::Value as Json;
 
@@ -20,7 +20,7 @@ use super::operand::{
 use super::{Evaluator, Truth, Undefined, evaluate};
 use crate::filter::ast::{Expr, FieldPath, Interval, Literal, Step};
 use crate::filter::check::{Place, resolve};
-use crate::filter::fold::constant;
+use crate::filter::fold::folded;
 use crate::filter::like::Pattern;
 use crate::filter::operator::{BinaryOp, Function, Quantifier, UnaryOp};
 use crate::filter::semantics::Semantics;
@@ -46,17 +46,51 @@ use crate::value::{Row, Value};
 /// assert_eq!(truths.collect::<Vec<_>>(), [Truth::Unknown, Truth::True]);
 /// ```
 pub struct Columns<'a> {
-    schema: &'a Schema,
-    rows: Vec<&'a Row>,
+    schema: Cow<'a, Schema>,
+    rows: Rows<'a>,
     /// In the order of the schema's fields; each is made when it is first asked for.
-    columns: Vec<OnceLock<Column<'a>>>,
+    columns: Vec<OnceLock<Column>>,
     /// Places in JSON that were asked for.
-    places: Mutex<HashMap<FieldPath, Arc<[JsonPlace<'a>]>>>,
+    places: OnceLock<Box<Found>>,
 }
 
-/// What is in one place of JSON on one row: `None` if the column is null, and inside of that `None`
-/// if there is no such place.
-type JsonPlace<'a> = Option<Option<&'a Json>>;
+enum Rows<'a> {
+    Borrowed(Vec<&'a Row>),
+    Owned(Vec<Row>),
+}
+
+impl Rows<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Rows::Borrowed(rows) => rows.len(),
+            Rows::Owned(rows) => rows.len(),
+        }
+    }
+
+    fn get(&self, at: usize) -> Option<&Row> {
+        match self {
+            Rows::Borrowed(rows) => rows.get(at).copied(),
+            Rows::Owned(rows) => rows.get(at),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Row> {
+        (0..self.len()).filter_map(|at| self.get(at))
+    }
+}
+
+/// What is in one place of JSON on each row, and the next such place.
+struct Found {
+    path: FieldPath,
+    values: Vec<JsonPlace>,
+    next: OnceLock<Box<Found>>,
+}
+
+/// `None` if the column is null, and inside of that `None` if there is no such place.
+type JsonPlace = Option<Option<Json>>;
+
+/// So many places are kept; who asks for more has rows looked at.
+const MOST_PLACES: usize = 256;
 
 /// The truth of a filter on each row.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +119,43 @@ impl Truths {
             Some((_, why)) => Some(Err(why.clone())),
             None => Some(Ok(decoded(code))),
         }
+    }
+
+    /// The opposite on each row.
+    pub(crate) fn not(mut self) -> Truths {
+        for code in &mut self.codes {
+            *code = not(*code);
+        }
+        self
+    }
+
+    /// Both on each row; where one is undefined, so is the other.
+    pub(crate) fn and(&self, other: &Truths) -> Truths {
+        self.joined(other, and)
+    }
+
+    /// Either on each row; where one is undefined, so is the other.
+    pub(crate) fn or(&self, other: &Truths) -> Truths {
+        self.joined(other, u8::max)
+    }
+
+    fn joined(&self, other: &Truths, join: impl Fn(u8, u8) -> u8) -> Truths {
+        let pairs = self.codes.iter().zip(&other.codes);
+        let mut undefined: Vec<_> =
+            self.undefined.iter().chain(&other.undefined).cloned().collect();
+        undefined.sort_by_key(|(row, _)| *row);
+        undefined.dedup_by_key(|(row, _)| *row);
+        Truths { codes: pairs.map(|(a, b)| join(*a, *b)).collect(), undefined }
+    }
+
+    /// How many rows there are.
+    pub(crate) fn len(&self) -> usize {
+        self.codes.len()
+    }
+
+    /// Whether the documentation leaves no row's answer open.
+    pub(crate) fn is_defined(&self) -> bool {
+        self.undefined.is_empty()
     }
 
     /// How many rows match.
@@ -120,6 +191,14 @@ fn decoded(code: u8) -> Truth {
     }
 }
 
+fn not(code: u8) -> u8 {
+    if code == OPEN { OPEN } else { TRUE - code }
+}
+
+fn and(a: u8, b: u8) -> u8 {
+    if a.max(b) == OPEN { OPEN } else { a.min(b) }
+}
+
 fn holds(truth: bool) -> u8 {
     if truth { TRUE } else { FALSE }
 }
@@ -131,7 +210,7 @@ const BLOCK: usize = 1024;
 type Kernel<'c> = Box<dyn Fn(Range<usize>, &mut [u8]) + 'c>;
 
 /// The values of a field. A value that does not fit its field's type is `OPEN`.
-enum Column<'a> {
+enum Column {
     Bool(Typed<bool>),
     Int(Typed<i64>),
     Float(Typed<f32>),
@@ -139,7 +218,7 @@ enum Column<'a> {
     Text(Texts),
     Timestamp(Typed<i64>),
     /// `None` where there is no array.
-    Array(Vec<Option<&'a [Value]>>),
+    Array(Vec<Option<Vec<Value>>>),
     /// What is asked on rows alone.
     Other,
 }
@@ -180,9 +259,23 @@ enum Values<'c> {
 impl<'a> Columns<'a> {
     /// Takes rows as they are stored: with the defaults of what was left out.
     pub fn new(schema: &'a Schema, rows: impl IntoIterator<Item = &'a Row>) -> Columns<'a> {
+        let rows = Rows::Borrowed(rows.into_iter().collect());
+        Columns::with(Cow::Borrowed(schema), rows)
+    }
+
+    /// The same, to be kept.
+    pub fn owned(schema: Schema, rows: Vec<Row>) -> Columns<'static> {
+        Columns::with(Cow::Owned(schema), Rows::Owned(rows))
+    }
+
+    fn with(schema: Cow<'a, Schema>, rows: Rows<'a>) -> Columns<'a> {
         let columns = schema.fields.iter().map(|_| OnceLock::new()).collect();
-        let rows = rows.into_iter().collect();
-        Columns { schema, rows, columns, places: Mutex::default() }
+        Columns { schema, rows, columns, places: OnceLock::new() }
+    }
+
+    /// The schema of the rows.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     /// Evaluates a filter on every row, as [`evaluate`] does on one.
@@ -197,9 +290,9 @@ impl<'a> Columns<'a> {
             }
         }
         let mut undefined = Vec::new();
-        for (i, (code, row)) in codes.iter_mut().zip(&self.rows).enumerate() {
+        for (i, (code, row)) in codes.iter_mut().zip(self.rows.iter()).enumerate() {
             if *code == OPEN {
-                match evaluate(expr, self.schema, row, semantics) {
+                match evaluate(expr, &self.schema, row, semantics) {
                     Ok(truth) => *code = coded(truth),
                     Err(why) => undefined.push((i, why)),
                 }
@@ -208,12 +301,12 @@ impl<'a> Columns<'a> {
         Truths { codes, undefined }
     }
 
-    fn column(&self, field: &Field) -> Option<&Column<'a>> {
+    fn column(&self, field: &Field) -> Option<&Column> {
         let at = self.schema.fields.iter().position(|other| std::ptr::eq(other, field))?;
         Some(self.columns.get(at)?.get_or_init(|| self.make(field)))
     }
 
-    fn make(&self, field: &Field) -> Column<'a> {
+    fn make(&self, field: &Field) -> Column {
         let values = || self.rows.iter().map(|row| row.get(&field.name));
         match field.data_type {
             DataType::Scalar(Scalar::Bool) => Column::Bool(typed(values(), |value| match value {
@@ -244,7 +337,7 @@ impl<'a> Columns<'a> {
             DataType::Array(_) => Column::Array(
                 values()
                     .map(|value| match value {
-                        Value::Array(items) => Some(items.as_slice()),
+                        Value::Array(items) => Some(items.clone()),
                         _ => None,
                     })
                     .collect(),
@@ -257,15 +350,16 @@ impl<'a> Columns<'a> {
     fn kernel<'c>(&'c self, expr: &'c Expr) -> Kernel<'c> {
         self.fast(expr).unwrap_or_else(|| {
             Box::new(move |range, out| {
-                for (out, row) in out.iter_mut().zip(&self.rows[range]) {
-                    *out = self.evaluator(row).truth(expr).map_or(OPEN, coded);
+                for (out, row) in out.iter_mut().zip(range) {
+                    let truth = self.rows.get(row).map(|row| self.evaluator(row).truth(expr));
+                    *out = truth.and_then(Result::ok).map_or(OPEN, coded);
                 }
             })
         })
     }
 
-    fn evaluator(&self, row: &'a Row) -> Evaluator<'a> {
-        Evaluator { schema: self.schema, row, semantics: Semantics::canonical() }
+    fn evaluator<'c>(&'c self, row: &'c Row) -> Evaluator<'c> {
+        Evaluator { schema: &self.schema, row, semantics: Semantics::canonical() }
     }
 
     /// The loop for a predicate, if it has one.
@@ -281,22 +375,20 @@ impl<'a> Columns<'a> {
                 Some(Box::new(move |range, out| {
                     inner(range, out);
                     for code in out {
-                        *code = if *code == OPEN { OPEN } else { TRUE - *code };
+                        *code = not(*code);
                     }
                 }))
             }
             Expr::Binary { op: BinaryOp::And, left, right } => {
-                Some(joined(self.kernel(left), self.kernel(right), |a, b| {
-                    if a.max(b) == OPEN { OPEN } else { a.min(b) }
-                }))
+                Some(joined(self.kernel(left), self.kernel(right), and))
             }
             Expr::Binary { op: BinaryOp::Or, left, right } => {
                 Some(joined(self.kernel(left), self.kernel(right), u8::max))
             }
             Expr::Binary { op, left, right } if op.is_comparison() => {
-                match (constant(left).ok()?, constant(right).ok()?) {
+                match (folded(left).ok()?, folded(right).ok()?) {
                     (Some(_), Some(_)) => {
-                        let truth = self.evaluator(self.rows.first()?).truth(expr).ok()?;
+                        let truth = self.evaluator(self.rows.get(0)?).truth(expr).ok()?;
                         Some(constantly(coded(truth)))
                     }
                     (None, Some(literal)) => self.compared(*op, left, literal),
@@ -307,9 +399,11 @@ impl<'a> Columns<'a> {
             Expr::Range { operand, low, high, .. } => {
                 let above = if low.inclusive { BinaryOp::Ge } else { BinaryOp::Gt };
                 let below = if high.inclusive { BinaryOp::Le } else { BinaryOp::Lt };
-                let above = self.test(above, self.place(operand)?, low.value.clone(), false)?;
-                let below = self.test(below, self.place(operand)?, high.value.clone(), false)?;
-                Some(joined(above, below, |a, b| if a.max(b) == OPEN { OPEN } else { a.min(b) }))
+                let above =
+                    self.test(above, self.place(operand)?, Cow::Borrowed(&low.value), false)?;
+                let below =
+                    self.test(below, self.place(operand)?, Cow::Borrowed(&high.value), false)?;
+                Some(joined(above, below, and))
             }
             Expr::In { operand, list, negated } => self.is_in(operand, list, *negated),
             Expr::Like { operand, pattern } => {
@@ -341,7 +435,7 @@ impl<'a> Columns<'a> {
 
     /// Where a path leads, on every row.
     fn place<'c>(&'c self, path: &'c FieldPath) -> Option<Values<'c>> {
-        match resolve(self.schema, path).ok()? {
+        match resolve(&self.schema, path).ok()? {
             Place::Column(field, _) | Place::Timestamp(field) => {
                 Some(match self.column(field)? {
                     Column::Bool(column) => Values::Bool(column.source()),
@@ -371,45 +465,46 @@ impl<'a> Columns<'a> {
 
     /// A place in JSON, on every row; `None` if the path leads elsewhere.
     fn json<'c>(&'c self, path: &FieldPath) -> Option<Values<'c>> {
-        let found = self.places.lock().ok()?.get(path).cloned();
-        let place = match found {
-            Some(place) => place,
-            None => {
-                let place: Arc<[JsonPlace<'a>]> = self.find(path)?.into();
-                self.places.lock().ok()?.insert(path.clone(), place.clone());
-                place
-            }
-        };
+        let values = self.found(path)?;
         Some(Values::Any(Box::new(move |row| {
-            Some(match *place.get(row)? {
-                Some(json) => Operand::Json(json),
+            Some(match values.get(row)? {
+                Some(json) => Operand::Json(json.as_ref()),
                 None => Operand::Null,
             })
         })))
     }
 
-    fn find(&self, path: &FieldPath) -> Option<Vec<JsonPlace<'a>>> {
-        let Place::Json(field, steps) = resolve(self.schema, path).ok()? else { return None };
-        let rows = self.rows.iter();
-        Some(match (field, steps.split_first()) {
-            (Some(field), _) => rows
-                .map(|row| match row.get(&field.name) {
-                    Value::Json(json) => Some(descend(json, &steps)),
-                    _ => None,
-                })
-                .collect(),
-            (None, Some((Step::Key(key), rest))) => rows
-                .map(|row| Some(row.dynamic.get(key).and_then(|json| descend(json, rest))))
-                .collect(),
-            (None, _) => return None,
-        })
+    fn found(&self, path: &FieldPath) -> Option<&[JsonPlace]> {
+        let Place::Json(field, steps) = resolve(&self.schema, path).ok()? else { return None };
+        let values = |row: &Row| match (field, steps.split_first()) {
+            (Some(field), _) => match row.get(&field.name) {
+                Value::Json(json) => Some(descend(json, &steps).cloned()),
+                _ => None,
+            },
+            (None, Some((Step::Key(key), rest))) => {
+                Some(row.dynamic.get(key).and_then(|json| descend(json, rest)).cloned())
+            }
+            (None, _) => Some(None),
+        };
+        let mut place = &self.places;
+        for _ in 0..MOST_PLACES {
+            let found = place.get_or_init(|| {
+                let values = self.rows.iter().map(values).collect();
+                Box::new(Found { path: path.clone(), values, next: OnceLock::new() })
+            });
+            if found.path == *path {
+                return Some(&found.values);
+            }
+            place = &found.next;
+        }
+        None
     }
 
     fn values<'c>(&'c self, expr: &'c Expr) -> Option<Values<'c>> {
         match expr {
             Expr::Field(path) => self.place(path),
             Expr::Call { function: Function::ArrayLength, operand, .. } => {
-                match resolve(self.schema, operand).ok()? {
+                match resolve(&self.schema, operand).ok()? {
                     Place::Array(field, _) => {
                         let Column::Array(arrays) = self.column(field)? else { return None };
                         Some(Values::Any(Box::new(move |row| {
@@ -438,11 +533,11 @@ impl<'a> Columns<'a> {
                 _ => return None,
             }),
             Expr::Binary { op, left, right } if !op.is_comparison() && !op.is_logical() => {
-                match (constant(left).ok()?, constant(right).ok()?) {
-                    (None, Some(Literal::Interval(interval))) => self.shifted(left, *op, interval),
-                    (None, Some(literal)) => {
-                        self.beside(expr, *op, self.values(left)?, literal, false)
-                    }
+                match (folded(left).ok()?, folded(right).ok()?) {
+                    (None, Some(literal)) => match *literal {
+                        Literal::Interval(interval) => self.shifted(left, *op, interval),
+                        _ => self.beside(expr, *op, self.values(left)?, literal, false),
+                    },
                     (Some(literal), None) => {
                         self.beside(expr, *op, self.values(right)?, literal, true)
                     }
@@ -471,14 +566,14 @@ impl<'a> Columns<'a> {
         expr: &'c Expr,
         op: BinaryOp,
         values: Values<'c>,
-        literal: Literal,
+        literal: Cow<'c, Literal>,
         mirrored: bool,
     ) -> Option<Values<'c>> {
         fn ordered<T>(a: T, b: T, mirrored: bool) -> (T, T) {
             if mirrored { (b, a) } else { (a, b) }
         }
-        let evaluator = self.evaluator(self.rows.first()?);
-        Some(match (values, &literal) {
+        let evaluator = self.evaluator(self.rows.get(0)?);
+        Some(match (values, &*literal) {
             (Values::Int(source), Literal::Int(i)) => {
                 let i = *i;
                 Values::Int(source.map(move |value| {
@@ -523,7 +618,7 @@ impl<'a> Columns<'a> {
         &'c self,
         op: BinaryOp,
         operand: &'c Expr,
-        literal: Literal,
+        literal: Cow<'c, Literal>,
     ) -> Option<Kernel<'c>> {
         let computed = !matches!(operand, Expr::Field(_));
         self.test(op, self.values(operand)?, literal, computed && divides(operand))
@@ -533,18 +628,19 @@ impl<'a> Columns<'a> {
         &'c self,
         op: BinaryOp,
         values: Values<'c>,
-        literal: Literal,
+        literal: Cow<'c, Literal>,
         quotient: bool,
     ) -> Option<Kernel<'c>> {
-        match (values, literal) {
-            (Values::Bool(source), Literal::Bool(b)) => compare(op, source, b),
-            (Values::Int(source), Literal::Int(i)) => compare(op, source, i),
-            (Values::Timestamp(source), Literal::Timestamp(micros)) => compare(op, source, micros),
-            (Values::Text(source), Literal::Text(text)) => Some(each(source, move |value| {
+        match (values, &*literal) {
+            (Values::Bool(source), Literal::Bool(b)) => compare(op, source, *b),
+            (Values::Int(source), Literal::Int(i)) => compare(op, source, *i),
+            (Values::Timestamp(source), Literal::Timestamp(micros)) => compare(op, source, *micros),
+            (Values::Text(source), Literal::Text(_)) => Some(each(source, move |value| {
+                let Literal::Text(text) = &*literal else { return OPEN };
                 holds(op.holds(value.as_bytes().cmp(text.as_bytes())) == Some(true))
             })),
             (Values::Float(source), literal) => {
-                let x = as_f32(&literal).ok()?;
+                let x = as_f32(literal).ok()?;
                 if !quotient {
                     return compare(op, source, x);
                 }
@@ -554,7 +650,7 @@ impl<'a> Columns<'a> {
                 }))
             }
             (Values::Double(source), literal) => {
-                let x = as_f64(&literal).ok().filter(|x| !x.is_nan())?;
+                let x = as_f64(literal).ok().filter(|x| !x.is_nan())?;
                 if !quotient {
                     return compare(op, source, x);
                 }
@@ -563,8 +659,8 @@ impl<'a> Columns<'a> {
                     steady(truth, [value, value.next_down(), value.next_up()])
                 }))
             }
-            (Values::Any(any), literal) if !matches!(literal, Literal::List(_)) => {
-                let evaluator = self.evaluator(self.rows.first()?);
+            (Values::Any(any), constant) if !matches!(constant, Literal::List(_)) => {
+                let evaluator = self.evaluator(self.rows.get(0)?);
                 Some(any_each(any, move |operand| {
                     // Whatever a quotient is compared with here, the row evaluator does it.
                     if quotient && matches!(operand, Operand::Float(_) | Operand::Double(_)) {
@@ -626,7 +722,7 @@ impl<'a> Columns<'a> {
                 Some(each(source, move |value| found(set.has(&value))))
             }
             Values::Any(any) => {
-                let evaluator = self.evaluator(self.rows.first()?);
+                let evaluator = self.evaluator(self.rows.get(0)?);
                 Some(any_each(any, move |operand| match operand {
                     Operand::Null => UNKNOWN,
                     Operand::OutOfRange | Operand::Json(None) => found(false),
@@ -651,7 +747,7 @@ impl<'a> Columns<'a> {
 
     fn is_null<'c>(&'c self, path: &'c FieldPath, negated: bool) -> Option<Kernel<'c>> {
         if let Place::Column(field, _) | Place::Timestamp(field) =
-            resolve(self.schema, path).ok()?
+            resolve(&self.schema, path).ok()?
         {
             let states = self.column(field)?.states()?;
             return Some(Box::new(move |range, out| {
@@ -694,8 +790,8 @@ impl<'a> Columns<'a> {
             }
             holds(if quantifier == Quantifier::Any { any } else { every })
         };
-        let evaluator = self.evaluator(self.rows.first()?);
-        if let Place::Array(field, _) = resolve(self.schema, path).ok()? {
+        let evaluator = self.evaluator(self.rows.get(0)?);
+        if let Place::Array(field, _) = resolve(&self.schema, path).ok()? {
             let Column::Array(arrays) = self.column(field)? else { return None };
             return Some(Box::new(move |range, out| {
                 for (out, items) in out.iter_mut().zip(&arrays[range]) {
@@ -706,7 +802,7 @@ impl<'a> Columns<'a> {
                     let mut open = false;
                     let code = enough(&mut |literal| {
                         let mut hit = false;
-                        for item in *items {
+                        for item in items {
                             match evaluator.order(&element(item), literal) {
                                 Ok(ordering) => hit |= ordering == Some(Ordering::Equal),
                                 Err(_) => open = true,
@@ -796,7 +892,7 @@ impl Texts {
     }
 }
 
-impl Column<'_> {
+impl Column {
     /// Where there are values; `None` where rows tell.
     fn states(&self) -> Option<&[u8]> {
         match self {
