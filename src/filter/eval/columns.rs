@@ -153,11 +153,6 @@ impl Truths {
         self.codes.len()
     }
 
-    /// Whether the documentation leaves no row's answer open.
-    pub(crate) fn is_defined(&self) -> bool {
-        self.undefined.is_empty()
-    }
-
     /// How many rows match.
     pub fn matching(&self) -> usize {
         self.codes.iter().filter(|code| **code == TRUE).count()
@@ -197,6 +192,11 @@ fn not(code: u8) -> u8 {
 
 fn and(a: u8, b: u8) -> u8 {
     if a.max(b) == OPEN { OPEN } else { a.min(b) }
+}
+
+/// The first row from `at` on that loops have left open.
+fn next_open(codes: &[u8], at: usize) -> Option<usize> {
+    codes.get(at..)?.iter().position(|code| *code == OPEN).map(|offset| at + offset)
 }
 
 fn holds(truth: bool) -> u8 {
@@ -280,6 +280,34 @@ impl<'a> Columns<'a> {
 
     /// Evaluates a filter on every row, as [`evaluate`] does on one.
     pub fn evaluate(&self, expr: &Expr, semantics: Semantics) -> Truths {
+        let mut codes = self.codes(expr, semantics);
+        let mut undefined = Vec::new();
+        let mut at = 0;
+        while let Some(row) = next_open(&codes, at) {
+            match self.on_row(row, expr, semantics) {
+                Ok(truth) => codes[row] = coded(truth),
+                Err(why) => undefined.push((row, why)),
+            }
+            at = row + 1;
+        }
+        Truths { codes, undefined }
+    }
+
+    /// The same by the canon; `None` if the filter is undefined on some row, whatever it is on the
+    /// rows after that.
+    pub(crate) fn defined(&self, expr: &Expr) -> Option<Truths> {
+        let semantics = Semantics::canonical();
+        let mut codes = self.codes(expr, semantics);
+        let mut at = 0;
+        while let Some(row) = next_open(&codes, at) {
+            codes[row] = coded(self.on_row(row, expr, semantics).ok()?);
+            at = row + 1;
+        }
+        Some(Truths { codes, undefined: Vec::new() })
+    }
+
+    /// What loops find out; `OPEN` where they leave it to the row evaluator.
+    fn codes(&self, expr: &Expr, semantics: Semantics) -> Vec<u8> {
         let mut codes = vec![OPEN; self.rows.len()];
         // What an engine takes otherwise is asked seldom, and of few rows.
         if semantics == Semantics::canonical() && !codes.is_empty() {
@@ -289,16 +317,12 @@ impl<'a> Columns<'a> {
                 kernel(start..start + block.len(), block);
             }
         }
-        let mut undefined = Vec::new();
-        for (i, (code, row)) in codes.iter_mut().zip(self.rows.iter()).enumerate() {
-            if *code == OPEN {
-                match evaluate(expr, &self.schema, row, semantics) {
-                    Ok(truth) => *code = coded(truth),
-                    Err(why) => undefined.push((i, why)),
-                }
-            }
-        }
-        Truths { codes, undefined }
+        codes
+    }
+
+    fn on_row(&self, row: usize, expr: &Expr, semantics: Semantics) -> Result<Truth, Undefined> {
+        let nothing = Row::default();
+        evaluate(expr, &self.schema, self.rows.get(row).unwrap_or(&nothing), semantics)
     }
 
     fn column(&self, field: &Field) -> Option<&Column> {

@@ -458,8 +458,7 @@ impl Composer {
 
     /// The truth on each row; `None` if some of them is undefined.
     fn truths(&self, expr: &Expr) -> Option<Truths> {
-        let truths = self.columns.evaluate(expr, Semantics::canonical());
-        truths.is_defined().then_some(truths)
+        self.columns.defined(expr)
     }
 
     /// Two predicates joined so that the result is selective, if either way makes it so.
