@@ -2,13 +2,17 @@
 
 use super::semantics::{Semantics, Switch};
 
+/// What patterns consist of.
+pub(super) enum Part {
+    /// Any run of characters.
+    Run,
+    /// Any character.
+    One,
+    Exactly(char),
+}
+
 /// Whole-string, case-sensitive LIKE: `%` is any run, `_` one character.
 pub(super) fn matches(text: &str, pattern: &str, semantics: Semantics) -> bool {
-    enum Part {
-        Run,
-        One,
-        Exactly(char),
-    }
     if pattern.is_empty() && semantics.has(Switch::LikeEmptyMatchesAll) {
         return true;
     }
@@ -76,28 +80,30 @@ pub(super) fn matches(text: &str, pattern: &str, semantics: Semantics) -> bool {
 }
 
 /// A pattern of the documentation's rules, read once to be matched often.
-pub(super) enum Pattern<'a> {
+pub(super) enum Pattern {
     /// Text without wildcards.
     Exactly(String),
     /// Runs between texts: the first stands at the beginning, the last at the end, and those
     /// between them follow one after the other.
     Runs { first: String, between: Vec<String>, last: String },
-    /// With a wildcard for one character, or malformed.
-    Other(&'a str),
+    /// With wildcards for one character.
+    Wild(Vec<Part>),
+    /// Malformed: nothing is like it.
+    Nothing,
 }
 
-impl<'a> Pattern<'a> {
-    pub(super) fn new(pattern: &'a str) -> Pattern<'a> {
+impl Pattern {
+    pub(super) fn new(pattern: &str) -> Pattern {
         let mut texts = Vec::new();
         let mut text = String::new();
         let mut chars = pattern.chars();
         while let Some(c) = chars.next() {
             match c {
                 '%' => texts.push(std::mem::take(&mut text)),
-                '_' => return Pattern::Other(pattern),
+                '_' => return Pattern::wild(pattern),
                 '\\' => match chars.next() {
                     Some(escaped) => text.push(escaped),
-                    None => return Pattern::Other(pattern),
+                    None => return Pattern::Nothing,
                 },
                 c => text.push(c),
             }
@@ -110,6 +116,23 @@ impl<'a> Pattern<'a> {
                 Pattern::Runs { first, between, last: text }
             }
         }
+    }
+
+    fn wild(pattern: &str) -> Pattern {
+        let mut parts = Vec::new();
+        let mut chars = pattern.chars();
+        while let Some(c) = chars.next() {
+            parts.push(match c {
+                '%' => Part::Run,
+                '_' => Part::One,
+                '\\' => match chars.next() {
+                    Some(escaped) => Part::Exactly(escaped),
+                    None => return Pattern::Nothing,
+                },
+                c => Part::Exactly(c),
+            });
+        }
+        Pattern::Wild(parts)
     }
 
     /// As [`matches`] by the canon.
@@ -133,8 +156,42 @@ impl<'a> Pattern<'a> {
                     None => false,
                 })
             }
-            Pattern::Other(pattern) => matches(text, pattern, Semantics::canonical()),
+            Pattern::Wild(parts) => wild(text, parts),
+            Pattern::Nothing => false,
         }
+    }
+}
+
+/// Goes through text and pattern together. Where they part, the last run takes one character more:
+/// no earlier one needs to, as it could leave no more to what follows.
+fn wild(text: &str, parts: &[Part]) -> bool {
+    let (mut text, mut parts) = (text.chars(), parts);
+    let mut run = None;
+    loop {
+        let before = text.clone();
+        match (parts.split_first(), text.next()) {
+            (Some((Part::Run, rest)), _) => {
+                (text, parts) = (before.clone(), rest);
+                run = Some((before, rest));
+                continue;
+            }
+            (None, None) => return true,
+            (Some((Part::One, rest)), Some(_)) => {
+                parts = rest;
+                continue;
+            }
+            (Some((Part::Exactly(wanted), rest)), Some(c)) if *wanted == c => {
+                parts = rest;
+                continue;
+            }
+            _ => {}
+        }
+        // Also at the end of the text: without a run to lengthen, there is no match.
+        let Some((from, rest)) = &mut run else { return false };
+        if from.next().is_none() {
+            return false;
+        }
+        (text, parts) = (from.clone(), *rest);
     }
 }
 
@@ -167,6 +224,8 @@ mod tests {
         assert!(like("a%c", "a\\%c") && !like("abc", "a\\%c") && like("日本", "_本"));
         assert!(like("a\\b", "a\\\\b") && like("aXbXc", "a%X%c") && !like("ABC", "abc"));
         assert!(like("aba", "ab%a") && !like("aba", "aba%a") && like("xaybz", "%a%%b%"));
-        assert!(!like("a", "a\\") && !like("xbya", "%a%b%"));
+        assert!(like("abcab", "%_b") && like("aab", "_%b") && !like("b", "_%b") && like("", "%%"));
+        assert!(like("日本語", "_本%") && like("a_b", "%\\_b") && !like("axb_", "_%\\_b"));
+        assert!(!like("a", "a\\") && !like("a", "_\\") && !like("xbya", "%a%b%"));
     }
 }
