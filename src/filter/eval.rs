@@ -134,8 +134,7 @@ pub(crate) fn matching<'a>(
 ) -> Result<Vec<Key>, Undefined> {
     let (keys, rows): (Vec<&Key>, Vec<&Row>) = rows.into_iter().unzip();
     let truths = Columns::new(schema, rows).evaluate(expr, Semantics::canonical());
-    let matching = truths.defined()?.zip(keys).filter(|(truth, _)| *truth == Truth::True);
-    Ok(matching.map(|(_, key)| key.clone()).collect())
+    Ok(truths.select(keys)?.into_iter().cloned().collect())
 }
 
 /// A string literal as an engine reads it that drops the backslash of escapes.

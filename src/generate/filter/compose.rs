@@ -10,8 +10,8 @@ use super::site::{Boundaries, Site, sites};
 use super::term::Terms;
 use crate::filter::grammar::{Cell, Construct, Operand, applicable, cells, for_each_cell};
 use crate::filter::{
-    BinaryOp, Columns, Expr, FieldPath, Filter, Floats, Literal, Quotes, Radix, Semantics,
-    Spelling, Strings, Truths, Words, check,
+    BinaryOp, Columns, Expr, FieldPath, Filter, Floats, Literal, Quotes, Radix, Spelling, Strings,
+    Truths, Words, check,
 };
 use crate::milvus::Dialect;
 use crate::schema::Schema;
