@@ -22,7 +22,7 @@ use crate::filter::fold::folded;
 use crate::filter::like::Pattern;
 use crate::filter::operator::{BinaryOp, Function, Quantifier, UnaryOp};
 use crate::filter::semantics::Semantics;
-use crate::filter::time;
+use crate::filter::{text, time};
 use crate::value::Row;
 
 impl Columns<'_> {
@@ -106,9 +106,7 @@ impl Columns<'_> {
                 let Values::Any(any) = self.json(path)? else { return None };
                 Some(any_each(any, |operand| existing(&operand)))
             }
-            Expr::Call { function, operand, arguments } => {
-                self.contains(*function, operand, arguments)
-            }
+            Expr::Call { function, operand, arguments } => self.call(*function, operand, arguments),
             _ => None,
         }
     }
@@ -421,13 +419,19 @@ impl Columns<'_> {
         }))
     }
 
-    /// The contains family.
-    fn contains<'c>(
+    /// The contains family, and text matching.
+    fn call<'c>(
         &'c self,
         function: Function,
         path: &'c FieldPath,
         arguments: &'c [Literal],
     ) -> Option<Kernel<'c>> {
+        if matches!(function, Function::TextMatch | Function::PhraseMatch) {
+            let Values::Text(source) = self.place(path)? else { return None };
+            return Some(each(source, move |value| {
+                text::matches(function, value, arguments).map_or(OPEN, holds)
+            }));
+        }
         let (Some(quantifier), [argument]) = (function.quantifier(), arguments) else {
             return None;
         };
