@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::Bench;
+use common::{Bench, Clock};
 use milvus_difftest::generate::{FILTERS, case, filters, rows};
 use milvus_difftest::milvus::Dialect;
 use milvus_difftest::schema::{DataType, Field, Scalar, Schema};
@@ -50,7 +50,7 @@ fn sample(schema: &Schema, count: usize) -> Vec<Row> {
 }
 
 fn main() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(Clock::Thread);
     let dialect = Dialect::load("milvus-2.6").expect("a built-in dialect");
     for (name, schema, count, target) in [
         ("filters on 8 scalar fields, 50 rows as sample", scalars(), 50, Some(200_000.0)),
