@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use super::file::{Corpus, Entry};
 use crate::backend::{Backend, BackendError, Table};
 use crate::case::{Case, CaseError, Operation, key_to_json};
-use crate::filter::{Filter, matching};
+use crate::filter::{Columns, Filter, Semantics};
 use crate::generate;
 use crate::milvus::Dialect;
 use crate::schema::Schema;
@@ -79,12 +79,14 @@ impl Corpus {
         let mut seen = BTreeSet::new();
         let mut covered = BTreeSet::new();
         let mut chosen: Vec<(bool, Filter, Vec<Key>, Vec<String>)> = Vec::new();
+        let columns = Columns::new(&schema, stored.values());
         for filter in candidates(&schema, &rows, dialect, count * CANDIDATES, seed) {
             if !seen.insert(filter.to_string()) {
                 continue;
             }
             // Else the documentation leaves the answer open.
-            let Ok(keys) = matching(&filter.expr, &schema, &stored) else { continue };
+            let truths = columns.evaluate(&filter.expr, Semantics::canonical());
+            let Ok(keys) = truths.select(stored.keys().cloned()) else { continue };
             let features = features(&schema, &filter);
             let new = features.iter().any(|feature| !covered.contains(feature));
             // What is new always, and else what selects some rows and not all.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::case::{Case, Check, Operation, key_to_json};
-use crate::filter::{Filter, matching};
+use crate::filter::{Columns, Filter, Semantics};
 use crate::schema::Schema;
 use crate::value::Row;
 
@@ -118,12 +118,15 @@ impl Corpus {
         let case = Case { schema: self.schema.clone(), operations, checks };
         case.validate().map_err(|error| CorpusError { line: 1, reason: error.to_string() })?;
         let rows = case.rows();
+        let columns = Columns::new(&case.schema, rows.values());
         for (i, (entry, check)) in self.entries.iter().zip(&case.checks).enumerate() {
             let wrong = |reason: String| CorpusError { line: i + 2, reason };
             let Some(filter) = check.filter() else { continue };
-            let found = matching(filter, &case.schema, &rows)
+            let truths = columns.evaluate(filter, Semantics::canonical());
+            let found = truths
+                .select(rows.keys())
                 .map_err(|why| wrong(format!("`{}` has no defined answer: {why}", entry.filter)))?;
-            let found: Vec<Json> = found.iter().map(key_to_json).collect();
+            let found: Vec<Json> = found.into_iter().map(key_to_json).collect();
             if found != entry.keys || found.len() != entry.count {
                 let found = Json::from(found);
                 return Err(wrong(format!(

@@ -207,20 +207,26 @@ impl Expr {
 
     /// The parts that are expressions themselves, from left to right.
     pub fn children(&self) -> Vec<&Expr> {
-        match self {
-            Expr::Not(inner) => vec![inner],
+        self.parts().collect()
+    }
+
+    /// The same, without a list of them: there are two at most.
+    fn parts(&self) -> impl Iterator<Item = &Expr> {
+        let parts: [Option<&Expr>; 2] = match self {
+            Expr::Not(inner) => [Some(inner), None],
             Expr::Unary { operand, .. } | Expr::In { operand, .. } | Expr::Like { operand, .. } => {
-                vec![operand]
+                [Some(operand), None]
             }
-            Expr::Binary { left, right, .. } => vec![left, right],
-            Expr::Elements { predicate, .. } => vec![predicate],
+            Expr::Binary { left, right, .. } => [Some(left), Some(right)],
+            Expr::Elements { predicate, .. } => [Some(predicate), None],
             Expr::Literal(_)
             | Expr::Field(_)
             | Expr::Range { .. }
             | Expr::IsNull { .. }
             | Expr::Exists(_)
-            | Expr::Call { .. } => Vec::new(),
-        }
+            | Expr::Call { .. } => [None, None],
+        };
+        parts.into_iter().flatten()
     }
 
     /// The same, to be changed.
@@ -244,7 +250,7 @@ impl Expr {
     /// Calls `visit` with every node of the tree, each before its parts.
     pub fn for_each_node<'a>(&'a self, visit: &mut impl FnMut(&'a Expr)) {
         visit(self);
-        for child in self.children() {
+        for child in self.parts() {
             child.for_each_node(visit);
         }
     }

@@ -12,7 +12,7 @@ use serde_json::Number;
 use super::ast::{Bound, Expr, FieldPath, Literal, Step};
 use super::caret::underline;
 use super::elements;
-use super::fold::constant;
+use super::fold::folded;
 use super::operator::{BinaryOp, Function, OpClass, Quantifier, UnaryOp};
 use crate::schema::{DataType, Field, Scalar, Schema};
 use crate::value::{Geometry, META, compare_numbers};
@@ -166,10 +166,10 @@ impl From<Scalar> for Kind {
 
 /// What an operand is, for a reader: `integer`, `float`, `string`, …
 pub fn type_name(schema: &Schema, operand: &Expr) -> Result<&'static str, TypeError> {
-    let kind = match constant(operand)? {
+    let kind = match folded(operand)?.as_deref() {
         Some(Literal::List(_)) => return Ok("list"),
         Some(Literal::Interval(_)) => return Ok("interval"),
-        Some(literal) => Kind::of(&literal),
+        Some(literal) => Kind::of(literal),
         None => Some(operand_kind(schema, operand)?),
     };
     Ok(match kind {
@@ -285,17 +285,17 @@ fn comparison(
     right: &Expr,
 ) -> Result<(), TypeError> {
     let wrong = |reason: String| Err(TypeError::new(expr, reason));
-    match (constant(left)?, constant(right)?) {
-        (Some(a), Some(b)) => match (Kind::of(&a), Kind::of(&b)) {
+    match (folded(left)?.as_deref(), folded(right)?.as_deref()) {
+        (Some(a), Some(b)) => match (Kind::of(a), Kind::of(b)) {
             (Some(a), Some(b)) if a == b || a.is_number() && b.is_number() => Ok(()),
             _ => wrong("the constants have different types".to_owned()),
         },
         (None, Some(Literal::List(items))) | (Some(Literal::List(items)), None) => {
             let operand = if matches!(left, Expr::Literal(_)) { right } else { left };
-            whole_array(schema, expr, op, operand, &items)
+            whole_array(schema, expr, op, operand, items)
         }
-        (None, Some(literal)) => fits(schema, expr, left, &literal),
-        (Some(literal), None) => fits(schema, expr, right, &literal),
+        (None, Some(literal)) => fits(schema, expr, left, literal),
+        (Some(literal), None) => fits(schema, expr, right, literal),
         (None, None) => {
             let (a, b) = (operand_kind(schema, left)?, operand_kind(schema, right)?);
             let mut columns = true;
@@ -421,7 +421,8 @@ fn arithmetic(
     right: &Expr,
 ) -> Result<Kind, TypeError> {
     let wrong = |reason: &str| Err(TypeError::new(expr, reason));
-    let (a, b) = (constant(left)?, constant(right)?);
+    let (a, b) = (folded(left)?, folded(right)?);
+    let (a, b) = (a.as_deref(), b.as_deref());
     if let Some(Literal::Interval(_)) = b {
         let bare = matches!(left, Expr::Field(_));
         return match (operand_kind(schema, left)?, op) {
@@ -429,19 +430,19 @@ fn arithmetic(
             _ => wrong("an interval is added to a timestamp, or taken from it"),
         };
     }
-    let zero = matches!(b, Some(Literal::Int(0))) || b == Some(Literal::Float(0.0));
+    let zero = matches!(b, Some(Literal::Int(0))) || b == Some(&Literal::Float(0.0));
     if zero && matches!(op, BinaryOp::Div | BinaryOp::Mod) {
         return wrong("division by zero");
     }
     if op == BinaryOp::Pow {
         return wrong("`**` takes constants only");
     }
-    let kind = |constant: &Option<Literal>, operand: &Expr| match constant {
+    let kind = |constant: Option<&Literal>, operand: &Expr| match constant {
         Some(literal) => Ok(Kind::of(literal)),
         None => operand_kind(schema, operand).map(Some),
     };
     let constants = a.is_some() || b.is_some();
-    let (Some(a_kind), Some(b_kind)) = (kind(&a, left)?, kind(&b, right)?) else {
+    let (Some(a_kind), Some(b_kind)) = (kind(a, left)?, kind(b, right)?) else {
         return wrong("these types have no such arithmetic");
     };
     match (a_kind, b_kind) {

@@ -1,5 +1,6 @@
 //! The model: a three-valued evaluator, written independently of every SQL lowering.
 
+mod columns;
 mod compare;
 mod operand;
 
@@ -7,6 +8,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value as Json;
 
+pub use self::columns::{Columns, Truths};
 use self::operand::{Operand, as_f32, as_f64, element, is_hollow};
 use super::ast::{Bound, Expr, FieldPath, Literal};
 use super::check::{Place, TypeError, resolve};
@@ -130,13 +132,9 @@ pub(crate) fn matching<'a>(
     schema: &Schema,
     rows: impl IntoIterator<Item = (&'a Key, &'a Row)>,
 ) -> Result<Vec<Key>, Undefined> {
-    let mut keys = Vec::new();
-    for (key, row) in rows {
-        if evaluate(expr, schema, row, Semantics::canonical())? == Truth::True {
-            keys.push(key.clone());
-        }
-    }
-    Ok(keys)
+    let (keys, rows): (Vec<&Key>, Vec<&Row>) = rows.into_iter().unzip();
+    let truths = Columns::new(schema, rows).evaluate(expr, Semantics::canonical());
+    Ok(truths.select(keys)?.into_iter().cloned().collect())
 }
 
 /// A string literal as an engine reads it that drops the backslash of escapes.

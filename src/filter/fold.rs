@@ -1,5 +1,7 @@
 //! Arithmetic between constants, which engines compute before they look at a row.
 
+use std::borrow::Cow;
+
 use super::ast::{Expr, Literal};
 use super::check::TypeError;
 use super::operator::{BinaryOp, UnaryOp};
@@ -10,33 +12,45 @@ pub(crate) fn constant(expr: &Expr) -> Result<Option<Literal>, TypeError> {
     constant_under(expr, Semantics::canonical())
 }
 
+/// The same, without a copy of what is written as one.
+pub(crate) fn folded(expr: &Expr) -> Result<Option<Cow<'_, Literal>>, TypeError> {
+    folded_under(expr, Semantics::canonical())
+}
+
 /// The same on an engine that takes some rules otherwise.
 pub(super) fn constant_under(
     expr: &Expr,
     semantics: Semantics,
 ) -> Result<Option<Literal>, TypeError> {
+    Ok(folded_under(expr, semantics)?.map(Cow::into_owned))
+}
+
+fn folded_under(expr: &Expr, semantics: Semantics) -> Result<Option<Cow<'_, Literal>>, TypeError> {
     let wrong = |reason: &str| Err(TypeError::new(expr, reason));
     match expr {
         Expr::Literal(Literal::Template(_)) => wrong("this template has no value"),
-        Expr::Literal(literal) => Ok(Some(literal.clone())),
-        Expr::Unary { op, operand } => Ok(match (op, constant_under(operand, semantics)?) {
-            (_, None) => None,
-            (UnaryOp::Negate, Some(Literal::Int(i))) => match i.checked_neg() {
-                Some(i) => Some(Literal::Int(i)),
-                None => return wrong("integer arithmetic overflows"),
-            },
-            (UnaryOp::Negate, Some(Literal::Float(x))) => Some(Literal::Float(-x)),
-            (UnaryOp::BitNot, Some(Literal::Int(i))) => Some(Literal::Int(!i)),
-            _ => return wrong("these constants have no such arithmetic"),
-        }),
+        Expr::Literal(literal) => Ok(Some(Cow::Borrowed(literal))),
+        Expr::Unary { op, operand } => {
+            let Some(operand) = folded_under(operand, semantics)? else { return Ok(None) };
+            let literal = match (op, &*operand) {
+                (UnaryOp::Negate, Literal::Int(i)) => match i.checked_neg() {
+                    Some(i) => Literal::Int(i),
+                    None => return wrong("integer arithmetic overflows"),
+                },
+                (UnaryOp::Negate, Literal::Float(x)) => Literal::Float(-x),
+                (UnaryOp::BitNot, Literal::Int(i)) => Literal::Int(!i),
+                _ => return wrong("these constants have no such arithmetic"),
+            };
+            Ok(Some(Cow::Owned(literal)))
+        }
         Expr::Binary { op, left, right } if !op.is_logical() && !op.is_comparison() => {
             let (Some(left), Some(right)) =
-                (constant_under(left, semantics)?, constant_under(right, semantics)?)
+                (folded_under(left, semantics)?, folded_under(right, semantics)?)
             else {
                 return Ok(None);
             };
             match binary(*op, &left, &right, semantics) {
-                Ok(literal) => Ok(Some(literal)),
+                Ok(literal) => Ok(Some(Cow::Owned(literal))),
                 Err(reason) => wrong(reason),
             }
         }

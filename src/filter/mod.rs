@@ -23,7 +23,7 @@ mod time;
 
 pub use ast::{Bound, Expr, FieldPath, Interval, Literal, Step};
 pub use check::{TypeError, check};
-pub use eval::{Truth, Undefined, evaluate};
+pub use eval::{Columns, Truth, Truths, Undefined, evaluate};
 pub(crate) use eval::{matching, without_escapes};
 pub use operator::{BinaryOp, Elements, Function, UnaryOp};
 pub use parse::{MAX_DEPTH, ParseError, parse};

@@ -3,6 +3,8 @@
 //! A [`Spelling`] changes nothing about what a filter means, only how it looks: engines have read
 //! `AND`, `0x10` and `'…'` otherwise than `and`, `16` and `"…"`.
 
+use std::fmt::{self, Write};
+
 use super::ast::{Expr, FieldPath, Literal};
 use super::lex::{Lexeme, Token, is_keyword, tokenize};
 use super::parse::{ParseError, parse};
@@ -138,8 +140,11 @@ impl Filter {
     /// equals `filter.normalised()`.
     #[must_use]
     pub fn normalised(self) -> Filter {
-        let text = self.to_string();
         let plain = Spelling::default();
+        if self.spelling == plain {
+            return self;
+        }
+        let text = self.to_string();
         let mut filter = self;
         for set in [
             |spelling, plain| spelling.words = plain.words,
@@ -151,12 +156,27 @@ impl Filter {
         {
             let before = filter.spelling;
             set(&mut filter.spelling, plain);
-            if filter.to_string() != text {
+            if filter.spelling != before && !is_written(&filter, &text) {
                 filter.spelling = before;
             }
         }
         filter
     }
+}
+
+/// Whether a filter reads so. It is written no further than to the first difference.
+fn is_written(filter: &Filter, text: &str) -> bool {
+    struct Left<'a>(&'a str);
+
+    impl Write for Left<'_> {
+        fn write_str(&mut self, part: &str) -> fmt::Result {
+            self.0 = self.0.strip_prefix(part).ok_or(fmt::Error)?;
+            Ok(())
+        }
+    }
+
+    let mut left = Left(text);
+    write!(left, "{filter}").is_ok() && left.0.is_empty()
 }
 
 impl Spelling {

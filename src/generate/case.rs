@@ -61,7 +61,7 @@ pub fn cases(dialect: &Dialect, options: Options) -> BoxedStrategy<Case> {
         .boxed()
 }
 
-fn check(composer: &Composer<'_>, chance: &mut Chance, schema: &Schema, options: Options) -> Check {
+fn check(composer: &Composer, chance: &mut Chance, schema: &Schema, options: Options) -> Check {
     if options.beyond_dialect && chance.one_in(4) {
         let beyond = if chance.one_in(4) { None } else { composer.beyond(chance) };
         if let Some(filter) = beyond {
@@ -87,7 +87,7 @@ fn check(composer: &Composer<'_>, chance: &mut Chance, schema: &Schema, options:
 }
 
 /// Any filter, and often a list of keys: what is looked up may forget the page.
-fn paged(composer: &Composer<'_>, chance: &mut Chance) -> Filter {
+fn paged(composer: &Composer, chance: &mut Chance) -> Filter {
     let lookup = if chance.one_in(5) { composer.lookup(chance) } else { None };
     lookup.unwrap_or_else(|| composer.filter(chance))
 }

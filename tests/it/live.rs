@@ -101,7 +101,7 @@ async fn a_lost_entity_is_found_by_every_command_that_looks() {
     let counts = counts.expect(1);
     assert_eq!(counts.stdout, "Milvus 19 (19 when all are read), backend 20\n");
     let counts = live(&sandbox, &engine, &["count", "k == 0", "--format", "markdown"]);
-    let counts = counts.expect(0);
+    counts.expect(0);
 
     let info = live(&sandbox, &engine, &["info"]);
     let info = info.expect(0);
@@ -131,7 +131,7 @@ async fn samples_files_and_filters_come_from_the_backend() {
     let lines = std::fs::read_to_string(sandbox.path("c.jsonl")).unwrap();
     assert_eq!(lines.lines().count(), 20);
     let unknown = live(&sandbox, &engine, &["export", "d.xlsx"]);
-    let unknown = unknown.expect(2);
+    unknown.expect(2);
 
     let args = ["filters", "--count", "8", "--selectivity", "0.1..0.9", "--weight", "like=0"];
     let filters = live(&sandbox, &engine, &[&args[..], &["--format", "json"]].concat());
@@ -146,27 +146,27 @@ async fn samples_files_and_filters_come_from_the_backend() {
         assert!(counts.ends_with(&format!("backend {}\n", found["count"])), "{filter}: {counts}");
     }
     let wrong = live(&sandbox, &engine, &["filters", "--weight", "liek=0"]);
-    let wrong = wrong.expect(2);
+    wrong.expect(2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collection_is_attached_from_milvus_or_from_a_dump() {
     let sandbox = Sandbox::new();
     let engine = damaged(&sandbox).await;
-    assert_eq!(code(&live(&sandbox, &engine, &["export", "goods.parquet"])), 0);
+    live(&sandbox, &engine, &["export", "goods.parquet"]).expect(0);
     let again = live(&sandbox, &engine, &["attach"]);
-    let again = again.expect(2);
+    again.expect(2);
     for (source, backend, entities, found) in [
         (&["--from", "goods.parquet"][..], "duckdb:honest.duckdb", 20, 1),
         (&[][..], "duckdb:trusting.duckdb", 19, 0),
     ] {
         let uri = engine.uri();
         let sides = ["--target", &uri, "--backend", backend, "--collection", "goods"];
-        let attached = run(sandbox.command(&["attach"]).args(sides).args(source));
+        let attached = with(sandbox.command(&["attach"]), &[&sides[..], source].concat());
         let attached = attached.expect(0);
         assert_eq!(attached.stdout, format!("goods: {entities} entities in the backend\n"));
-        let compared = run(sandbox.command(&["compare"]).args(sides));
-        assert_eq!(code(&compared), found, "{}", compared.stdout);
+        let compared = with(sandbox.command(&["compare"]), &sides);
+        compared.expect(found);
     }
 }
 
@@ -180,7 +180,7 @@ async fn the_shell_answers_line_by_line() {
     let mut command = sandbox.command(&["shell", "--target", &uri, "--backend", BACKEND]);
     command.args(["--collection", "goods"]);
     let output = assert_cmd::Command::from_std(command).write_stdin(lines).output().unwrap();
-    insta::assert_snapshot!(output.stdout);
+    insta::assert_snapshot!(String::from_utf8_lossy(&output.stdout));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("cannot parse the filter"), "{errors}");
     assert!(errors.contains("there is no \\nonsense"), "{errors}");
@@ -192,21 +192,21 @@ async fn what_cannot_work_is_said_with_its_own_exit_code() {
     let engine = simulated(&[]);
     let nowhere = live(&sandbox, &engine, &["compare"]);
     let nowhere = nowhere.expect(2);
-    let errors = String::from_utf8_lossy(&nowhere.stderr);
+    let errors = &nowhere.stderr;
     assert!(errors.contains("there is no collection 'goods' here"), "{errors}");
     let uri = engine.uri();
     let sides = ["--target", &uri, "--collection", "goods", "--backend"];
-    let memory = run(sandbox.command(&["compare"]).args(sides).arg("duckdb"));
-    let memory = memory.expect(2);
-    let unknown = run(sandbox.command(&["compare"]).args(sides).arg("postgres:x"));
-    let unknown = unknown.expect(2);
+    let memory = with(sandbox.command(&["compare"]), &[&sides[..], &["duckdb"]].concat());
+    memory.expect(2);
+    let unknown = with(sandbox.command(&["compare"]), &[&sides[..], &["postgres:x"]].concat());
+    unknown.expect(2);
     let gone = ["--target", "http://127.0.0.1:9", "--collection", "goods", "--backend", BACKEND];
-    let gone = run(sandbox.command(&["compare", "--query-timeout", "2s"]).args(gone));
-    let gone = gone.expect(3);
+    let gone = with(sandbox.command(&["compare", "--query-timeout", "2s"]), &gone);
+    gone.expect(3);
 
     // Of nothing, nothing can be said.
     milvus(&engine).await.create("goods", &schema()).await.unwrap();
-    assert_eq!(code(&live(&sandbox, &engine, &["attach"])), 0);
+    live(&sandbox, &engine, &["attach"]).expect(0);
     let nothing = live(&sandbox, &engine, &["compare"]);
-    let nothing = nothing.expect(4);
+    nothing.expect(4);
 }

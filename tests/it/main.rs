@@ -4,6 +4,7 @@ mod bad_input;
 mod campaign;
 mod clickhouse;
 mod client;
+mod columns;
 mod conflict;
 mod containers;
 mod corpus;

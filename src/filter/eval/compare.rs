@@ -335,7 +335,7 @@ impl Evaluator<'_> {
 }
 
 /// Whether an expression has a division in it.
-fn divides(expr: &Expr) -> bool {
+pub(super) fn divides(expr: &Expr) -> bool {
     let mut any = false;
     expr.for_each_node(&mut |node| {
         any |= matches!(node, Expr::Binary { op: BinaryOp::Div, .. });

@@ -220,18 +220,7 @@ impl<'a> Evaluator<'a> {
         if op == BinaryOp::Mod && self.has(Switch::ModuloIsRounded) {
             return Ok(Operand::Int((a as f64 % b as f64) as i64));
         }
-        let result = match op {
-            BinaryOp::Add => a.checked_add(b),
-            BinaryOp::Sub => a.checked_sub(b),
-            BinaryOp::Mul => a.checked_mul(b),
-            BinaryOp::Div => a.checked_div(b),
-            BinaryOp::Mod => a.checked_rem(b),
-            BinaryOp::BitAnd => Some(a & b),
-            BinaryOp::BitOr => Some(a | b),
-            BinaryOp::BitXor => Some(a ^ b),
-            _ => None,
-        };
-        result.map(Operand::Int).ok_or(Undefined::Overflow)
+        integers(op, a, b).map(Operand::Int).ok_or(Undefined::Overflow)
     }
 
     /// The kind of the constant picks the type: beside an integer, JSON integers stay integers.
@@ -334,7 +323,22 @@ pub(super) fn widened(operand: &Operand<'_>) -> Option<f64> {
     }
 }
 
-fn float_arithmetic(op: BinaryOp, a: f32, b: f32) -> Result<f32, Undefined> {
+/// `None` where the result is no 64-bit integer, or a zero divides.
+pub(super) fn integers(op: BinaryOp, a: i64, b: i64) -> Option<i64> {
+    match op {
+        BinaryOp::Add => a.checked_add(b),
+        BinaryOp::Sub => a.checked_sub(b),
+        BinaryOp::Mul => a.checked_mul(b),
+        BinaryOp::Div => a.checked_div(b),
+        BinaryOp::Mod => a.checked_rem(b),
+        BinaryOp::BitAnd => Some(a & b),
+        BinaryOp::BitOr => Some(a | b),
+        BinaryOp::BitXor => Some(a ^ b),
+        _ => None,
+    }
+}
+
+pub(super) fn float_arithmetic(op: BinaryOp, a: f32, b: f32) -> Result<f32, Undefined> {
     let result = match op {
         BinaryOp::Add => a + b,
         BinaryOp::Sub => a - b,
@@ -345,7 +349,7 @@ fn float_arithmetic(op: BinaryOp, a: f32, b: f32) -> Result<f32, Undefined> {
     if result.is_finite() { Ok(result) } else { Err(Undefined::NotFinite) }
 }
 
-fn double_arithmetic(op: BinaryOp, a: f64, b: f64) -> Result<f64, Undefined> {
+pub(super) fn double_arithmetic(op: BinaryOp, a: f64, b: f64) -> Result<f64, Undefined> {
     let result = match op {
         BinaryOp::Add => a + b,
         BinaryOp::Sub => a - b,

@@ -1,5 +1,6 @@
 //! Which constructs a filter has, and on which operands.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -7,7 +8,7 @@ use super::construct::Construct;
 use super::operand::{Kind, Operand};
 use crate::filter::ast::{Expr, FieldPath, Literal};
 use crate::filter::elements;
-use crate::filter::fold::constant;
+use crate::filter::fold;
 use crate::filter::operator::{BinaryOp, Elements, Function, Quantifier, UnaryOp};
 use crate::filter::spelling::{Filter, Radix, Spelling, Strings, Words};
 use crate::schema::{DataType, Field, Scalar, Schema};
@@ -77,18 +78,23 @@ pub fn everything(nullable: bool) -> BTreeSet<Cell> {
 /// assert_eq!(touched, ["ordering on INT64", "add on INT64", "and"]);
 /// ```
 pub fn cells(schema: &Schema, filter: &Filter) -> BTreeSet<Cell> {
-    let mut walk = Walk { schema, found: BTreeSet::new() };
-    let expr = &filter.expr;
-    if walk.predicate(expr) {
-        walk.found.remove(&Cell { construct: Construct::ConstantPredicate, operand: None });
-        walk.add(Construct::ConstantFilter);
-    }
-    if depth(expr) > DEEP {
-        walk.add(Construct::DeepNesting);
-    }
-    walk.literals(expr);
+    let mut found = BTreeSet::new();
+    let mut visit = |cell| {
+        found.insert(cell);
+    };
+    let mut walk = Walk { schema, visit: &mut visit };
+    let constant = walk.whole(&filter.expr);
     walk.spelling(filter);
-    walk.found
+    if constant {
+        found.remove(&Cell { construct: Construct::ConstantPredicate, operand: None });
+        found.insert(Cell { construct: Construct::ConstantFilter, operand: None });
+    }
+    found
+}
+
+/// Calls `visit` with the cells that a part of a filter touches, some of them more than once.
+pub(crate) fn for_each_cell(schema: &Schema, part: &Expr, mut visit: impl FnMut(Cell)) {
+    Walk { schema, visit: &mut visit }.whole(part);
 }
 
 /// Predicates within each other, beyond which nesting is deep; `and` and `or` in a row, beyond
@@ -99,18 +105,28 @@ const LONG_LIST: usize = 100;
 
 struct Walk<'a> {
     schema: &'a Schema,
-    found: BTreeSet<Cell>,
+    visit: &'a mut dyn FnMut(Cell),
 }
 
 impl Walk<'_> {
+    /// Whether the whole is about constants alone.
+    fn whole(&mut self, expr: &Expr) -> bool {
+        let constant = self.predicate(expr);
+        if depth(expr) > DEEP {
+            self.add(Construct::DeepNesting);
+        }
+        self.literals(expr);
+        constant
+    }
+
     fn add(&mut self, construct: Construct) {
-        self.found.insert(Cell { construct, operand: None });
+        (self.visit)(Cell { construct, operand: None });
     }
 
     fn on(&mut self, construct: Construct, path: &FieldPath) {
         let operand = Operand::of(self.schema, path);
         if construct.fits(operand) {
-            self.found.insert(Cell { construct, operand });
+            (self.visit)(Cell { construct, operand });
         }
     }
 
@@ -183,9 +199,7 @@ impl Walk<'_> {
                 };
                 self.on(construct, &FieldPath::new(field));
                 if let Ok(scope) = elements::scope(self.schema, field) {
-                    let mut inner = Walk { schema: &scope, found: BTreeSet::new() };
-                    inner.predicate(predicate);
-                    self.found.append(&mut inner.found);
+                    Walk { schema: &scope, visit: &mut *self.visit }.predicate(predicate);
                 }
             }
             Expr::Unary { .. } | Expr::Binary { .. } => {}
@@ -301,43 +315,45 @@ impl Walk<'_> {
                 self.on_all(construct, operand);
                 self.inner(operand, equality);
             }
-            Expr::Binary { op, left, right } => match (folded(left), folded(right)) {
-                (None, Some(Literal::Interval(interval))) => {
-                    let months = interval.months != 0;
-                    self.on_all(
-                        if months {
-                            Construct::TimestampIntervalMonths
-                        } else {
-                            Construct::TimestampInterval
-                        },
-                        left,
-                    );
+            Expr::Binary { op, left, right } => {
+                match (folded(left).as_deref(), folded(right).as_deref()) {
+                    (None, Some(Literal::Interval(interval))) => {
+                        let months = interval.months != 0;
+                        self.on_all(
+                            if months {
+                                Construct::TimestampIntervalMonths
+                            } else {
+                                Construct::TimestampInterval
+                            },
+                            left,
+                        );
+                    }
+                    (None, _) if folded(right).is_none() => {
+                        self.on_all(Construct::ColumnArithmetic, left);
+                        self.on_all(Construct::ColumnArithmetic, right);
+                        self.inner(left, equality);
+                        self.inner(right, equality);
+                    }
+                    (None, _) => {
+                        self.on_all(of_operator(*op, equality), left);
+                        self.inner(left, equality);
+                    }
+                    (Some(_), _) => {
+                        let commuting = matches!(op, BinaryOp::Add | BinaryOp::Mul);
+                        self.on_all(
+                            if commuting {
+                                Construct::CommutedArithmetic
+                            } else {
+                                Construct::ConstantLeft
+                            },
+                            right,
+                        );
+                        // The operator itself is one of those that may be missing.
+                        self.on_all(of_operator(*op, equality), right);
+                        self.inner(right, equality);
+                    }
                 }
-                (None, _) if folded(right).is_none() => {
-                    self.on_all(Construct::ColumnArithmetic, left);
-                    self.on_all(Construct::ColumnArithmetic, right);
-                    self.inner(left, equality);
-                    self.inner(right, equality);
-                }
-                (None, _) => {
-                    self.on_all(of_operator(*op, equality), left);
-                    self.inner(left, equality);
-                }
-                (Some(_), _) => {
-                    let commuting = matches!(op, BinaryOp::Add | BinaryOp::Mul);
-                    self.on_all(
-                        if commuting {
-                            Construct::CommutedArithmetic
-                        } else {
-                            Construct::ConstantLeft
-                        },
-                        right,
-                    );
-                    // The operator itself is one of those that may be missing.
-                    self.on_all(of_operator(*op, equality), right);
-                    self.inner(right, equality);
-                }
-            },
+            }
             _ => {}
         }
     }
@@ -466,11 +482,11 @@ impl Walk<'_> {
 }
 
 /// The constant that an expression comes to, if it is one.
-fn folded(expr: &Expr) -> Option<Literal> {
+fn folded(expr: &Expr) -> Option<Cow<'_, Literal>> {
     match expr {
         // It has no value, but does not depend on the row either.
-        Expr::Literal(literal) => Some(literal.clone()),
-        expr => constant(expr).ok().flatten(),
+        Expr::Literal(literal) => Some(Cow::Borrowed(literal)),
+        expr => fold::folded(expr).ok().flatten(),
     }
 }
 

@@ -10,6 +10,7 @@ mod construct;
 mod coverage;
 mod operand;
 
+pub(crate) use cell::for_each_cell;
 pub use cell::{Cell, applicable, cells, everything};
 pub use construct::{Construct, UnknownConstruct, family};
 pub use coverage::Coverage;

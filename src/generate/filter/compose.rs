@@ -1,16 +1,17 @@
 //! From single predicates to whole filters.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::chance::Chance;
 use super::site::{Boundaries, Site, sites};
 use super::term::Terms;
-use crate::filter::grammar::{Cell, Construct, Operand, applicable, cells};
+use crate::filter::grammar::{Cell, Construct, Operand, applicable, cells, for_each_cell};
 use crate::filter::{
-    BinaryOp, Expr, FieldPath, Filter, Floats, Literal, Quotes, Radix, Semantics, Spelling,
-    Strings, Truth, Words, check, evaluate,
+    BinaryOp, Columns, Expr, FieldPath, Filter, Floats, Literal, Quotes, Radix, Spelling, Strings,
+    Truths, Words, check,
 };
 use crate::milvus::Dialect;
 use crate::schema::Schema;
@@ -26,20 +27,15 @@ const LONG: std::ops::RangeInclusive<usize> = 11..=40;
 
 /// Well-typed filters that the dialect accepts. Most select some of the rows and not all.
 pub fn filters(schema: &Schema, rows: &[Row], dialect: &Dialect) -> BoxedStrategy<Filter> {
-    let (schema, rows, dialect) = (schema.clone(), rows.to_vec(), dialect.clone());
-    Just(())
-        .prop_perturb(move |(), rng| {
-            let mut chance = Chance::new(rng);
-            Composer::new(&schema, &rows, &dialect, MAX_DEPTH).filter(&mut chance)
-        })
-        .boxed()
+    let composer = Composer::new(schema, rows, dialect, MAX_DEPTH);
+    Just(()).prop_perturb(move |(), rng| composer.filter(&mut Chance::new(rng))).boxed()
 }
 
-/// Makes filters for one collection.
-pub(in crate::generate) struct Composer<'a> {
-    schema: &'a Schema,
-    rows: &'a [Row],
-    dialect: &'a Dialect,
+/// Makes filters for one collection. Whatever is the same for all of them is found out once.
+pub(in crate::generate) struct Composer {
+    /// The rows that filters are to tell apart, and their schema.
+    columns: Arc<Columns<'static>>,
+    dialect: Dialect,
     depth: usize,
     sites: Vec<Site>,
     boundaries: Boundaries,
@@ -47,56 +43,107 @@ pub(in crate::generate) struct Composer<'a> {
     places: BTreeMap<Operand, Vec<usize>>,
     /// What the dialect accepts here: by construct, and by operand.
     by_construct: Vec<(Construct, Vec<Operand>)>,
-    by_operand: Vec<(Operand, Vec<Construct>)>,
+    by_operand: Vec<Constructs>,
+    accepted: Accepted,
     beyond: Vec<Cell>,
+    /// The site of the partition key, and what prunes partitions there.
+    partition_key: Option<(usize, Vec<Construct>)>,
+    /// The site that an `element_filter` can be about.
+    elements: Option<usize>,
+    spellings: Vec<Spelling>,
+}
+
+/// What can be asked of an operand.
+struct Constructs {
+    operand: Operand,
+    all: Vec<Construct>,
+    /// Those of which filters consist in practice.
+    common: Vec<Construct>,
+}
+
+/// The cells that the dialect accepts, for those operands that the schema has.
+struct Accepted {
+    /// By construct; first of those that are about no operand.
+    tables: Vec<(Option<Operand>, Vec<bool>)>,
+}
+
+impl Accepted {
+    fn of(dialect: &Dialect, operands: impl Iterator<Item = Operand>) -> Accepted {
+        let table = |operand: Option<Operand>| {
+            let accepts =
+                |construct: &Construct| dialect.accepts(&Cell { construct: *construct, operand });
+            (operand, Construct::ALL.iter().map(accepts).collect())
+        };
+        Accepted { tables: std::iter::once(None).chain(operands.map(Some)).map(table).collect() }
+    }
+
+    /// `None` if the operand is another.
+    fn get(&self, cell: &Cell) -> Option<bool> {
+        let (_, table) = self.tables.iter().find(|(operand, _)| *operand == cell.operand)?;
+        table.get(cell.construct as usize).copied()
+    }
 }
 
 /// A predicate, and its truth on each row; `None` where that is undefined on some row.
-#[derive(Clone)]
 struct Term {
     expr: Expr,
-    truths: Option<Vec<Truth>>,
+    truths: Option<Truths>,
+}
+
+/// Whether a filter tells rows apart.
+fn selects(truths: Option<&Truths>) -> bool {
+    truths.is_some_and(|truths| (1..truths.len()).contains(&truths.matching()))
 }
 
 impl Term {
     fn is_selective(&self) -> bool {
-        let Some(truths) = &self.truths else { return false };
-        let matching = truths.iter().filter(|truth| **truth == Truth::True).count();
-        0 < matching && matching < truths.len()
+        selects(self.truths.as_ref())
     }
 
     /// Whether every row matches.
     fn is_total(&self) -> bool {
-        self.truths.as_ref().is_some_and(|truths| truths.iter().all(|t| *t == Truth::True))
+        self.truths.as_ref().is_some_and(|truths| truths.matching() == truths.len())
     }
 
     fn not(self) -> Term {
-        let truths = self.truths.map(|truths| truths.into_iter().map(Truth::not).collect());
-        Term { expr: Expr::Not(Box::new(self.expr)), truths }
+        Term { expr: Expr::Not(Box::new(self.expr)), truths: self.truths.map(Truths::not) }
+    }
+
+    /// The truth of this and another predicate joined.
+    fn joined(&self, op: BinaryOp, other: &Term) -> Option<Truths> {
+        let (a, b) = (self.truths.as_ref()?, other.truths.as_ref()?);
+        Some(if op == BinaryOp::And { a.and(b) } else { a.or(b) })
+    }
+
+    /// This and another predicate, whose joined truth is known.
+    fn with(self, op: BinaryOp, other: Term, truths: Option<Truths>) -> Term {
+        Term { expr: Expr::binary(self.expr, op, other.expr), truths }
     }
 
     fn join(self, op: BinaryOp, other: Term) -> Term {
-        let both = |a: &[Truth], b: &[Truth]| {
-            let or = |a: Truth, b: Truth| a.not().and(b.not()).not();
-            let pairs = a.iter().zip(b);
-            pairs.map(|(a, b)| if op == BinaryOp::And { a.and(*b) } else { or(*a, *b) }).collect()
-        };
-        let truths = match (&self.truths, &other.truths) {
-            (Some(a), Some(b)) => Some(both(a, b)),
-            _ => None,
-        };
-        Term { expr: Expr::binary(self.expr, op, other.expr), truths }
+        let truths = self.joined(op, &other);
+        self.with(op, other, truths)
     }
 }
 
-impl<'a> Composer<'a> {
+impl Composer {
     pub(in crate::generate) fn new(
-        schema: &'a Schema,
-        rows: &'a [Row],
-        dialect: &'a Dialect,
+        schema: &Schema,
+        rows: &[Row],
+        dialect: &Dialect,
         depth: usize,
-    ) -> Composer<'a> {
-        let sites = sites(schema, rows);
+    ) -> Composer {
+        let columns = Arc::new(Columns::owned(schema.clone(), rows.to_vec()));
+        Composer::on(columns, sites(schema, rows), dialect, depth)
+    }
+
+    fn on(
+        columns: Arc<Columns<'static>>,
+        sites: Vec<Site>,
+        dialect: &Dialect,
+        depth: usize,
+    ) -> Composer {
+        let schema = columns.schema();
         let mut places: BTreeMap<Operand, Vec<usize>> = BTreeMap::new();
         for (i, site) in sites.iter().enumerate() {
             places.entry(site.operand).or_default().push(i);
@@ -114,18 +161,48 @@ impl<'a> Composer<'a> {
                 by_operand.entry(*operand).or_default().push(*construct);
             }
         }
+        let constructs = |(operand, all): (Operand, Vec<Construct>)| {
+            let common = all.iter().copied().filter(|construct| is_common(*construct)).collect();
+            Constructs { operand, all, common }
+        };
+        let by_operand: Vec<Constructs> = by_operand.into_iter().map(constructs).collect();
+        let partition_key = || {
+            let key = schema.fields.iter().find(|field| field.partition_key)?;
+            let path = FieldPath::new(&key.name);
+            let at = sites.iter().position(|site| site.path == path)?;
+            let operand = sites.get(at)?.operand;
+            let constructs = by_operand.iter().find(|it| it.operand == operand)?;
+            let prunes = |it: &&Construct| matches!(it, Construct::Equality | Construct::In);
+            Some((at, constructs.all.iter().filter(prunes).copied().collect()))
+        };
+        let filtered = |site: &Site| {
+            let operand = Some(site.operand);
+            let cell = Cell { construct: Construct::ElementFilter, operand };
+            cell.construct.fits(operand) && dialect.accepts(&cell)
+        };
         Composer {
-            schema,
-            rows,
-            dialect,
             depth,
-            sites,
+            partition_key: partition_key(),
+            elements: sites.iter().position(filtered),
+            spellings: SPELLINGS
+                .into_iter()
+                .filter(|construct| dialect.has(*construct))
+                .filter_map(spelling_of)
+                .collect(),
+            accepted: Accepted::of(dialect, places.keys().copied()),
+            dialect: dialect.clone(),
             boundaries: Boundaries::new(),
             places,
             by_construct: by_construct.into_iter().collect(),
-            by_operand: by_operand.into_iter().collect(),
+            by_operand,
             beyond,
+            sites,
+            columns,
         }
+    }
+
+    fn schema(&self) -> &Schema {
+        self.columns.schema()
     }
 
     /// A filter that the dialect accepts, as the parser reads its text.
@@ -164,7 +241,7 @@ impl<'a> Composer<'a> {
     /// Nothing but a list of keys, which engines answer without a scan; half of the time one of
     /// them is there twice. `None` if the dialect has no such filter.
     pub(in crate::generate) fn lookup(&self, chance: &mut Chance) -> Option<Filter> {
-        let key = FieldPath::new(&self.schema.primary().name);
+        let key = FieldPath::new(&self.schema().primary().name);
         let site = self.sites.iter().find(|site| site.path == key)?;
         let mut list: Vec<Literal> =
             (0..chance.within(1, 6)).filter_map(|_| chance.pick(&site.values).cloned()).collect();
@@ -175,19 +252,14 @@ impl<'a> Composer<'a> {
         }
         let operand = Box::new(Expr::Field(key));
         let expr = Expr::In { operand, list, negated: false };
-        let fits = check(self.schema, &expr).is_ok() && self.accepts(&expr);
+        let fits = check(self.schema(), &expr).is_ok() && self.accepts(&expr);
         fits.then(|| self.spelled(chance, expr))
     }
 
     /// The filter, now and then with an `element_filter` at its end, or with nothing else: one that
     /// no row has elements for, which alone is defined.
     fn ended(&self, chance: &mut Chance, expr: Expr) -> Expr {
-        let accepted = |site: &&Site| {
-            let operand = Some(site.operand);
-            let cell = Cell { construct: Construct::ElementFilter, operand };
-            cell.construct.fits(operand) && self.dialect.accepts(&cell)
-        };
-        let Some(site) = self.sites.iter().find(accepted) else { return expr };
+        let Some(site) = self.elements.and_then(|at| self.sites.get(at)) else { return expr };
         if !chance.permille(30) {
             return expr;
         }
@@ -198,7 +270,7 @@ impl<'a> Composer<'a> {
                 true => last,
                 false => Expr::binary(expr.clone(), BinaryOp::And, last),
             };
-            let fits = check(self.schema, &whole).is_ok() && self.accepts(&whole);
+            let fits = check(self.schema(), &whole).is_ok() && self.accepts(&whole);
             if fits && self.truths(&whole).is_some() {
                 return whole;
             }
@@ -210,7 +282,7 @@ impl<'a> Composer<'a> {
     pub(in crate::generate) fn beyond(&self, chance: &mut Chance) -> Option<Filter> {
         let everything = Dialect::everything();
         let cell = *chance.pick(&self.beyond)?;
-        let touches = |filter: &Filter| cells(self.schema, filter).contains(&cell);
+        let touches = |filter: &Filter| cells(self.schema(), filter).contains(&cell);
         for _ in 0..20 {
             let filter = match cell.operand {
                 Some(operand) => {
@@ -221,13 +293,14 @@ impl<'a> Composer<'a> {
                 None => self.beyond_words(chance, cell.construct),
             };
             let Some(filter) = filter else { continue };
-            let valid = check(self.schema, &filter.expr).is_ok();
+            let valid = check(self.schema(), &filter.expr).is_ok();
             if valid && touches(&filter) && self.truths(&filter.expr).is_some() {
                 return Some(filter.normalised());
             }
         }
         // What is written in a way that the dialect lacks, if nothing else succeeds.
-        let expr = Composer::new(self.schema, self.rows, &everything, 0).tree(chance, 1, 0).expr;
+        let composer = Composer::on(self.columns.clone(), self.sites.clone(), &everything, 0);
+        let expr = composer.tree(chance, 1, 0).expr;
         Some(Filter::from(expr).normalised())
     }
 
@@ -272,11 +345,8 @@ impl<'a> Composer<'a> {
             let (construct, operands) = chance.pick(&self.by_construct)?;
             (*construct, *chance.pick(operands)?)
         } else {
-            let (operand, constructs) = chance.pick(&self.by_operand)?;
-            let common: Vec<Construct> =
-                constructs.iter().copied().filter(|construct| is_common(*construct)).collect();
-            let constructs =
-                if chance.one_in(3) || common.is_empty() { constructs } else { &common };
+            let Constructs { operand, all, common } = chance.pick(&self.by_operand)?;
+            let constructs = if chance.one_in(3) || common.is_empty() { all } else { common };
             (*chance.pick(constructs)?, *operand)
         };
         Some((construct, self.site(chance, operand)?))
@@ -284,15 +354,11 @@ impl<'a> Composer<'a> {
 
     /// Now and then, what engines prune partitions by: the partition key equal to something.
     fn partition_key(&self, chance: &mut Chance) -> Option<(Construct, &Site)> {
-        let key = self.schema.fields.iter().find(|field| field.partition_key)?;
-        let site = self.sites.iter().find(|site| site.path == FieldPath::new(&key.name))?;
-        let (_, constructs) = self.by_operand.iter().find(|(it, _)| *it == site.operand)?;
-        let prunes = |it: &&Construct| matches!(it, Construct::Equality | Construct::In);
-        let constructs: Vec<Construct> = constructs.iter().filter(prunes).copied().collect();
+        let (at, constructs) = self.partition_key.as_ref()?;
         if !chance.one_in(10) {
             return None;
         }
-        Some((*chance.pick(&constructs)?, site))
+        Some((*chance.pick(constructs)?, self.sites.get(*at)?))
     }
 
     /// A place for one of the constructs that are listed without an operand.
@@ -332,7 +398,7 @@ impl<'a> Composer<'a> {
             let mut found = None;
             for _ in 0..6 {
                 let Some(expr) = self.terms(chance).propose(construct, site) else { break };
-                if check(self.schema, &expr).is_err() || !self.accepts(&expr) {
+                if check(self.schema(), &expr).is_err() || !self.accepts(&expr) {
                     continue;
                 }
                 let truths = self.truths(&expr);
@@ -356,12 +422,12 @@ impl<'a> Composer<'a> {
     /// nothing is known.
     fn last_resort(&self, chance: &mut Chance) -> Term {
         for _ in 0..200 {
-            if !self.schema.primary().auto_id {
+            if !self.schema().primary().auto_id {
                 break;
             }
             let Some((construct, site)) = self.choose(chance) else { continue };
             let Some(expr) = self.terms(chance).propose(construct, site) else { continue };
-            if check(self.schema, &expr).is_ok() && self.accepts(&expr) {
+            if check(self.schema(), &expr).is_ok() && self.accepts(&expr) {
                 let truths = self.truths(&expr);
                 return Term { expr, truths };
             }
@@ -371,8 +437,8 @@ impl<'a> Composer<'a> {
 
     /// A predicate that every engine has: a comparison of the key with a constant.
     fn key_term(&self) -> Term {
-        let key = &self.schema.primary().name;
-        let literal = if self.schema.primary().data_type.to_string() == "VARCHAR" {
+        let key = &self.schema().primary().name;
+        let literal = if self.schema().primary().data_type.to_string() == "VARCHAR" {
             Literal::Text("a".to_owned())
         } else {
             Literal::Int(1)
@@ -383,20 +449,16 @@ impl<'a> Composer<'a> {
     }
 
     fn accepts(&self, expr: &Expr) -> bool {
-        let as_part = |cell: &Cell| match cell.construct {
-            Construct::ConstantFilter => Construct::ConstantPredicate,
-            construct => construct,
-        };
-        let found: BTreeSet<Cell> = cells(self.schema, &Filter::from(expr.clone()));
-        found.iter().all(|cell| {
-            self.dialect.accepts(&Cell { construct: as_part(cell), operand: cell.operand })
-        })
+        let mut all = true;
+        for_each_cell(self.schema(), expr, |cell| {
+            all &= self.accepted.get(&cell).unwrap_or_else(|| self.dialect.accepts(&cell));
+        });
+        all
     }
 
     /// The truth on each row; `None` if some of them is undefined.
-    fn truths(&self, expr: &Expr) -> Option<Vec<Truth>> {
-        let truth = |row| evaluate(expr, self.schema, row, Semantics::canonical()).ok();
-        self.rows.iter().map(truth).collect()
+    fn truths(&self, expr: &Expr) -> Option<Truths> {
+        self.columns.defined(expr)
     }
 
     /// Two predicates joined so that the result is selective, if either way makes it so.
@@ -405,8 +467,12 @@ impl<'a> Composer<'a> {
             true => [BinaryOp::And, BinaryOp::Or],
             false => [BinaryOp::Or, BinaryOp::And],
         };
-        let first = left.clone().join(ops[0], right.clone());
-        if first.is_selective() { first } else { left.join(ops[1], right) }
+        let first = left.joined(ops[0], &right);
+        if selects(first.as_ref()) {
+            left.with(ops[0], right, first)
+        } else {
+            left.join(ops[1], right)
+        }
     }
 
     /// A tree with so many predicates, nested at most so deep.
@@ -438,9 +504,14 @@ impl<'a> Composer<'a> {
             }
             let op = if and { BinaryOp::And } else { BinaryOp::Or };
             and = !and;
-            let joined = term.clone().join(op, self.term(chance));
-            // Some other predicate may leave more to tell.
-            term = if joined.is_selective() { joined } else { term.join(op, self.term(chance)) };
+            let other = self.term(chance);
+            let truths = term.joined(op, &other);
+            term = if selects(truths.as_ref()) {
+                term.with(op, other, truths)
+            } else {
+                // Some other predicate may leave more to tell.
+                term.join(op, self.term(chance))
+            };
         }
         term
     }
@@ -450,14 +521,16 @@ impl<'a> Composer<'a> {
         let op = if chance.one_in(2) { BinaryOp::And } else { BinaryOp::Or };
         let mut term = self.term(chance);
         for _ in 1..chance.within(*LONG.start(), *LONG.end()) {
-            let mut joined = term.clone().join(op, self.term(chance));
+            let mut other = self.term(chance);
+            let mut truths = term.joined(op, &other);
             for _ in 0..3 {
-                if joined.is_selective() {
+                if selects(truths.as_ref()) {
                     break;
                 }
-                joined = term.clone().join(op, self.term(chance));
+                other = self.term(chance);
+                truths = term.joined(op, &other);
             }
-            term = joined;
+            term = term.with(op, other, truths);
         }
         term
     }
@@ -470,9 +543,10 @@ impl<'a> Composer<'a> {
         }
         let op = if term.is_total() { BinaryOp::And } else { BinaryOp::Or };
         for _ in 0..4 {
-            let joined = term.clone().join(op, self.term(chance));
-            if joined.is_selective() {
-                return joined;
+            let other = self.term(chance);
+            let truths = term.joined(op, &other);
+            if selects(truths.as_ref()) {
+                return term.with(op, other, truths);
             }
         }
         term
@@ -480,18 +554,13 @@ impl<'a> Composer<'a> {
 
     /// The filter as people write it, or in one of the ways that the dialect has besides.
     fn spelled(&self, chance: &mut Chance, expr: Expr) -> Filter {
-        let known: Vec<Spelling> = SPELLINGS
-            .into_iter()
-            .filter(|c| self.dialect.has(*c))
-            .filter_map(spelling_of)
-            .collect();
         let mut spelling = Spelling::default();
         if chance.permille(300)
-            && let Some(other) = chance.pick(&known)
+            && let Some(other) = chance.pick(&self.spellings)
         {
             spelling = *other;
             if chance.one_in(4)
-                && let Some(Spelling { quotes: Quotes::Single, .. }) = chance.pick(&known)
+                && let Some(Spelling { quotes: Quotes::Single, .. }) = chance.pick(&self.spellings)
             {
                 spelling.quotes = Quotes::Single;
             }

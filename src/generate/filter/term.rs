@@ -306,9 +306,8 @@ impl<'a> Terms<'a> {
             Literal::Text(text) => special(text),
             _ => false,
         });
-        let specials: Vec<_> = specials.cloned().collect();
         let literal = match construct == LikeEscape && self.chance.one_in(2) {
-            true => self.chance.pick(&specials).cloned(),
+            true => self.chance.pick(&specials.collect::<Vec<_>>()).copied().cloned(),
             false => None,
         };
         let text = match literal.unwrap_or_else(|| self.literal(site)) {
