@@ -60,6 +60,7 @@
 //! writes wait for them: what another process writes at the same time shows as a difference.
 
 mod attach;
+pub mod blocking;
 mod builder;
 mod catalog;
 mod collection;

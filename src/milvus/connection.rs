@@ -106,7 +106,9 @@ impl Milvus {
             }
             // Milvus Lite 2.x has no version call.
             Ok(Err(status)) if status.code() == tonic::Code::Unimplemented => String::new(),
-            Ok(Err(status)) => return Err(MilvusError::from_status(OPERATION, &status)),
+            Ok(Err(status)) => {
+                return Err(MilvusError::from_status(OPERATION, options.deadline, &status));
+            }
             Ok(Ok(response)) => {
                 let response = response.into_inner();
                 check_status(OPERATION, response.status.as_ref())?;
@@ -142,7 +144,7 @@ impl Milvus {
         tracing::trace!(operation, elapsed = ?begun.elapsed(), "called milvus");
         match result {
             Err(_) => Err(MilvusError::Deadline { operation, after: self.deadline }),
-            Ok(Err(status)) => Err(MilvusError::from_status(operation, &status)),
+            Ok(Err(status)) => Err(MilvusError::from_status(operation, self.deadline, &status)),
             Ok(Ok(response)) => Ok(response.into_inner()),
         }
     }

@@ -70,7 +70,12 @@ impl MilvusError {
         matches!(self, MilvusError::Unavailable { .. })
     }
 
-    pub(super) fn from_status(operation: &'static str, status: &tonic::Status) -> MilvusError {
+    /// `after` is how long was waited, should it have been in vain.
+    pub(super) fn from_status(
+        operation: &'static str,
+        after: Duration,
+        status: &tonic::Status,
+    ) -> MilvusError {
         let reason = status.message().to_owned();
         let transport = matches!(reason.as_str(), "transport error" | "operation was canceled")
             || reason.contains("connect error")
@@ -81,6 +86,11 @@ impl MilvusError {
                 MilvusError::Denied { operation, reason }
             }
             Code::Unavailable => MilvusError::Unavailable { operation, reason },
+            // Time that is up shows as either, depending on whose clock noticed. The server has
+            // refused nothing.
+            Code::DeadlineExceeded | Code::Cancelled if !transport => {
+                MilvusError::Deadline { operation, after }
+            }
             Code::Unknown | Code::Cancelled | Code::Internal if transport => {
                 MilvusError::Unavailable { operation, reason }
             }
@@ -97,10 +107,7 @@ impl MilvusError {
         match error {
             Error::Grpc(error) => {
                 let status = tonic::Status::new(error.code(), error.message().to_owned());
-                match status.code() {
-                    Code::DeadlineExceeded => MilvusError::Deadline { operation, after },
-                    _ => MilvusError::from_status(operation, &status),
-                }
+                MilvusError::from_status(operation, after, &status)
             }
             Error::Server(error) => rejected(operation, error.code(), error.to_string()),
             Error::Timeout(_) => MilvusError::Deadline { operation, after },
@@ -135,5 +142,29 @@ pub(super) fn check_status(
     match (status.code, legacy) {
         (0, 0) => Ok(()),
         (0, code) | (code, _) => Err(rejected(operation, code, status.reason.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_that_is_up_is_no_refusal() {
+        let of = |code, text: &str| {
+            let status = tonic::Status::new(code, text);
+            MilvusError::from_status("insert", Duration::from_secs(1), &status)
+        };
+        // By tonic's own clock, which the SDK sets, and by a server's or a proxy's.
+        for status in [
+            of(Code::Cancelled, "Timeout expired"),
+            of(Code::DeadlineExceeded, "context deadline exceeded"),
+        ] {
+            assert!(matches!(status, MilvusError::Deadline { .. }), "{status}");
+        }
+        let lost = of(Code::Cancelled, "operation was canceled");
+        assert!(matches!(lost, MilvusError::Unavailable { .. }), "{lost}");
+        let refused = of(Code::InvalidArgument, "no");
+        assert!(matches!(refused, MilvusError::Rejected { .. }), "{refused}");
     }
 }

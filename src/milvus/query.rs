@@ -134,7 +134,7 @@ impl Milvus {
         tracing::trace!(operation = OPERATION, elapsed = ?begun.elapsed(), "called milvus");
         let response = response
             .map_err(|_| MilvusError::Deadline { operation: OPERATION, after: options.deadline })?
-            .map_err(|status| MilvusError::from_status(OPERATION, &status))?
+            .map_err(|status| MilvusError::from_status(OPERATION, options.deadline, &status))?
             .into_inner();
         check_status(OPERATION, response.status.as_ref())?;
         Ok(response)

@@ -70,7 +70,7 @@ impl Milvus {
             let progress = timeout(left, raw.get_loading_progress(request))
                 .await
                 .map_err(|_| late.clone())?
-                .map_err(|status| MilvusError::from_status(OPERATION, &status))?
+                .map_err(|status| MilvusError::from_status(OPERATION, self.deadline, &status))?
                 .into_inner();
             check_status(OPERATION, progress.status.as_ref())?;
             if progress.progress >= 100 {

@@ -1,6 +1,7 @@
 //! The client library.
 
 mod atomic;
+mod blocking;
 mod engines;
 mod faulty;
 mod killed;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use milvus_difftest::backend::{Backend, ClickHouseOptions};
+use milvus_difftest::backend::{Backend, ClickHouse, ClickHouseOptions};
 use milvus_difftest::client::{ClientError, DiffClient, EntityOptions, OnDuplicate, Written};
 use milvus_difftest::engine::{ClickHouseServer, EmbeddedOptions, install_clickhouse};
 use milvus_difftest::milvus::{ConnectOptions, Consistency, Milvus, QueryOptions};
@@ -130,7 +130,18 @@ pub fn options(server: &ClickHouseServer) -> ClickHouseOptions {
     }
 }
 
-/// A client that loses patience soon.
+/// A backend in a database of its own there.
+pub async fn database(server: &ClickHouseServer, name: &str) -> Box<dyn Backend> {
+    let admin = clickhouse::Client::default()
+        .with_url(server.url())
+        .with_user(server.user())
+        .with_password(server.password().expose());
+    admin.query(&format!("CREATE DATABASE {name}")).execute().await.unwrap();
+    let options = ClickHouseOptions { database: Some(name.to_owned()), ..options(server) };
+    Box::new(ClickHouse::connect(options).await.unwrap())
+}
+
+/// A client that loses patience soon, but not with a busy machine.
 pub async fn client(uri: &str, backend: Box<dyn Backend>, deed: Deed) -> DiffClient {
     let policy = match deed {
         Deed::Replace => OnDuplicate::Replace,
@@ -139,9 +150,9 @@ pub async fn client(uri: &str, backend: Box<dyn Backend>, deed: Deed) -> DiffCli
     let client = DiffClient::builder()
         .uri(uri)
         .backend_with(backend)
-        .deadline(Duration::from_millis(400))
-        .settle_within(Duration::from_secs(1))
-        .quiet(Duration::from_millis(400))
+        .deadline(Duration::from_millis(1500))
+        .settle_within(Duration::from_secs(2))
+        .quiet(Duration::from_millis(800))
         .on_duplicate(policy)
         .connect();
     client.await.unwrap()
