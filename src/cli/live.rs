@@ -11,6 +11,7 @@ use super::exit::Exit;
 use super::setup::or_signal;
 use super::start::Failure;
 use crate::client::{ClientError, DiffClient};
+use crate::reference::ReferenceError;
 use crate::report::rows::Form;
 
 /// Both sides of a live collection.
@@ -144,7 +145,8 @@ pub fn failure(error: ClientError) -> Failure {
         | ClientError::Filter(_)
         | ClientError::Types(_)
         | ClientError::Dialect(_)
-        | ClientError::Dump(_) => Exit::Usage,
+        | ClientError::Dump(_)
+        | ClientError::Reference(ReferenceError::Unknown(_)) => Exit::Usage,
         ClientError::Conflict(_) => Exit::Conflict,
         _ => Exit::Environment,
     };

@@ -1,5 +1,6 @@
 //! The commands on live collections.
 
+use std::path::Path;
 use std::process::Command;
 
 use milvus_difftest::client::DiffClient;
@@ -67,6 +68,15 @@ fn live(sandbox: &Sandbox, engine: &SimulatedMilvus, args: &[&str]) -> Run {
     run(command)
 }
 
+/// In `snapshots/`, beside those of the help texts.
+fn snapshot(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
 /// With more arguments.
 fn with(mut command: Command, args: &[&str]) -> Run {
     command.args(args);
@@ -79,10 +89,10 @@ async fn a_lost_entity_is_found_by_every_command_that_looks() {
     let engine = damaged(&sandbox).await;
     let compared = live(&sandbox, &engine, &["compare", "--batch-size", "5"]);
     let compared = compared.expect(1);
-    insta::assert_snapshot!(compared.stdout);
+    snapshot("live_compare", &compared.stdout);
     let compared = live(&sandbox, &engine, &["compare", "price < 2"]);
     let compared = compared.expect(1);
-    insta::assert_snapshot!(compared.stdout);
+    snapshot("live_compare_filter", &compared.stdout);
     let fine = live(&sandbox, &engine, &["compare", "price > 2"]);
     let fine = fine.expect(0);
     assert_eq!(fine.stdout, "goods: `price > 2`: the same 11 rows on both sides\n");
@@ -96,7 +106,7 @@ async fn a_lost_entity_is_found_by_every_command_that_looks() {
 
     let asked = live(&sandbox, &engine, &["query", "id in [6, 7]", "--fields", "name,$meta"]);
     let asked = asked.expect(1);
-    insta::assert_snapshot!(asked.stdout);
+    snapshot("live_query", &asked.stdout);
     let counts = live(&sandbox, &engine, &["count", "--read"]);
     let counts = counts.expect(1);
     assert_eq!(counts.stdout, "Milvus 19 (19 when all are read), backend 20\n");
@@ -116,7 +126,7 @@ async fn samples_files_and_filters_come_from_the_backend() {
     let engine = damaged(&sandbox).await;
     let sample = live(&sandbox, &engine, &["sample", "3", "--format", "csv"]);
     let sample = sample.expect(0);
-    insta::assert_snapshot!(sample.stdout);
+    snapshot("live_sample", &sample.stdout);
     assert_eq!(live(&sandbox, &engine, &["sample", "3", "--format", "csv"]).stdout, sample.stdout);
     let other = live(&sandbox, &engine, &["sample", "3", "--format", "csv", "--seed", "2"]);
     assert_ne!(other.stdout, sample.stdout);
@@ -180,7 +190,7 @@ async fn the_shell_answers_line_by_line() {
     let mut command = sandbox.command(&["shell", "--target", &uri, "--backend", BACKEND]);
     command.args(["--collection", "goods"]);
     let output = assert_cmd::Command::from_std(command).write_stdin(lines).output().unwrap();
-    insta::assert_snapshot!(String::from_utf8_lossy(&output.stdout));
+    snapshot("live_shell", &String::from_utf8_lossy(&output.stdout));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("cannot parse the filter"), "{errors}");
     assert!(errors.contains("there is no \\nonsense"), "{errors}");
