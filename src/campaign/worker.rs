@@ -94,7 +94,8 @@ impl Shared {
 /// Works until the campaign's budget is used up.
 pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), BenchError> {
     while let Some(number) = shared.next_case() {
-        let mut case = generate::case_with(shared.seed, number, &shared.dialect, shared.generation);
+        let mut case =
+            generate::case_with(shared.seed, number, &shared.dialect, &shared.generation)?;
         let Steered { dropped, kept } = steer(&mut case, &shared.known_issues, number);
         shared.emit(Event::Steered { dropped, kept });
         let rows = case.rows().len();

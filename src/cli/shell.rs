@@ -167,9 +167,9 @@ impl Lines {
         };
         let mut editor = Editor::new().map_err(broken)?;
         editor.set_helper(Some(Words::of(schema)));
-        let history = choose_base_strategy().ok().map(|folders| {
-            folders.cache_dir().join("milvus-difftest").join("shell-history")
-        });
+        let history = choose_base_strategy()
+            .ok()
+            .map(|folders| folders.cache_dir().join("milvus-difftest").join("shell-history"));
         if let Some(path) = &history
             && path.exists()
         {
@@ -216,10 +216,31 @@ impl Words {
     fn of(schema: &Schema) -> Words {
         let fields = schema.fields.iter().map(|field| field.name.clone());
         let words = [
-            "and", "or", "not", "in", "like", "is null", "is not null", "exists", "true", "false",
-            "array_contains(", "array_contains_all(", "array_contains_any(", "array_length(",
-            "json_contains(", "json_contains_all(", "json_contains_any(", "\\compare", "\\count",
-            "\\sample", "\\filters", "\\explain", "\\fields", "\\help", "\\quit",
+            "and",
+            "or",
+            "not",
+            "in",
+            "like",
+            "is null",
+            "is not null",
+            "exists",
+            "true",
+            "false",
+            "array_contains(",
+            "array_contains_all(",
+            "array_contains_any(",
+            "array_length(",
+            "json_contains(",
+            "json_contains_all(",
+            "json_contains_any(",
+            "\\compare",
+            "\\count",
+            "\\sample",
+            "\\filters",
+            "\\explain",
+            "\\fields",
+            "\\help",
+            "\\quit",
         ];
         Words(fields.chain(words.map(str::to_owned)).collect())
     }
@@ -236,9 +257,9 @@ impl Completer for Words {
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
         let before = line.get(..at).unwrap_or_default();
         let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '\\';
-        let begin = before.rfind(|c| !is_word(c)).map_or(0, |last| {
-            last + before[last..].chars().next().map_or(0, char::len_utf8)
-        });
+        let begin = before
+            .rfind(|c| !is_word(c))
+            .map_or(0, |last| last + before[last..].chars().next().map_or(0, char::len_utf8));
         let word = before.get(begin..).unwrap_or_default();
         let fitting = self.0.iter().filter(|known| !word.is_empty() && known.starts_with(word));
         let pair = |known: &String| Pair { display: known.clone(), replacement: known.clone() };
@@ -275,8 +296,7 @@ mod tests {
         let words = Words::of(&Schema { fields, dynamic: false });
         let history = MemHistory::new();
         let complete = |line: &str| {
-            let (at, found) =
-                words.complete(line, line.len(), &Context::new(&history)).unwrap();
+            let (at, found) = words.complete(line, line.len(), &Context::new(&history)).unwrap();
             (at, found.into_iter().map(|pair| pair.replacement).collect::<Vec<_>>())
         };
         assert_eq!(complete("id == 1 && pri"), (11, vec!["price".to_owned()]));
