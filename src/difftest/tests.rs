@@ -114,13 +114,15 @@ async fn a_finding_is_kept_and_asked_first_until_it_is_gone() {
     let again = run(test(&folder, &[fault]).cases(0)).await.unwrap_err();
     let text = again.to_string();
     let DiffTestError::Regressed { failing, .. } = again else { panic!("{text}") };
-    assert_eq!(failing.iter().map(|it| &it.path).collect::<Vec<_>>(), [&kept.join("case.json")]);
-    assert!(text.contains("a case that failed before still does"), "{text}");
+    assert_eq!(failing.len(), findings.len());
+    assert!(failing.iter().any(|it| it.path == kept.join("case.json") && it.case == case));
+    assert!(text.contains(" failed before still do"), "{text}");
     assert!(text.contains("got       row 0 (extra: 0)"), "{text}");
 
     let report = run(test(&folder, &[])).await.unwrap();
-    assert!(matches!(report.regressions[0].outcome, Outcome::Pass));
-    assert!(report.to_string().contains("1 regression replayed"), "{report}");
+    assert_eq!(report.regressions.len(), findings.len());
+    assert!(report.regressions.iter().all(|it| matches!(it.outcome, Outcome::Pass)));
+    assert!(report.to_string().contains(" replayed"), "{report}");
     assert!(files(folder.path()).contains(&kept.join("case.json")), "it is still kept");
 }
 
@@ -201,7 +203,7 @@ async fn rows_that_do_not_fit_are_an_error() {
     }
     let none = Just(row("id", Value::Int(1))).prop_filter("none will do", |_| false);
     let error = run(test(&folder, &[]).rows(none)).await.unwrap_err().to_string();
-    assert!(error.contains("none will do"), "{error}");
+    assert!(error.contains("rejects nearly all"), "{error}");
 }
 
 #[test]
@@ -246,8 +248,11 @@ fn what_cannot_be_meant_is_an_error() {
     let error =
         |test: DiffTest, variables: &[(&str, &str)]| plan(test, variables).unwrap_err().to_string();
     let test = || test(&folder, &[]);
-    let text = error(test().weight("likes", 0.5), &[]);
-    assert_eq!(text, "difftest 'products': there is no construct 'likes'; did you mean 'like'?");
+    let text = error(test().weight("modulos", 0.5), &[]);
+    assert_eq!(
+        text,
+        "difftest 'products': there is no construct 'modulos'; did you mean 'modulo'?"
+    );
     assert!(error(test().weight("like", 1.5), &[]).contains("not within 0 and 1: 1.5"));
     assert!(error(test().weight("like", f64::NAN), &[]).contains("not within 0 and 1"));
     for name in ["", "..", "a/b", "a b"] {

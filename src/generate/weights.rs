@@ -13,7 +13,7 @@ use crate::schema::Schema;
 /// use milvus_difftest::generate::Weights;
 /// let mut weights = Weights::default();
 /// weights.set("like", 0.2).unwrap();
-/// assert!(weights.set("likes", 0.2).unwrap_err().to_string().contains("did you mean 'like'?"));
+/// assert!(weights.set("modulos", 0.2).unwrap_err().to_string().contains("'modulo'?"));
 /// assert!(weights.set("like", 2.0).is_err());
 /// ```
 #[derive(Debug, Clone, Default, PartialEq)]
