@@ -395,6 +395,29 @@ impl Case {
         Ok((case, file.found))
     }
 
+    /// A file, or every `case.json` below a folder, sorted by path.
+    pub fn files(path: &Path) -> Result<Vec<PathBuf>, CaseError> {
+        let io = |source| CaseError::Io { path: path.to_owned(), source };
+        if !std::fs::metadata(path).map_err(io)?.is_dir() {
+            return Ok(vec![path.to_owned()]);
+        }
+        let entries = std::fs::read_dir(path).map_err(io)?;
+        let mut entries: Vec<PathBuf> = entries
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<_, _>>()
+            .map_err(io)?;
+        entries.sort();
+        let mut files = Vec::new();
+        for entry in entries {
+            if entry.is_dir() {
+                files.extend(Case::files(&entry)?);
+            } else if entry.file_name().is_some_and(|name| name == "case.json") {
+                files.push(entry);
+            }
+        }
+        Ok(files)
+    }
+
     /// Reads a case file.
     pub fn load(path: &Path) -> Result<(Case, Option<Found>), CaseError> {
         let io = |source| CaseError::Io { path: path.to_owned(), source };

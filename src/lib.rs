@@ -24,7 +24,7 @@
 //! | 5 | [`shrink`], [`known`], [`finding`], [`corpus`]: make it minimal; is it known; keep it |
 //! | 6 | [`campaign`]: many cases under a budget, as a stream of events |
 //! | 7 | [`report`]: terminal, summary file, folders of findings |
-//! | 8 | [`cli`]: one file a subcommand |
+//! | 8 | [`cli`]: one file a subcommand; [`difftest`]: a test of a schema of one's own |
 //!
 //! A campaign on a simulated engine that loses a row of every answer:
 //!
@@ -53,6 +53,7 @@ pub mod cli;
 pub mod client;
 pub mod compare;
 pub mod corpus;
+pub mod difftest;
 pub mod dump;
 pub mod engine;
 pub mod filter;

@@ -231,7 +231,7 @@ impl Started<'_> {
         let shared = Arc::new(Shared {
             seed: campaign.seed,
             dialect,
-            generation: campaign.generation,
+            generation: campaign.generation.clone(),
             cases: campaign.cases,
             deadline: campaign.time.map(|time| started + time),
             shrink: campaign.shrink,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::apply::{ApplyError, Sides, apply};
 use crate::backend::{BackendError, Table};
-use crate::case::{Case, Check};
+use crate::case::{Case, CaseError, Check};
 use crate::engine::{Engine, EngineError};
 use crate::known::KnownIssues;
 use crate::milvus::{ConnectOptions, Dialect, Milvus, MilvusError};
@@ -57,6 +57,9 @@ pub enum BenchError {
     /// A reference database failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// The options for generating cases give what cannot be one.
+    #[error("the case that was to be judged next cannot be used: {0}")]
+    Case(#[from] CaseError),
     /// A reference database cannot be opened.
     #[error(transparent)]
     Reference(#[from] ReferenceError),

@@ -139,6 +139,7 @@ fn campaign(
             depth: args.depth.map_or(MAX_DEPTH, usize::from),
             filters: args.filters.map_or(FILTERS, usize::from),
             beyond_dialect: args.beyond_dialect,
+            ..Options::default()
         },
         ..Campaign::new(Target::Simulated(SimulatedOptions::default()))
     };

@@ -5,7 +5,6 @@ use std::path::Path;
 use super::args::MatrixArgs;
 use super::exit::Exit;
 use super::input;
-use super::replay::collect;
 use super::setup::{or_signal, targets, trial_options};
 use super::start::{Failure, say};
 use crate::campaign::{Known, Matrix, Outcome};
@@ -21,9 +20,7 @@ pub async fn run(args: MatrixArgs, quiet: bool) -> Result<Exit, Failure> {
             cases.extend(filters(path)?);
             continue;
         }
-        let mut files = Vec::new();
-        collect(path, &mut files)?;
-        for file in files {
+        for file in Case::files(path).map_err(Failure::usage)? {
             let (case, _) = Case::load(&file).map_err(Failure::usage)?;
             cases.push((name(&file), case));
         }

@@ -60,8 +60,7 @@ pub fn show(
             .fields
             .iter()
             .filter(|field| {
-                field.primary
-                    || fields.is_none_or(|fields| fields.iter().any(|name| *name == field.name))
+                field.primary || fields.is_none_or(|fields| fields.contains(&field.name))
             })
             .cloned()
             .collect(),

@@ -1,6 +1,6 @@
 //! `replay`: saved cases again.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::args::ReplayArgs;
 use super::exit::Exit;
@@ -15,7 +15,7 @@ pub async fn run(args: ReplayArgs, quiet: bool) -> Result<Exit, Failure> {
     only_one(&args.target)?;
     let mut files = Vec::new();
     for path in &args.paths {
-        collect(path, &mut files)?;
+        files.extend(Case::files(path).map_err(Failure::usage)?);
     }
     if files.is_empty() {
         let paths: Vec<_> = args.paths.iter().map(|path| path.display().to_string()).collect();
@@ -81,28 +81,4 @@ fn described(divergence: &Divergence) -> String {
     let actual = divergence.actual.to_string();
     let actual = actual.lines().next().unwrap_or_default();
     format!("{}: expected {}, got {actual}", divergence.class, divergence.expected)
-}
-
-/// A file, or every `case.json` below a folder, sorted by path.
-pub(super) fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let unreadable =
-        |error: std::io::Error| Failure::usage(format!("cannot read {}: {error}", path.display()));
-    if !std::fs::metadata(path).map_err(unreadable)?.is_dir() {
-        files.push(path.to_owned());
-        return Ok(());
-    }
-    let entries = std::fs::read_dir(path).map_err(unreadable)?;
-    let mut entries: Vec<PathBuf> = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()
-        .map_err(unreadable)?;
-    entries.sort();
-    for entry in entries {
-        if entry.is_dir() {
-            collect(&entry, files)?;
-        } else if entry.file_name().is_some_and(|name| name == "case.json") {
-            files.push(entry);
-        }
-    }
-    Ok(())
 }

@@ -13,9 +13,8 @@ use super::collection::DiffClient;
 use super::error::ClientError;
 use super::turns::Need;
 use crate::backend::BackendError;
-use crate::filter::grammar::{Construct, cells, family};
 use crate::filter::{BinaryOp, Expr, Filter, Semantics, evaluate};
-use crate::generate;
+use crate::generate::{self, Weights};
 
 /// Which filters are generated.
 #[derive(Debug, Clone)]
@@ -97,13 +96,9 @@ impl DiffClient {
             }
             let Ok(tree) = strategy.new_tree(&mut runner) else { continue };
             let filter: Filter = tree.current();
-            let weight = cells(schema, &filter)
-                .iter()
-                .filter_map(|cell| weights.get(&cell.construct))
-                .fold(1.0, |least: f64, weight| least.min(*weight));
             let is_open =
                 |row| evaluate(&filter.expr, schema, row, Semantics::canonical()).is_err();
-            if dice.random::<f64>() >= weight
+            if dice.random::<f64>() >= weights.share(schema, &filter)
                 || depth(&filter.expr) > options.depth
                 || !seen.insert(filter.to_string())
                 || sample.iter().any(is_open)
@@ -138,16 +133,11 @@ impl DiffClient {
     }
 }
 
-fn weights(named: &BTreeMap<String, f64>) -> Result<BTreeMap<Construct, f64>, ClientError> {
-    let mut weights = BTreeMap::new();
+fn weights(named: &BTreeMap<String, f64>) -> Result<Weights, ClientError> {
+    let mut weights = Weights::default();
     for (name, weight) in named {
-        if !(0.0..=1.0).contains(weight) {
-            return Err(ClientError::Options(format!(
-                "the weight of '{name}' is not within 0 and 1: {weight}"
-            )));
-        }
-        let constructs = family(name).map_err(|error| ClientError::Options(error.to_string()))?;
-        weights.extend(constructs.into_iter().map(|construct| (construct, *weight)));
+        let set = weights.set(name, *weight);
+        set.map_err(|error| ClientError::Options(error.to_string()))?;
     }
     Ok(weights)
 }

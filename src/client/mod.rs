@@ -59,6 +59,7 @@
 //! Queries and comparisons wait for the writes of the same client that came before them, and later
 //! writes wait for them: what another process writes at the same time shows as a difference.
 
+mod assert;
 mod attach;
 pub mod blocking;
 mod builder;

@@ -1,13 +1,14 @@
 //! Random cases.
 
 use proptest::prelude::*;
-use proptest::strategy::ValueTree;
+use proptest::strategy::{SBoxedStrategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sha2::{Digest, Sha256};
 
 use super::filter::{Chance, Composer, MAX_DEPTH, mistyped};
-use super::{rows, schemas};
-use crate::case::{Case, Check, Operation};
+use super::rows::{keyed, row};
+use super::{Weights, schemas};
+use crate::case::{Case, CaseError, Check, Operation};
 use crate::filter::Filter;
 use crate::milvus::Dialect;
 use crate::schema::Schema;
@@ -16,9 +17,11 @@ use crate::value::Row;
 const MOST_ROWS: usize = 300;
 /// So many filters are asked of a collection, if nothing else is said.
 pub const FILTERS: usize = 60;
+/// So many filters are looked at, at most, for one that the weights let pass.
+const CANDIDATES: usize = 200;
 
 /// What cases are made of beside what the dialect says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// How deep predicates are nested, at most.
     pub depth: usize,
@@ -27,24 +30,44 @@ pub struct Options {
     /// Whether to ask for what the dialect lacks, too: the engine must refuse it or be right, and
     /// refuse what has no meaning.
     pub beyond_dialect: bool,
+    /// The schema of every case; without it, each has a random one.
+    pub schema: Option<Schema>,
+    /// What to draw rows from in place of the crate's own values: one row of the schema at a time,
+    /// with its key also where the engine assigns another. Of rows with equal keys one is taken.
+    pub rows: Option<SBoxedStrategy<Row>>,
+    /// How often the constructs of the filter language are used.
+    pub weights: Weights,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { depth: MAX_DEPTH, filters: FILTERS, beyond_dialect: false }
+        Options {
+            depth: MAX_DEPTH,
+            filters: FILTERS,
+            beyond_dialect: false,
+            schema: None,
+            rows: None,
+            weights: Weights::default(),
+        }
     }
 }
 
 /// Cases that the dialect accepts: one collection, some writes, many questions.
-pub fn cases(dialect: &Dialect, options: Options) -> BoxedStrategy<Case> {
-    let dialect = dialect.clone();
-    schemas(&dialect)
-        .prop_flat_map(|schema| {
-            let rows = rows(&schema, MOST_ROWS);
-            (Just(schema), rows, any::<bool>(), any::<bool>())
+pub fn cases(dialect: &Dialect, options: &Options) -> BoxedStrategy<Case> {
+    let (dialect, options) = (dialect.clone(), options.clone());
+    let schemas = match &options.schema {
+        Some(schema) => Just(schema.clone()).boxed(),
+        None => schemas(&dialect),
+    };
+    let own = options.rows.clone();
+    schemas
+        .prop_flat_map(move |schema| {
+            let row = own.clone().map_or_else(|| row(&schema), Strategy::boxed);
+            let rows = keyed(&schema, row.clone(), MOST_ROWS);
+            (Just(schema), Just(row), rows, any::<bool>(), any::<bool>())
         })
-        .prop_flat_map(|(schema, rows, rewrite, flush)| {
-            let operations = operations(&schema, rows, rewrite, flush);
+        .prop_flat_map(|(schema, row, rows, rewrite, flush)| {
+            let operations = operations(&schema, row, rows, rewrite, flush);
             (Just(schema), operations)
         })
         .prop_perturb(move |(schema, operations), rng| {
@@ -52,8 +75,8 @@ pub fn cases(dialect: &Dialect, options: Options) -> BoxedStrategy<Case> {
             let rows: Vec<Row> = case.rows().into_values().collect();
             let composer = Composer::new(&case.schema, &rows, &dialect, options.depth);
             let mut chance = Chance::new(rng);
-            let checks =
-                (0..options.filters).map(|_| check(&composer, &mut chance, &case.schema, options));
+            let checks = (0..options.filters)
+                .filter_map(|_| weighed(&composer, &mut chance, &case.schema, &options));
             let checks: Vec<Check> = checks.collect();
             case.checks.extend(checks);
             case
@@ -61,7 +84,27 @@ pub fn cases(dialect: &Dialect, options: Options) -> BoxedStrategy<Case> {
         .boxed()
 }
 
-fn check(composer: &Composer, chance: &mut Chance, schema: &Schema, options: Options) -> Check {
+/// A check, as often as its weight says; `None` if the weights leave hardly anything.
+fn weighed(
+    composer: &Composer,
+    chance: &mut Chance,
+    schema: &Schema,
+    options: &Options,
+) -> Option<Check> {
+    /// What a weight is a share of.
+    const WHOLE: usize = 1 << 20;
+    for _ in 0..CANDIDATES {
+        let check = check(composer, chance, schema, options);
+        let share = check.spelled().map_or(1.0, |filter| options.weights.share(schema, filter));
+        // Without weights nothing is drawn, so that the same seed gives the same cases.
+        if share >= 1.0 || ((chance.below(WHOLE)) as f64) < share * WHOLE as f64 {
+            return Some(check);
+        }
+    }
+    None
+}
+
+fn check(composer: &Composer, chance: &mut Chance, schema: &Schema, options: &Options) -> Check {
     if options.beyond_dialect && chance.one_in(4) {
         let beyond = if chance.one_in(4) { None } else { composer.beyond(chance) };
         if let Some(filter) = beyond {
@@ -95,6 +138,7 @@ fn paged(composer: &Composer, chance: &mut Chance) -> Filter {
 /// Inserts in batches; then, in half of the cases, replaces some rows and deletes others.
 fn operations(
     schema: &Schema,
+    row: BoxedStrategy<Row>,
     rows: Vec<Row>,
     rewrite: bool,
     flush: bool,
@@ -109,8 +153,7 @@ fn operations(
     if !rewrite || rows.is_empty() || schema.primary().auto_id {
         return Just(operations).boxed();
     }
-    let replaced = super::rows::row(schema);
-    let replaced = proptest::collection::vec(replaced, 1..=3);
+    let replaced = proptest::collection::vec(row, 1..=3);
     let schema = schema.clone();
     (replaced, any::<prop::sample::Index>())
         .prop_map(move |(mut replaced, gone)| {
@@ -137,19 +180,40 @@ fn operations(
 /// assert_ne!(case(7, 0, &dialect), case(7, 1, &dialect));
 /// ```
 pub fn case(seed: u64, number: u64, dialect: &Dialect) -> Case {
-    case_with(seed, number, dialect, Options::default())
+    match case_with(seed, number, dialect, &Options::default()) {
+        Ok(case) => case,
+        // No strategy of this room filters, and all rows are of their schema.
+        Err(error) => unreachable!("a case of this crate's own: {error}"),
+    }
 }
 
 /// The same with other options than the default.
-pub fn case_with(seed: u64, number: u64, dialect: &Dialect, options: Options) -> Case {
+///
+/// # Errors
+/// If the options' own rows do not fit the schema, or if their strategy gives up.
+pub fn case_with(
+    seed: u64,
+    number: u64,
+    dialect: &Dialect,
+    options: &Options,
+) -> Result<Case, CaseError> {
     let mut hash = Sha256::new();
     hash.update(seed.to_le_bytes());
     hash.update(number.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &hash.finalize());
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    // Only local rejections could fail here, and no strategy of this room filters.
-    match cases(dialect, options).new_tree(&mut runner) {
-        Ok(tree) => tree.current(),
-        Err(reason) => unreachable!("a strategy without filters rejected: {reason}"),
+    let tree = cases(dialect, options).new_tree(&mut runner).map_err(|reason| {
+        CaseError::Invalid(format!("the strategy for rows rejects nearly all: {reason}"))
+    })?;
+    let case = tree.current();
+    if options.rows.is_some() {
+        for operation in &case.operations {
+            if let Operation::Insert(rows) | Operation::Upsert(rows) = operation {
+                let wrong = rows.iter().find_map(|row| row.validate(&case.schema).err());
+                wrong.map_or(Ok(()), |error| Err(CaseError::Invalid(error.to_string())))?;
+            }
+        }
+        case.validate()?;
     }
+    Ok(case)
 }

@@ -8,8 +8,10 @@ mod case;
 mod filter;
 mod rows;
 mod schema;
+mod weights;
 
 pub use case::{FILTERS, Options, case, case_with, cases};
 pub use filter::{MAX_DEPTH, filters};
 pub use rows::rows;
 pub use schema::schemas;
+pub use weights::{WeightError, Weights};

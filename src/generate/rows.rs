@@ -14,6 +14,16 @@ use crate::value::{Key, Row, Value};
 
 /// Up to `most` rows with distinct keys.
 pub fn rows(schema: &Schema, most: usize) -> BoxedStrategy<Vec<Row>> {
+    keyed(schema, row(schema), most)
+}
+
+/// Up to `most` of these rows, with distinct keys. One without a key is left in: it is wrong, and
+/// must be seen.
+pub(super) fn keyed(
+    schema: &Schema,
+    row: BoxedStrategy<Row>,
+    most: usize,
+) -> BoxedStrategy<Vec<Row>> {
     let schema = schema.clone();
     // Small collections are quick and shrink well; large ones reach other code.
     let most = prop_oneof![
@@ -23,9 +33,9 @@ pub fn rows(schema: &Schema, most: usize) -> BoxedStrategy<Vec<Row>> {
     ];
     most.prop_flat_map(move |most| {
         let schema = schema.clone();
-        vec(row(&schema), 0..=most).prop_map(move |rows| {
-            let keyed = rows.into_iter().filter_map(|row| Some((row.key(&schema)?, row)));
-            keyed.collect::<BTreeMap<Key, Row>>().into_values().collect()
+        vec(row.clone(), 0..=most).prop_map(move |rows| {
+            let keyed = rows.into_iter().map(|row| (row.key(&schema), row));
+            keyed.collect::<BTreeMap<Option<Key>, Row>>().into_values().collect()
         })
     })
     .boxed()

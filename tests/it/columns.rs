@@ -47,7 +47,7 @@ fn columns_and_rows_agree_on_every_row() {
         let dialect = Dialect::load(dialect).expect("a built-in dialect");
         let options = Options { beyond_dialect: true, ..Options::default() };
         for number in 0..count {
-            let case = case_with(seed, number, &dialect, options);
+            let case = case_with(seed, number, &dialect, &options).unwrap();
             let mut rows: Vec<Row> = case.rows().into_values().collect();
             // Lists are looked through in one way on few rows, and in another on many.
             if number % 3 == 0 {
@@ -74,7 +74,7 @@ fn a_switch_is_heeded() {
     let dialect = Dialect::load("simulated").expect("a built-in dialect");
     let mut compared = Compared::default();
     for (number, switch) in Switch::ALL.iter().enumerate() {
-        let case = case_with(13, number as u64, &dialect, Options::default());
+        let case = case_with(13, number as u64, &dialect, &Options::default()).unwrap();
         let rows: Vec<Row> = case.rows().into_values().take(30).collect();
         for filter in case.checks.iter().filter_map(Check::filter).take(10) {
             let semantics = Semantics::canonical().with(*switch);

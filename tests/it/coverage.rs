@@ -146,7 +146,7 @@ fn beyond_the_dialect_is_what_it_lacks() {
     let mut lacking = BTreeSet::new();
     let mut refused = 0;
     for number in 0..150 {
-        let case = case_with(3, number, &dialect, options);
+        let case = case_with(3, number, &dialect, &options).unwrap();
         case.validate().unwrap();
         for check in &case.checks {
             match check {
@@ -176,7 +176,8 @@ fn filters_nest_as_deep_as_asked() {
     let dialect = Dialect::everything();
     let deepest = |depth| {
         let options = Options { depth, ..Options::default() };
-        let all = (0..40).flat_map(|number| case_with(4, number, &dialect, options).checks);
+        let all =
+            (0..40).flat_map(|number| case_with(4, number, &dialect, &options).unwrap().checks);
         let nesting = |text: String| {
             text.chars()
                 .scan(0_usize, |open, c| {

@@ -9,6 +9,7 @@ mod conflict;
 mod containers;
 mod corpus;
 mod coverage;
+mod difftest;
 mod embedded;
 mod engine;
 mod engines;

@@ -19,10 +19,12 @@ mod title;
 mod trace;
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use tempfile::Builder;
 
 pub(super) use self::literal::string as python_string;
 pub(super) use self::python::write_function;
@@ -45,7 +47,7 @@ pub fn write(dir: &Path, finding: &Finding) -> Result<PathBuf, ReportError> {
     ];
     for (name, text) in files {
         let path = folder.join(name);
-        replace(&path, &text).map_err(ReportError::at(&path))?;
+        replace(&folder, name, &text).map_err(ReportError::at(&path))?;
     }
     Ok(folder)
 }
@@ -77,13 +79,15 @@ fn found(finding: &Finding) -> Found {
     }
 }
 
-/// Renaming replaces a file in one step; writing does not.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    fs::write(&part, text)
-        .and_then(|()| fs::rename(&part, path))
-        .inspect_err(|_| drop(fs::remove_file(&part)))
+/// Renaming replaces a file in one step; writing does not. Several processes may write the same
+/// finding.
+fn replace(folder: &Path, name: &str, text: &str) -> io::Result<()> {
+    // Else it could be read by its owner alone.
+    let readable = fs::Permissions::from_mode(0o666);
+    let mut part = Builder::new().permissions(readable).tempfile_in(folder)?;
+    part.write_all(text.as_bytes())?;
+    part.persist(folder.join(name))?;
+    Ok(())
 }
 
 /// `missing-rows-float-cmp-number-1a2b3c4d`: readable in a listing, and one for each shape.
