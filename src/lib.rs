@@ -21,7 +21,7 @@
 //! | 2 | [`backend`]: reference databases; [`milvus`]: the system under test; [`engine`]: getting one to run; [`dump`]: entities as files and as Arrow |
 //! | 3 | [`mod@reference`]: which databases judge; [`case`]: the unit of everything; [`compare`]: rows against rows; [`verdict`]: the words of judgement |
 //! | 4 | [`generate`]: random cases; [`apply`], `oracle`: from a case to verdicts; [`triage`]: the shapes of divergences |
-//! | 5 | [`shrink`], [`known`], [`finding`], [`corpus`]: make it minimal; is it known; keep it |
+//! | 5 | [`shrink`], [`known`], [`finding`], [`corpus`]: make it minimal; is it known; keep it; [`client`]: both sides of a live collection |
 //! | 6 | [`campaign`]: many cases under a budget, as a stream of events |
 //! | 7 | [`report`]: terminal, summary file, folders of findings |
 //! | 8 | [`cli`]: one file a subcommand; [`difftest`]: a test of a schema of one's own |

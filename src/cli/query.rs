@@ -8,6 +8,7 @@ use super::exit::Exit;
 use super::live::{FormArgs, LiveArgs, failure, with_client};
 use super::start::{Failure, note, say};
 use crate::client::{Query, QueryPair};
+use crate::milvus::MilvusError;
 use crate::report::rows::{self, Form};
 use crate::schema::Schema;
 use crate::value::{META, Row};
@@ -70,6 +71,11 @@ pub fn show(
     let rows_of = |rows: &[Row]| rows.iter().map(Row::to_json).collect::<Vec<_>>();
     let milvus = match &pair.milvus {
         Ok(rows) => rows,
+        Err(
+            error @ (MilvusError::Unavailable { .. }
+            | MilvusError::Deadline { .. }
+            | MilvusError::Denied { .. }),
+        ) => return Err(Failure::environment(error)),
         Err(error) => {
             if form == Form::Json {
                 let error = error.to_string();

@@ -99,7 +99,7 @@ pub struct Comparison {
     pub backend_rows: usize,
     /// What differs, and did again when both were asked once more.
     pub diff: Diff,
-    /// Milvus's error, if it gave no answer.
+    /// Milvus's error, if it answered with one.
     pub error: Option<String>,
     /// Why nothing can be blamed on Milvus although it differs: the documentation leaves the answer
     /// open.
@@ -189,7 +189,8 @@ impl DiffClient {
     /// Asks both sides and compares; asks both once more if they differ.
     ///
     /// # Errors
-    /// If the filter does not fit, or the backend fails or disagrees with the model.
+    /// If the filter does not fit, if Milvus cannot be asked, or if the backend fails or disagrees
+    /// with the model.
     pub async fn compare_query(
         &self,
         collection: &str,
@@ -205,7 +206,8 @@ impl DiffClient {
         }
         let (diff, error) = match pair.diff() {
             Ok(diff) => (diff, None),
-            Err(error) => (Diff::default(), Some(error.to_string())),
+            Err(error) if is_answer(&error) => (Diff::default(), Some(error.to_string())),
+            Err(error) => return Err(error.into()),
         };
         let undefined = match &pair.model {
             Err(undefined) => Some(undefined.to_string()),
@@ -528,6 +530,11 @@ impl Client {
             .run(move |backend| Box::pin(async move { backend.bounds(&table, rows).await }));
         Ok(ranges(&bounds.await?))
     }
+}
+
+/// Whether an error is what the server says to a question, and not that there is none.
+fn is_answer(error: &MilvusError) -> bool {
+    matches!(error, MilvusError::Rejected { .. } | MilvusError::Malformed { .. })
 }
 
 /// A filter that fits the collection; `None` if there is none.
