@@ -117,10 +117,11 @@ fn field(field: &pb::FieldSchema) -> Result<Field, String> {
     read.partition_key = field.is_partition_key;
     read.nullable = field.nullable;
     if matches!(data_type, DataType::Scalar(Scalar::VarChar) | DataType::Array(Scalar::VarChar)) {
-        read.max_length = parameter("max_length");
+        // What fields are created with unless they state one goes without saying.
+        read.max_length = parameter("max_length").filter(|most| *most != Field::MAX_LENGTH);
     }
     if matches!(data_type, DataType::Array(_)) {
-        read.max_capacity = parameter("max_capacity");
+        read.max_capacity = parameter("max_capacity").filter(|most| *most != Field::MAX_CAPACITY);
     }
     let default = field.default_value.as_ref().and_then(|value| value.data.as_ref());
     if let Some(data) = default {

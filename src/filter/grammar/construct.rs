@@ -287,6 +287,7 @@ impl Construct {
 /// use milvus_difftest::filter::grammar::{Construct, family};
 /// assert_eq!(family("json-contains").unwrap().len(), 3);
 /// assert_eq!(family("negation").unwrap(), [Construct::Negation]);
+/// assert!(family("likes").unwrap_err().to_string().contains("did you mean 'like'?"));
 /// assert!(family("modulos").unwrap_err().to_string().contains("did you mean 'modulo'?"));
 /// ```
 pub fn family(name: &str) -> Result<Vec<Construct>, UnknownConstruct> {
@@ -295,7 +296,16 @@ pub fn family(name: &str) -> Result<Vec<Construct>, UnknownConstruct> {
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     };
     let found: Vec<Construct> = Construct::ALL.iter().filter(member).copied().collect();
-    if found.is_empty() { Err(UnknownConstruct::new(name)) } else { Ok(found) }
+    if found.is_empty() { Err(UnknownConstruct::new(name, families())) } else { Ok(found) }
+}
+
+/// Every name that [`family`] knows: those of constructs, and what these begin with before a hyphen.
+fn families() -> impl Iterator<Item = &'static str> {
+    Construct::ALL.iter().flat_map(|construct| {
+        let name = construct.name();
+        let beginnings = name.match_indices('-').map(|(end, _)| &name[..end]);
+        beginnings.chain([name])
+    })
 }
 
 impl fmt::Display for Construct {
@@ -309,7 +319,8 @@ impl FromStr for Construct {
 
     fn from_str(name: &str) -> Result<Construct, UnknownConstruct> {
         let found = Construct::ALL.iter().find(|construct| construct.name() == name);
-        found.copied().ok_or_else(|| UnknownConstruct::new(name))
+        let names = || Construct::ALL.iter().map(|construct| construct.name());
+        found.copied().ok_or_else(|| UnknownConstruct::new(name, names()))
     }
 }
 
@@ -322,8 +333,8 @@ pub struct UnknownConstruct {
 }
 
 impl UnknownConstruct {
-    fn new(name: &str) -> UnknownConstruct {
-        let hint = match nearest(name, Construct::ALL.iter().map(|construct| construct.name())) {
+    fn new<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> UnknownConstruct {
+        let hint = match nearest(name, known) {
             Some(close) => format!("; did you mean '{close}'?"),
             None => "; docs/coverage.md lists them".to_owned(),
         };
