@@ -1,7 +1,7 @@
 //! What the client costs beside bare calls: the same queries, inserts and reads with it and
 //! without, in turns, on a live engine.
 //!
-//! `cargo bench --bench client [-- ENGINE …]`; what it measures is told in `docs/performance.md`.
+//! `cargo bench --bench client [-- ENGINE …]`. It needs a DuckDB with JSON inside, as the bundled one.
 
 use std::time::{Duration, Instant};
 
