@@ -1,8 +1,13 @@
 //! What the client costs beside bare calls: the same queries, inserts and reads with it and
 //! without, in turns, on a live engine.
 //!
-//! `cargo bench --bench client [-- ENGINE …]`. It needs a DuckDB with JSON inside, as the bundled one.
+//! `cargo bench --bench client [-- WORD …]` with engines, or with words of the names of what is to be
+//! measured. It needs a DuckDB with JSON inside, as the bundled one.
+//!
+//! DuckDB's file lies where the engine's own files lie, which is in memory where there is room: else
+//! the disk would be measured, and for one side alone.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use comfy_table::{CellAlignment, Table, presets};
@@ -21,6 +26,8 @@ const ROUNDS: usize = 7;
 const DIM: u16 = 128;
 const BATCH: i64 = 1000;
 const QUERIES: usize = 200;
+/// How many entities all are.
+const ENTITIES: i64 = 1_000_000;
 
 fn schema() -> Schema {
     let scalar = |name: &str, scalar| Field::new(name, DataType::Scalar(scalar));
@@ -60,6 +67,15 @@ fn filters() -> Vec<String> {
         .collect()
 }
 
+/// Where engines started here keep their files, too.
+fn data_folder() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    match std::env::var_os("TMPDIR").is_none() && memory.is_dir() {
+        true => memory,
+        false => std::env::temp_dir(),
+    }
+}
+
 const DEADLINE: Duration = Duration::from_secs(120);
 
 async fn started(name: &str) -> Result<Engine, Failure> {
@@ -73,11 +89,43 @@ struct Bench {
     client: DiffClient,
     milvus: Milvus,
     schema: Schema,
-    lines: Vec<[String; 5]>,
+    lines: Vec<[String; 6]>,
     engine: String,
+    only: Vec<String>,
+}
+
+/// For how long all threads of this process have computed, as Linux counts it, in steps of 10 ms.
+fn computed() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(") ").next().unwrap_or_default();
+    let ticks = after_name.split(' ').skip(11).take(2).filter_map(|n| n.parse::<u64>().ok());
+    Duration::from_millis(ticks.sum::<u64>() * 10)
 }
 
 impl Bench {
+    /// Makes them as many as are to be read.
+    async fn fill(&self) -> Result<(), Failure> {
+        let there = self.client.count("both", None).await?.backend as i64;
+        let begun = Instant::now();
+        for first in (there..ENTITIES).step_by(4 * BATCH as usize) {
+            let rows: Vec<Row> = (first..(first + 4 * BATCH).min(ENTITIES)).map(row).collect();
+            self.client.insert("both", &rows).await?;
+        }
+        let took = begun.elapsed().as_secs_f64();
+        eprintln!("{}: {} entities more in {took:.0} s", self.engine, ENTITIES - there);
+        // What is remembered of the most memory that was used.
+        std::fs::write("/proc/self/clear_refs", "5")?;
+        Ok(())
+    }
+
+    /// The most memory that was used since, in megabytes.
+    fn memory() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.trim().split(' ').next()?.parse::<u64>().ok());
+        kilobytes.unwrap_or_default() / 1024
+    }
+
     /// Measures both in turns: how long each takes for the same work.
     async fn compare(
         &mut self,
@@ -85,16 +133,23 @@ impl Bench {
         rounds: usize,
         mut both: impl AsyncFnMut(&Bench, usize, bool) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        if !self.only.is_empty() && !self.only.iter().any(|word| name.contains(word)) {
+            return Ok(());
+        }
         let mut ratios = Vec::new();
+        let mut cpu = [Duration::ZERO; 2];
         let (mut bare_times, mut client_times) = (Vec::new(), Vec::new());
         for round in 0..=rounds {
             let mut took = [Duration::ZERO; 2];
             // Who comes first alternates.
             for turn in 0..2 {
                 let bare = (turn + round) % 2 == 0;
-                let begun = Instant::now();
+                let (begun, before) = (Instant::now(), computed());
                 both(self, round, bare).await?;
                 took[usize::from(bare)] = begun.elapsed();
+                if round > 0 {
+                    cpu[usize::from(bare)] += computed() - before;
+                }
             }
             // The first round warms up.
             if round > 0 {
@@ -111,11 +166,12 @@ impl Bench {
         let ratio = median(&mut ratios);
         let (bare, client) = (median(&mut bare_times), median(&mut client_times));
         let verdict = if ratio >= 0.9 { "reached" } else { "MISSED" };
-        eprintln!("{}: {name}: {ratio:.2}", self.engine);
+        eprintln!("{}: {name}: {ratio:.2}, with {} MB at most", self.engine, Bench::memory());
         self.lines.push([
             format!("{}: {name}", self.engine),
             format!("{:.0} ms", bare * 1e3),
             format!("{:.0} ms", client * 1e3),
+            format!("{:.0} ms", cpu[0].saturating_sub(cpu[1]).as_secs_f64() * 1e3 / rounds as f64),
             format!("{ratio:.2}"),
             verdict.to_owned(),
         ]);
@@ -127,9 +183,9 @@ fn options() -> QueryOptions {
     QueryOptions { consistency: Consistency::Eventually, deadline: DEADLINE, page: None }
 }
 
-async fn measure(engine: &str, table: &mut Table) -> Result<(), Failure> {
+async fn measure(engine: &str, only: &[String], table: &mut Table) -> Result<(), Failure> {
     let running = started(engine).await?;
-    let folder = tempfile::tempdir()?;
+    let folder = tempfile::tempdir_in(data_folder())?;
     let backend: Box<dyn Backend> = Box::new(DuckDb::open(&folder.path().join("bench.duckdb"))?);
     let client = DiffClient::builder()
         .uri(running.uri())
@@ -143,7 +199,8 @@ async fn measure(engine: &str, table: &mut Table) -> Result<(), Failure> {
     client.create_collection("both", &schema).await?;
     milvus.create("bare", &schema).await?;
     let engine = engine.to_owned();
-    let mut bench = Bench { client, milvus, schema, lines: Vec::new(), engine };
+    let mut bench =
+        Bench { client, milvus, schema, lines: Vec::new(), engine, only: only.to_vec() };
 
     bench
         .compare("insert 5 batches of 1000 rows", ROUNDS, async |bench, round, bare| {
@@ -189,8 +246,12 @@ async fn measure(engine: &str, table: &mut Table) -> Result<(), Failure> {
             .await?;
     }
     let step = 4096_i64;
+    let read = "read every entity";
+    if only.is_empty() || only.iter().any(|word| read.contains(word)) {
+        bench.fill().await?;
+    }
     bench
-        .compare("read every entity", 3, async |bench, _, bare| {
+        .compare(read, 3, async |bench, _, bare| {
             if !bare {
                 let options = EntityOptions { jobs: 2, ..EntityOptions::default() };
                 let compared = bench.client.compare_entities("both", &options).await?;
@@ -199,8 +260,7 @@ async fn measure(engine: &str, table: &mut Table) -> Result<(), Failure> {
                     false => Err(compared.to_string().into()),
                 };
             }
-            let last = (ROUNDS as i64 + 1) * 5 * BATCH;
-            let ranges = (0..last).step_by(step as usize);
+            let ranges = (0..ENTITIES).step_by(step as usize);
             let read = stream::iter(ranges).map(|first| async move {
                 let filter = format!("id >= {first} and id < {}", first + step);
                 bench.milvus.query("both", &bench.schema, &filter, options()).await.map(drop)
@@ -219,19 +279,20 @@ async fn measure(engine: &str, table: &mut Table) -> Result<(), Failure> {
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let mut engines: Vec<String> =
-        std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let words = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
+    let (mut engines, only): (Vec<String>, Vec<String>) =
+        words.partition(|word| word.parse::<EngineKind>().is_ok());
     if engines.is_empty() {
         engines = vec!["milvus-lite-2.5.1".to_owned(), "milvus-2.3.5".to_owned()];
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["", "bare", "with the client", "ratio", "target 0.90"]);
-    for column in table.column_iter_mut().skip(1).take(3) {
+    table.set_header(["", "bare", "with the client", "more CPU", "ratio", "target 0.90"]);
+    for column in table.column_iter_mut().skip(1).take(4) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     for engine in &engines {
-        measure(engine, &mut table).await?;
+        measure(engine, &only, &mut table).await?;
     }
     println!("{table}");
     Ok(())

@@ -2,19 +2,25 @@ mod dialect;
 mod values;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::Path;
 
-use duckdb::{Config, Connection, appender_params_from_iter, types::Value as Duck};
+use duckdb::types::ValueRef;
+use duckdb::{Config, Connection};
 
 pub use self::dialect::DuckDbDialect;
 use self::dialect::identifier;
-use self::values::{column_type, decode, decode_dynamic, decode_key, encode_row};
-use super::row::{columns, selected, wrong};
+use self::values::{column_type, decode, decode_dynamic, decode_key, encode};
+use super::row::{checked, columns, selected, wrong};
 use super::select::{bounds_statement, conditions, key_in};
 use super::sql::{Constant, SqlDialect, lower};
 use super::{Answer, Backend, BackendError, Change, Selection, Staged, Table};
 use crate::filter::Expr;
 use crate::value::{Key, Row};
+
+/// How much of a file DuckDB keeps in memory, where it would take most of what the machine has.
+/// Whatever needs more for a while goes to a folder beside the file.
+const MEMORY: &str = "128MB";
 
 /// DuckDB, in this process.
 ///
@@ -51,6 +57,10 @@ impl DuckDb {
                 .with("autoinstall_known_extensions", "false")?
                 // Campaigns run one database per worker; its own threads would only compete.
                 .threads(1)?;
+            let config = match file {
+                Some(_) => config.max_memory(MEMORY)?,
+                None => config,
+            };
             let connection = open(config)?;
             let version = connection.version()?;
             Ok((connection, version))
@@ -64,7 +74,7 @@ impl DuckDb {
         Ok(DuckDb { connection, name: format!("DuckDB {version}"), file })
     }
 
-    fn failed(&self, task: &str, table: &Table, sql: &str, error: &duckdb::Error) -> BackendError {
+    fn failed(&self, task: &str, table: &Table, sql: &str, error: &dyn Display) -> BackendError {
         BackendError::Statement {
             backend: self.name.clone(),
             task: format!("{task} '{}'", table.name),
@@ -84,7 +94,7 @@ impl DuckDb {
         task: &str,
         table: &Table,
         sql: &str,
-        read: impl Fn(Vec<Duck>) -> Result<T, BackendError>,
+        read: impl Fn(&[ValueRef<'_>]) -> Result<T, BackendError>,
     ) -> Result<Vec<T>, BackendError> {
         let failed = |error| self.failed(task, table, sql, &error);
         let mut statement = self.connection.prepare(sql).map_err(failed)?;
@@ -92,8 +102,8 @@ impl DuckDb {
         let mut all = Vec::new();
         while let Some(row) = rows.next().map_err(failed)? {
             let columns = row.as_ref().column_count();
-            let columns = (0..columns).map(|i| row.get(i)).collect::<duckdb::Result<_>>();
-            all.push(read(columns.map_err(failed)?)?);
+            let columns = (0..columns).map(|i| row.get_ref(i)).collect::<duckdb::Result<Vec<_>>>();
+            all.push(read(&columns.map_err(failed)?)?);
         }
         Ok(all)
     }
@@ -119,11 +129,11 @@ impl DuckDb {
         }
         session.execute("write to", table, "BEGIN")?;
         match change {
-            Change::Insert(rows) => session.append(table, encoded(table, rows)?)?,
+            Change::Insert(rows) => session.append(table, &latest(table, rows)?)?,
             Change::Upsert(rows) => {
-                let rows = encoded(table, rows)?;
+                let rows = latest(table, rows)?;
                 session.execute("write to", table, &delete_statement(table, rows.keys()))?;
-                session.append(table, rows)?;
+                session.append(table, &rows)?;
             }
             Change::Delete(keys) => {
                 session.execute("delete from", table, &delete_statement(table, keys))?;
@@ -132,13 +142,17 @@ impl DuckDb {
         Ok(transaction)
     }
 
-    fn append(&self, table: &Table, rows: Encoded) -> Result<(), BackendError> {
+    fn append(&self, table: &Table, rows: &Latest<'_>) -> Result<(), BackendError> {
+        // What DuckDB takes at once; of a longer batch it would copy all lists for each part.
+        const AT_ONCE: usize = 2048;
         let sql = format!("INSERT INTO {} -- {} rows", identifier(&table.name), rows.len());
         let failed = |error| self.failed("write to", table, &sql, &error);
         let mut appender = self.connection.appender(&table.name).map_err(failed)?;
-        for columns in rows.into_values() {
-            let columns = appender_params_from_iter(columns);
-            appender.append_row(columns).map_err(failed)?;
+        let rows: Vec<&Row> = rows.values().copied().collect();
+        for rows in rows.chunks(AT_ONCE) {
+            let batch = encode(&table.schema, rows);
+            let batch = batch.map_err(|error| self.failed("write to", table, &sql, &error))?;
+            appender.append_record_batch(batch).map_err(failed)?;
         }
         appender.flush().map_err(failed)
     }
@@ -160,7 +174,7 @@ impl DuckDb {
         }
         let mut rows = self.read("read", table, &sql, |values| {
             let mut row = Row::default();
-            for (name, value) in columns.iter().zip(values) {
+            for (name, value) in columns.iter().zip(values.iter().copied()) {
                 match schema.field(name) {
                     Some(field) => {
                         row.fields.insert(field.name.clone(), decode(field, value)?);
@@ -177,16 +191,16 @@ impl DuckDb {
     /// The keys that a statement selects.
     fn keys(&self, task: &str, table: &Table, sql: &str) -> Result<Vec<Key>, BackendError> {
         let key = table.schema.primary();
-        let mut keys = self.read(task, table, sql, |mut values| {
-            decode_key(key, values.pop().unwrap_or(Duck::Null))
+        let mut keys = self.read(task, table, sql, |values| {
+            decode_key(key, values.first().copied().unwrap_or(ValueRef::Null))
         })?;
         keys.sort_unstable();
         Ok(keys)
     }
 
     fn number(&self, task: &str, table: &Table, sql: &str) -> Result<u64, BackendError> {
-        let numbers = self.read(task, table, sql, |values| match values[..] {
-            [Duck::BigInt(n)] => Ok(u64::try_from(n).unwrap_or_default()),
+        let numbers = self.read(task, table, sql, |values| match *values {
+            [ValueRef::BigInt(n)] => Ok(u64::try_from(n).unwrap_or_default()),
             _ => Err(wrong("count", "a number", format_args!("{values:?}"))),
         })?;
         Ok(numbers.into_iter().sum())
@@ -204,11 +218,11 @@ impl DuckDb {
         let conditions = conditions.join(", ");
         let sql = format!("SELECT {column}, {conditions} FROM {}", identifier(&table.name));
         self.read("filter", table, &sql, |values| {
-            let mut values = values.into_iter();
-            let found = decode_key(key, values.next().unwrap_or(Duck::Null))?;
+            let mut values = values.iter().copied();
+            let found = decode_key(key, values.next().unwrap_or(ValueRef::Null))?;
             let truths = values.map(|value| match value {
-                Duck::Boolean(truth) => Some(truth),
-                Duck::Null => None,
+                ValueRef::Boolean(truth) => Some(truth),
+                ValueRef::Null => None,
                 other => panic!("a condition is {other:?}"),
             });
             Ok((found, truths.collect()))
@@ -246,10 +260,10 @@ impl Transaction {
 }
 
 /// The last row of each key.
-type Encoded = BTreeMap<Key, Vec<Duck>>;
+type Latest<'a> = BTreeMap<Key, &'a Row>;
 
-fn encoded(table: &Table, rows: &[Row]) -> Result<Encoded, BackendError> {
-    rows.iter().map(|row| encode_row(&table.schema, row)).collect()
+fn latest<'a>(table: &Table, rows: &'a [Row]) -> Result<Latest<'a>, BackendError> {
+    rows.iter().map(|row| Ok((checked(&table.schema, row)?, row))).collect()
 }
 
 impl Backend for DuckDb {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::exit::Exit;
 use super::live::{BatchArgs, FormArgs, LiveArgs, ResumeArgs, failure, progress, with_client};
 use super::start::{Failure, note, say};
-use crate::client::EntityOptions;
+use crate::client::{DiffClient, EntityOptions};
 use crate::compare::Diff;
 use crate::report::rows::{self, Form};
 
@@ -39,11 +39,17 @@ pub async fn run(args: CompareArgs, quiet: bool) -> Result<Exit, Failure> {
         if let Some(filter) = &args.filter {
             let compared = client.compare_query(name, filter.as_str()).await.map_err(failure)?;
             show(args.form.form, &compared, &compared, &compared.diff)?;
-            return Ok(match compared.is_divergence() {
-                true => Exit::Findings,
-                false if !compared.is_same() => Exit::Vacuous,
-                false => Exit::Clean,
-            });
+            if compared.is_divergence() {
+                return Ok(Exit::Findings);
+            }
+            if !compared.is_same() {
+                return Ok(Exit::Vacuous);
+            }
+            let nothing = compared.milvus_rows == 0 && compared.backend_rows == 0;
+            return match nothing && is_empty(client, name).await? {
+                true => Ok(vacuous()),
+                false => Ok(Exit::Clean),
+            };
         }
         let counts = client.count(name, None).await.map_err(failure)?;
         let bar = progress(Some(counts.backend), quiet);
@@ -64,13 +70,23 @@ pub async fn run(args: CompareArgs, quiet: bool) -> Result<Exit, Failure> {
         if !compared.is_same() {
             return Ok(Exit::Findings);
         }
-        if compared.backend_entities == 0 {
-            note("neither side has any entity, so that nothing was compared");
-            return Ok(Exit::Vacuous);
+        match compared.backend_entities {
+            0 => Ok(vacuous()),
+            _ => Ok(Exit::Clean),
         }
-        Ok(Exit::Clean)
     })
     .await
+}
+
+/// Whether neither side has any entity.
+async fn is_empty(client: &DiffClient, collection: &str) -> Result<bool, Failure> {
+    let counts = client.count(collection, None).await.map_err(failure)?;
+    Ok(counts.milvus == 0 && counts.backend == 0)
+}
+
+fn vacuous() -> Exit {
+    note("neither side has any entity, so that nothing was compared");
+    Exit::Vacuous
 }
 
 fn show(

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use super::attach::Place;
 use super::error::ClientError;
 use super::sessions::Sessions;
-use crate::backend::{BackendError, Table};
+use crate::backend::{BackendError, Change, Table};
 use crate::schema::{DataType, Field, Scalar, Schema};
 use crate::value::{Key, Row, Value};
 
@@ -24,6 +24,13 @@ pub(super) struct Intent {
     pub keys: Option<Vec<Key>>,
     /// Whether it is to be repeated rather than taken back.
     pub forward: bool,
+}
+
+fn entry(id: String, body: Json) -> Row {
+    let mut row = Row::default();
+    row.fields.insert("id".to_owned(), Value::Text(id));
+    row.fields.insert("body".to_owned(), Value::Json(body));
+    row
 }
 
 /// The catalog of a client. It lasts as long as the backend.
@@ -56,10 +63,7 @@ impl Catalog {
     }
 
     async fn put(&self, id: String, body: Json) -> Result<(), BackendError> {
-        let mut row = Row::default();
-        row.fields.insert("id".to_owned(), Value::Text(id));
-        row.fields.insert("body".to_owned(), Value::Json(body));
-        let table = self.table.clone();
+        let (table, row) = (self.table.clone(), entry(id, body));
         let put = self
             .sessions
             .run(move |backend| Box::pin(async move { backend.upsert(&table, &[row]).await }));
@@ -146,7 +150,15 @@ impl Catalog {
     ) -> Result<(), ClientError> {
         let body = serde_json::to_value(intent)
             .map_err(|error| ClientError::Catalog(error.to_string()))?;
-        Ok(self.put(format!("write/{collection}/{number:020}"), body).await?)
+        // Numbers are new, so that there is nothing to replace.
+        let row = entry(format!("write/{collection}/{number:020}"), body);
+        let table = self.table.clone();
+        let put = self.sessions.run(move |backend| {
+            Box::pin(
+                async move { backend.stage(&table, Change::Insert(&[row])).await?.commit().await },
+            )
+        });
+        Ok(put.await?)
     }
 
     /// Strikes writes out that both sides have.

@@ -124,20 +124,35 @@ struct State {
     collection: String,
     bounds: Vec<Key>,
     done: BTreeSet<usize>,
-    backend_entities: u64,
-    milvus_entities: u64,
-    missing: BTreeSet<Key>,
-    extra: BTreeSet<Key>,
-    changed: BTreeSet<Key>,
-    keyless: u64,
+    tally: Tally,
 }
 
-/// What one range has.
-#[derive(Default)]
-struct Part {
+/// What was found so far, in a memory that does not grow with it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Tally {
     backend: u64,
     milvus: u64,
-    diff: Diff,
+    missing: u64,
+    extra: u64,
+    changed: u64,
+    keyless: u64,
+    /// The first keys of all these.
+    differing: BTreeSet<Key>,
+}
+
+impl Tally {
+    fn add(&mut self, other: Tally, keep: usize) {
+        self.backend += other.backend;
+        self.milvus += other.milvus;
+        self.missing += other.missing;
+        self.extra += other.extra;
+        self.changed += other.changed;
+        self.keyless += other.keyless;
+        self.differing.extend(other.differing);
+        while self.differing.len() > keep {
+            self.differing.pop_last();
+        }
+    }
 }
 
 impl DiffClient {
@@ -145,7 +160,8 @@ impl DiffClient {
     /// difference is reported if it is there again when its keys are read once more.
     ///
     /// Other tasks of this client may write in between: each range is compared as it is then.
-    /// Memory holds [`EntityOptions::jobs`] batches of both sides, and the keys that differ.
+    /// Memory holds [`EntityOptions::jobs`] batches of both sides, and [`EntityOptions::keep`] keys
+    /// that differ, however many there are.
     ///
     /// # Errors
     /// If either side fails. With [`EntityOptions::resume`] the comparison goes on from there when
@@ -168,11 +184,11 @@ impl DiffClient {
             })
             .buffer_unordered(options.jobs.max(1));
         while let Some((at, part)) = parts.next().await {
-            let part = part?;
-            state.add(at, part);
+            state.tally.add(part?, options.keep);
+            state.done.insert(at);
             if let Some(progress) = &options.progress {
                 let (done, ranges) = (state.done.len(), ranges.len());
-                progress(Progress { done, ranges, entities: state.backend_entities });
+                progress(Progress { done, ranges, entities: state.tally.backend });
             }
             if let Some(path) = &options.resume
                 && state.done.len().is_multiple_of(SAVED_AFTER)
@@ -202,16 +218,6 @@ fn unusable(path: &Path, reason: &str) -> ClientError {
 }
 
 impl State {
-    fn add(&mut self, at: usize, part: Part) {
-        self.done.insert(at);
-        self.backend_entities += part.backend;
-        self.milvus_entities += part.milvus;
-        self.keyless += part.diff.keyless as u64;
-        self.missing.extend(part.diff.missing);
-        self.extra.extend(part.diff.extra);
-        self.changed.extend(part.diff.changed.into_iter().map(|change| change.key));
-    }
-
     fn load(path: &Path, collection: &str) -> Result<Option<State>, ClientError> {
         let text = match std::fs::read_to_string(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -259,12 +265,7 @@ impl Client {
             collection: collection.name().to_owned(),
             bounds: bounds.await?,
             done: BTreeSet::new(),
-            backend_entities: 0,
-            milvus_entities: 0,
-            missing: BTreeSet::new(),
-            extra: BTreeSet::new(),
-            changed: BTreeSet::new(),
-            keyless: 0,
+            tally: Tally::default(),
         })
     }
 
@@ -273,14 +274,14 @@ impl Client {
         collection: &Collection,
         range: Range,
         options: &EntityOptions,
-    ) -> Result<Part, ClientError> {
+    ) -> Result<Tally, ClientError> {
         let _turn = self.turn(collection, || Need::Read).await?;
         // Room for as many again: a range that is full has to be looked into.
         let size = (2 * options.batch_size).min(MAX_PAGE);
         let mut pages = Pages::new(self, collection, "", None, range.clone(), size);
         let (first, backend) =
             tokio::join!(pages.next(), self.select_range(collection, range.clone()));
-        let mut part = Part::default();
+        let mut tally = Tally::default();
         let mut backend = Some(backend?);
         let mut page = first?;
         while let Some((covered, milvus)) = page {
@@ -288,19 +289,24 @@ impl Client {
                 Some(rows) if covered == range => rows,
                 _ => self.select_range(collection, covered).await?,
             };
-            part.backend += expected.len() as u64;
-            part.milvus += milvus.len() as u64;
             let diff = differences(collection.schema(), &expected, &milvus, options.tolerance);
-            part.diff.keyless += diff.keyless;
+            let mut found = Tally {
+                backend: expected.len() as u64,
+                milvus: milvus.len() as u64,
+                keyless: diff.keyless as u64,
+                ..Tally::default()
+            };
             if !diff.is_empty() {
                 let diff = self.again(collection, &keys(&diff), options.tolerance).await?;
-                part.diff.missing.extend(diff.missing);
-                part.diff.extra.extend(diff.extra);
-                part.diff.changed.extend(diff.changed);
+                found.missing = diff.missing.len() as u64;
+                found.extra = diff.extra.len() as u64;
+                found.changed = diff.changed.len() as u64;
+                found.differing = keys(&diff).into_iter().collect();
             }
+            tally.add(found, options.keep);
             page = pages.next().await?;
         }
-        Ok(part)
+        Ok(tally)
     }
 
     /// What still differs when some keys are read once more on both sides.
@@ -342,19 +348,18 @@ impl Client {
     ) -> Result<EntityComparison, ClientError> {
         let milvus_count = self.milvus_count(collection).await?;
         // With their values as they are now.
-        let keys = state.missing.iter().chain(&state.extra).chain(&state.changed);
-        let keys: BTreeSet<Key> = keys.cloned().collect();
-        let shown: Vec<Key> = keys.into_iter().take(options.keep).collect();
+        let tally = &state.tally;
+        let shown: Vec<Key> = tally.differing.iter().cloned().collect();
         let diff = self.again(collection, &shown, options.tolerance).await?;
         Ok(EntityComparison {
             collection: collection.name().to_owned(),
-            backend_entities: state.backend_entities,
-            milvus_entities: state.milvus_entities,
+            backend_entities: tally.backend,
+            milvus_entities: tally.milvus,
             milvus_count,
-            missing: state.missing.len() as u64,
-            extra: state.extra.len() as u64,
-            changed: state.changed.len() as u64,
-            keyless: state.keyless,
+            missing: tally.missing,
+            extra: tally.extra,
+            changed: tally.changed,
+            keyless: tally.keyless,
             diff,
         })
     }

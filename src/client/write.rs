@@ -97,7 +97,7 @@ struct Plan {
     /// For people, as in `an insert of 3 rows`.
     what: String,
     /// The rows to be written, as they were given.
-    rows: Vec<Row>,
+    rows: Arc<Vec<Row>>,
     /// The keys to be deleted, or of the rows.
     keys: Vec<Key>,
     call: Call,
@@ -137,8 +137,18 @@ impl Client {
         let forward = auto_id && !assigned;
         let keys = (!assigned).then(|| plan.keys.clone());
         let intent = Intent { what: plan.what.clone(), keys, forward };
-        if self.sessions.location().is_some() {
-            self.catalog.begin(collection.name(), number, &intent).await?;
+        let lasts = self.sessions.location().is_some();
+        let begun = async {
+            match lasts {
+                true => self.catalog.begin(collection.name(), number, &intent).await,
+                false => Ok(()),
+            }
+        };
+        let (allowed, begun) = tokio::join!(self.refuse_existing(&collection, &plan), begun);
+        begun?;
+        if let Err(error) = allowed {
+            self.strike_out(&collection, number).await;
+            return Err(error);
         }
         let done = match assigned {
             false => self.write_staged(&collection, &plan, &intent).await,
@@ -183,40 +193,44 @@ impl Client {
                 let what = counted("an insert", rows.len(), "row");
                 let keys: Vec<Key> = keys_of(&rows);
                 if schema.primary().auto_id {
-                    Plan { what, rows, keys: Vec::new(), call: Call::Insert }
+                    Plan { what, rows: rows.into(), keys: Vec::new(), call: Call::Insert }
                 } else if self.options.on_duplicate == OnDuplicate::Refuse {
-                    self.refuse_existing(collection, &keys).await?;
-                    Plan { what, rows, keys, call: Call::Insert }
+                    Plan { what, rows: rows.into(), keys, call: Call::Insert }
                 } else {
                     let (rows, keys) = latest(rows, schema);
-                    Plan { what, rows, keys, call: Call::Upsert }
+                    Plan { what, rows: rows.into(), keys, call: Call::Upsert }
                 }
             }
             Write::Upsert(rows) => {
                 let what = counted("an upsert", rows.len(), "row");
                 let (rows, keys) = latest(rows, schema);
-                Plan { what, rows, keys, call: Call::Upsert }
+                Plan { what, rows: rows.into(), keys, call: Call::Upsert }
             }
             Write::Delete(mut keys) => {
                 keys.sort_unstable();
                 keys.dedup();
                 let what = counted("a delete", keys.len(), "key");
-                Plan { what, rows: Vec::new(), keys, call: Call::Delete }
+                Plan { what, rows: Arc::default(), keys, call: Call::Delete }
             }
             Write::DeleteWhere(filter, text) => {
                 let keys = self.matching(collection, &filter).await?;
                 let call = Call::DeleteWhere(text);
-                Plan { what: "a delete by filter".to_owned(), rows: Vec::new(), keys, call }
+                Plan { what: "a delete by filter".to_owned(), rows: Arc::default(), keys, call }
             }
         };
         Ok(plan)
     }
 
+    /// Refuses an insert of keys that are there, or there twice, if that is the policy.
     async fn refuse_existing(
         &self,
         collection: &Collection,
-        keys: &[Key],
+        Plan { keys, call, .. }: &Plan,
     ) -> Result<(), ClientError> {
+        // Any other policy makes it an upsert.
+        if !matches!(call, Call::Insert) || keys.is_empty() {
+            return Ok(());
+        }
         let mut seen = HashSet::new();
         let mut taken: BTreeSet<Key> =
             keys.iter().filter(|key| !seen.insert(*key)).cloned().collect();
@@ -260,7 +274,7 @@ impl Client {
         &self,
         collection: &Collection,
         call: &Call,
-        rows: Vec<Row>,
+        rows: Arc<Vec<Row>>,
         keys: Vec<Key>,
     ) -> Result<Box<dyn Staged>, BackendError> {
         let table = collection.table.clone();
@@ -343,7 +357,7 @@ impl Client {
     ) -> Result<Written, ClientError> {
         let primary = &collection.schema().primary().name;
         let mut rows = stored(collection, &plan.rows);
-        for (row, key) in rows.iter_mut().zip(&keys) {
+        for (row, key) in Arc::make_mut(&mut rows).iter_mut().zip(&keys) {
             row.fields.insert(primary.clone(), key.clone().into());
         }
         let staged = self.stage(collection, &plan.call, rows.clone(), Vec::new()).await;
@@ -385,8 +399,12 @@ fn in_doubt(collection: &Collection, intent: &Intent, reason: &str) -> ClientErr
 }
 
 /// The rows as Milvus stores them.
-fn stored(collection: &Collection, rows: &[Row]) -> Vec<Row> {
-    rows.iter().map(|row| row.stored(collection.schema())).collect()
+fn stored(collection: &Collection, rows: &Arc<Vec<Row>>) -> Arc<Vec<Row>> {
+    let schema = collection.schema();
+    match schema.fields.iter().any(|field| field.default.is_some()) {
+        true => Arc::new(rows.iter().map(|row| row.stored(schema)).collect()),
+        false => rows.clone(),
+    }
 }
 
 /// The last row of each key, and the keys.

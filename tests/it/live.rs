@@ -197,6 +197,26 @@ async fn the_shell_answers_line_by_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_compared_is_no_success() {
+    let sandbox = Sandbox::new();
+    let engine = damaged(&sandbox).await;
+    // Of a collection that has entities, what is not found is compared, too.
+    live(&sandbox, &engine, &["compare", "id < 0"]).expect(0);
+    let client = DiffClient::builder()
+        .uri(engine.uri())
+        .backend(format!("duckdb:{}", sandbox.path("reference.duckdb").display()))
+        .connect()
+        .await
+        .unwrap();
+    client.delete_where("goods", "id >= 0").await.unwrap();
+    client.close().await;
+    for args in [&["compare"][..], &["compare", "id >= 0"]] {
+        let compared = live(&sandbox, &engine, args).expect(4);
+        assert!(compared.stderr.contains("neither side has any entity"), "{}", compared.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_work_is_said_with_its_own_exit_code() {
     let sandbox = Sandbox::new();
     let engine = simulated(&[]);
