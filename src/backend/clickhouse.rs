@@ -14,10 +14,11 @@ use self::dialect::{column_name, identifier, text};
 pub use self::options::ClickHouseOptions;
 use self::stage::Stages;
 use self::values::{DYNAMIC_TYPE, Reader, Writer, column_type};
-use super::row::{checked, columns, misfit, selected, wrong};
+use super::digest::row_digest;
+use super::row::{DIGEST, checked, columns, misfit, selected, wrong};
 use super::select::{bounds_statement, conditions};
 use super::sql::{SqlDialect, lower};
-use super::{Answer, Backend, BackendError, Change, Selection, Staged, Table};
+use super::{Answer, Backend, BackendError, Change, Digest, KeySet, Selection, Staged, Table};
 use crate::filter::Expr;
 use crate::schema::Schema;
 use crate::secret::redact;
@@ -448,6 +449,28 @@ impl Backend for ClickHouse {
         })
     }
 
+    fn digest<'a>(&'a mut self, table: &'a Table, keys: KeySet<'a>) -> Answer<'a, Digest> {
+        Box::pin(async move {
+            let selection = Selection { keys, ..Selection::default() };
+            let conditions = conditions(&ClickHouseDialect, &table.schema, &selection)?;
+            let sql = format!(
+                "SELECT count(), groupBitXor({}) FROM {} FINAL{conditions}",
+                identifier(DIGEST),
+                identifier(&table.name)
+            );
+            let types = vec!["UInt64".to_owned(); 2];
+            let read = |reader: &mut Reader<'_>| {
+                let mut number = || reader.fixed::<8>().map(u64::from_le_bytes);
+                match (number(), number()) {
+                    (Some(rows), Some(bits)) => Ok(Digest { rows, bits }),
+                    _ => Err(wrong("digest", "two numbers", "cut short")),
+                }
+            };
+            let digests = self.read("sum up", table, &sql, &types, read).await?;
+            Ok(digests.into_iter().next().unwrap_or_default())
+        })
+    }
+
     fn draw<'a>(&'a mut self, table: &'a Table, count: usize, seed: u64) -> Answer<'a, Vec<Key>> {
         Box::pin(async move {
             let key = ClickHouseDialect.column(&table.schema, &table.schema.primary().name);
@@ -486,9 +509,11 @@ fn versions(schema: &Schema, change: Change<'_>) -> Result<Versions, BackendErro
                     let dynamic = serde_json::Value::Object(row.dynamic.clone());
                     encoded.text(dynamic.to_string().as_bytes());
                 }
+                encoded.fixed(row_digest(schema, row).to_le_bytes());
                 latest.insert(key, encoded);
             }
-            let columns = stored_columns(schema);
+            let mut columns = stored_columns(schema);
+            columns.push((DIGEST.to_owned(), "UInt64".to_owned()));
             let rows = latest.into_values().collect();
             return Ok(Versions { columns, rows, deleted: false });
         }
@@ -523,6 +548,7 @@ fn create_statements(table: &Table, home: &str, cluster: Option<&str>) -> Vec<St
         .into_iter()
         .map(|(name, ty)| format!("{} {ty}", identifier(&name)))
         .collect();
+    columns.push(format!("{} UInt64", identifier(DIGEST)));
     columns.push(format!("{} UInt64", identifier(VERSION)));
     columns.push(format!("{} UInt8", identifier(DELETED)));
     let columns = columns.join(", ");

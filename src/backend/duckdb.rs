@@ -11,10 +11,10 @@ use duckdb::{Config, Connection};
 pub use self::dialect::DuckDbDialect;
 use self::dialect::identifier;
 use self::values::{column_type, decode, decode_dynamic, decode_key, encode};
-use super::row::{checked, columns, selected, wrong};
+use super::row::{DIGEST, checked, columns, selected, wrong};
 use super::select::{bounds_statement, conditions, key_in};
 use super::sql::{Constant, SqlDialect, lower};
-use super::{Answer, Backend, BackendError, Change, Selection, Staged, Table};
+use super::{Answer, Backend, BackendError, Change, Digest, KeySet, Selection, Staged, Table};
 use crate::filter::Expr;
 use crate::value::{Key, Row};
 
@@ -337,6 +337,25 @@ impl Backend for DuckDb {
         })
     }
 
+    fn digest<'a>(&'a mut self, table: &'a Table, keys: KeySet<'a>) -> Answer<'a, Digest> {
+        Box::pin(async move {
+            let selection = Selection { keys, ..Selection::default() };
+            let conditions = conditions(&DuckDbDialect, &table.schema, &selection)?;
+            let sql = format!(
+                "SELECT count(*), coalesce(bit_xor({}), 0)::UBIGINT FROM {}{conditions}",
+                identifier(DIGEST),
+                identifier(&table.name)
+            );
+            let digests = self.read("sum up", table, &sql, |values| match *values {
+                [ValueRef::BigInt(rows), ValueRef::UBigInt(bits)] => {
+                    Ok(Digest { rows: u64::try_from(rows).unwrap_or_default(), bits })
+                }
+                _ => Err(wrong("digest", "two numbers", format_args!("{values:?}"))),
+            })?;
+            Ok(digests.into_iter().next().unwrap_or_default())
+        })
+    }
+
     fn draw<'a>(&'a mut self, table: &'a Table, count: usize, seed: u64) -> Answer<'a, Vec<Key>> {
         Box::pin(async move {
             let key = DuckDbDialect.column(&table.schema, &table.schema.primary().name);
@@ -366,7 +385,8 @@ fn create_statement(table: &Table) -> String {
         format!("{} {ty}{null}", DuckDbDialect.column(schema, name))
     });
     let columns = columns.collect::<Vec<_>>().join(", ");
-    format!("CREATE TABLE {} ({columns})", identifier(&table.name))
+    let digest = identifier(DIGEST);
+    format!("CREATE TABLE {} ({columns}, {digest} UBIGINT)", identifier(&table.name))
 }
 
 fn delete_statement<'a>(table: &Table, keys: impl IntoIterator<Item = &'a Key>) -> String {

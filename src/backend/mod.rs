@@ -30,6 +30,7 @@
 //! ```
 
 mod clickhouse;
+mod digest;
 mod duckdb;
 mod error;
 mod request;
@@ -42,6 +43,7 @@ mod tests;
 use futures::future::BoxFuture;
 
 pub use self::clickhouse::{ClickHouse, ClickHouseDialect, ClickHouseOptions};
+pub use self::digest::Digest;
 pub use self::duckdb::{DuckDb, DuckDbDialect};
 pub use self::error::BackendError;
 pub use self::request::{Change, KeySet, Selection, Staged};
@@ -117,6 +119,15 @@ pub trait Backend: Send {
         Box::pin(async move {
             let keys = select::keys(self, table).await?;
             Ok(keys.into_iter().skip(step.max(1) - 1).step_by(step.max(1)).collect())
+        })
+    }
+
+    /// The digest of the rows with these keys. Databases keep the digest of each row beside it, so
+    /// that they combine them without reading a value.
+    fn digest<'a>(&'a mut self, table: &'a Table, keys: KeySet<'a>) -> Answer<'a, Digest> {
+        Box::pin(async move {
+            let selection = Selection { keys, ..Selection::default() };
+            Ok(Digest::of(&table.schema, &self.select(table, selection).await?))
         })
     }
 

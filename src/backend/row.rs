@@ -22,6 +22,9 @@ pub(super) fn selected<'a>(schema: &'a Schema, fields: Option<&[String]>) -> Vec
     names
 }
 
+/// The column of the rows' digests. No field's name can have a tilde.
+pub(super) const DIGEST: &str = "~digest";
+
 /// A row's key, once it is certain that every value fits its field and has one.
 pub(super) fn checked(schema: &Schema, row: &Row) -> Result<Key, BackendError> {
     if let Some(name) = row.fields.keys().find(|name| schema.field(name).is_none()) {

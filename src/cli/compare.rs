@@ -29,6 +29,10 @@ pub struct CompareArgs {
     /// Let components of FLOAT16 and BFLOAT16 vectors differ by this share
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     tolerance: f32,
+    /// Read from the reference database only where the digests that it keeps beside its rows differ
+    /// from those of Milvus's
+    #[arg(long, conflicts_with = "filter")]
+    by_digests: bool,
     #[command(flatten)]
     resume: ResumeArgs,
 }
@@ -59,6 +63,7 @@ pub async fn run(args: CompareArgs, quiet: bool) -> Result<Exit, Failure> {
             batch_size: usize::from(args.batch.batch_size),
             jobs: args.jobs,
             tolerance: args.tolerance,
+            by_digests: args.by_digests,
             resume: args.resume.resume.clone(),
             progress: Some(Arc::new(move |progress| shown.set_position(progress.entities))),
             ..EntityOptions::default()

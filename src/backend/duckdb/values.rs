@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryBuilder, BooleanArray, FixedSizeListArray,
-    ListArray, PrimitiveArray, RecordBatch, StringArray,
+    ListArray, PrimitiveArray, RecordBatch, StringArray, UInt64Array,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{
@@ -17,7 +17,8 @@ use half::{bf16, f16};
 use serde_json::{Map, Value as Json};
 
 use crate::backend::BackendError;
-use crate::backend::row::{columns, misfit, wrong};
+use crate::backend::digest::row_digest;
+use crate::backend::row::{misfit, wrong};
 use crate::schema::{DataType, Field, Scalar, Schema};
 use crate::value::{Key, META, Row, Value};
 
@@ -70,10 +71,12 @@ pub(super) fn encode(schema: &Schema, rows: &[&Row]) -> Result<RecordBatch, Arro
         let objects = rows.iter().map(|row| serde_json::to_string(&row.dynamic).ok());
         arrays.push(Arc::new(objects.collect::<StringArray>()));
     }
+    let digests = rows.iter().map(|row| row_digest(schema, row));
+    arrays.push(Arc::new(digests.collect::<UInt64Array>()));
     // By position: DuckDB's names may be others.
-    let names = columns(schema).into_iter().enumerate().map(|(at, name)| format!("{at} {name}"));
+    let arrays = arrays.into_iter().enumerate();
     RecordBatch::try_from_iter_with_nullable(
-        names.zip(arrays).map(|(name, array)| (name, array, true)),
+        arrays.map(|(at, array)| (at.to_string(), array, true)),
     )
 }
 

@@ -1,7 +1,7 @@
 //! Changes that wait to be seen, and selections.
 
 use super::fixture::databases;
-use crate::backend::{Change, KeySet, Selection, Table};
+use crate::backend::{Change, Digest, KeySet, Selection, Table};
 use crate::filter::parse;
 use crate::schema::{DataType, Field, Scalar, Schema};
 use crate::value::{Key, META, Row, Value};
@@ -138,5 +138,31 @@ async fn every_database_draws_the_same_keys() {
         assert_eq!(drawn, keys, "{}", backend.name());
         assert_ne!(backend.draw(&table, 5, 8).await.unwrap(), keys);
         assert_eq!(backend.draw(&table, 1000, 8).await.unwrap().len(), 100);
+    }
+}
+
+#[tokio::test]
+async fn a_digest_is_that_of_the_rows_as_they_are() {
+    let table = table(Scalar::Int64);
+    for mut backend in databases().await {
+        let name = backend.name();
+        backend.create_table(&table).await.unwrap();
+        assert_eq!(backend.digest(&table, KeySet::All).await.unwrap(), Digest::default(), "{name}");
+        let rows: Vec<Row> = (0..50).map(|i| int(i, i % 7)).collect();
+        backend.upsert(&table, &rows).await.unwrap();
+        backend.upsert(&table, &[int(3, 100)]).await.unwrap();
+        backend.delete(&table, &[Key::Int(4), Key::Int(40)]).await.unwrap();
+        for keys in [
+            KeySet::All,
+            KeySet::Range { after: Some(Key::Int(2)), upto: Some(Key::Int(30)) },
+            KeySet::These(&[Key::Int(3), Key::Int(4), Key::Int(5)]),
+        ] {
+            let selection = Selection { keys: keys.clone(), ..Selection::default() };
+            let rows = backend.select(&table, selection).await.unwrap();
+            let digest = backend.digest(&table, keys).await.unwrap();
+            assert_eq!(digest, Digest::of(&table.schema, &rows), "{name}");
+            assert_eq!(digest.rows, rows.len() as u64, "{name}");
+        }
+        backend.drop_table(&table).await.unwrap();
     }
 }

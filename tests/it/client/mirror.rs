@@ -54,8 +54,10 @@ async fn a_row_that_is_missing_added_or_changed_is_seen_wherever_it_is() {
     dynamic.dynamic.insert("other".to_owned(), 1.into());
     milvus.upsert(NAME, &schema, &[vector, dynamic, row(&schema, 40, 7)]).await.unwrap();
 
-    for batch_size in [1, 7, 33, 100, 4096] {
-        let options = EntityOptions { batch_size, ..EntityOptions::default() };
+    for (batch_size, by_digests) in
+        [1, 7, 33, 100, 4096].into_iter().flat_map(|n| [(n, false), (n, true)])
+    {
+        let options = EntityOptions { batch_size, by_digests, ..EntityOptions::default() };
         let found = client.compare_entities(NAME, &options).await.unwrap();
         assert!(!found.is_same());
         assert_eq!(found.diff.missing, [0, 50, 99].map(Key::Int), "{batch_size}");
