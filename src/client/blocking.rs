@@ -102,6 +102,14 @@ impl DiffClient {
         self.runtime.block_on(self.client.upsert(collection, rows))
     }
 
+    /// See [`DiffClient::upsert_partial`](super::DiffClient::upsert_partial).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn upsert_partial(&self, collection: &str, rows: &[Row]) -> Result<Written, ClientError> {
+        self.runtime.block_on(self.client.upsert_partial(collection, rows))
+    }
+
     /// See [`DiffClient::delete`](super::DiffClient::delete).
     ///
     /// # Errors

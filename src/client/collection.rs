@@ -6,14 +6,14 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::builder::{Builder, Options};
+use super::builder::{Builder, Options, reported};
 use super::catalog::{self, Catalog};
 use super::error::ClientError;
 use super::sessions::Sessions;
 use super::settle::Doubts;
 use super::turns::{Need, Turns};
 use crate::backend::{Selection, Table};
-use crate::milvus::{Dialect, Milvus, MilvusError};
+use crate::milvus::{CallFeature, Dialect, Milvus, MilvusError};
 use crate::reference::References;
 use crate::schema::{Field, Schema};
 
@@ -80,6 +80,20 @@ impl Client {
     pub(super) fn collection(&self, name: &str) -> Result<Arc<Collection>, ClientError> {
         let found = self.collections().get(name).cloned();
         found.ok_or_else(|| ClientError::NoCollection(name.to_owned()))
+    }
+
+    /// An error unless the engine has it.
+    pub(super) fn require(&self, feature: CallFeature) -> Result<(), ClientError> {
+        if self.dialect.offers(feature) {
+            return Ok(());
+        }
+        let with = Dialect::all()?.into_iter().filter(|dialect| dialect.offers(feature));
+        Err(ClientError::Lacks {
+            feature: feature.to_string(),
+            engine: reported(&self.milvus).to_owned(),
+            dialect: self.dialect.name.clone(),
+            has: with.map(|dialect| dialect.name).collect(),
+        })
     }
 }
 

@@ -11,6 +11,6 @@ mod query;
 mod write;
 
 pub use connection::{ConnectOptions, Milvus};
-pub use dialect::{Dialect, DialectError, SchemaFeature};
+pub use dialect::{CallFeature, Dialect, DialectError, SchemaFeature};
 pub use error::MilvusError;
 pub use query::{Consistency, QueryOptions};

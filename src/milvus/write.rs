@@ -137,11 +137,52 @@ impl Milvus {
                 num_rows: group.len() as u32,
                 ..UpsertRequest::default()
             };
-            let mut raw = self.raw.clone();
-            let result = self.call_raw(OPERATION, raw.upsert(request)).await?;
-            check_status(OPERATION, result.status.as_ref())?;
-            self.pause().await;
+            self.send_upsert(OPERATION, request).await?;
         }
+        Ok(())
+    }
+
+    /// Changes the fields and the dynamic keys that rows have, and keeps the others; a row whose key
+    /// does not exist is inserted, and must have all that an insert takes. Only engines with
+    /// [`CallFeature::PartialUpsert`](super::CallFeature::PartialUpsert) understand it.
+    ///
+    /// The rows of one request must have the same fields (documentation, Upsert Entities): rows that
+    /// have different ones take a request each.
+    pub async fn upsert_partial(
+        &self,
+        collection: &str,
+        schema: &Schema,
+        rows: &[Row],
+    ) -> Result<(), MilvusError> {
+        const OPERATION: &str = "partial upsert";
+        let given = |row: &Row| (row.fields.keys().cloned().collect(), !row.dynamic.is_empty());
+        let mut groups: BTreeMap<(Vec<String>, bool), Vec<&Row>> = BTreeMap::new();
+        for row in rows {
+            groups.entry(given(row)).or_default().push(row);
+        }
+        for group in groups.into_values() {
+            let unsendable = |reason| MilvusError::Unsendable { operation: OPERATION, reason };
+            let request = UpsertRequest {
+                collection_name: collection.to_owned(),
+                fields_data: encode::given(schema, &group).map_err(unsendable)?,
+                num_rows: group.len() as u32,
+                partial_update: true,
+                ..UpsertRequest::default()
+            };
+            self.send_upsert(OPERATION, request).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_upsert(
+        &self,
+        operation: &'static str,
+        request: UpsertRequest,
+    ) -> Result<(), MilvusError> {
+        let mut raw = self.raw.clone();
+        let result = self.call_raw(operation, raw.upsert(request)).await?;
+        check_status(operation, result.status.as_ref())?;
+        self.pause().await;
         Ok(())
     }
 

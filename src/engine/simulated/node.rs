@@ -293,7 +293,7 @@ impl Node {
             &request.collection_name,
             &request.fields_data,
             count,
-            false,
+            Kind::Insert,
             |rows, new| {
                 rows.extend(new.into_iter().take(stored));
             },
@@ -305,9 +305,7 @@ impl Node {
         if self.collection(&request.collection_name)?.schema.primary().auto_id {
             return Err(invalid("upserts of assigned keys are not simulated"));
         }
-        if request.partial_update {
-            return Err(invalid("partial updates are not simulated"));
-        }
+        let kind = if request.partial_update { Kind::PartialUpsert } else { Kind::Upsert };
         let count = request.num_rows as usize;
         let stale = self.sabotage.has(Fault::StaleAfterUpsert);
         let merges = self.sabotage.has(Fault::Turned(Switch::UpsertKeepsDynamicKeys));
@@ -315,7 +313,7 @@ impl Node {
             &request.collection_name,
             &request.fields_data,
             count,
-            true,
+            kind,
             |rows, new| {
                 let new = new.into_iter();
                 let kept: Vec<_> = new.filter(|(k, _)| !(stale && rows.contains_key(k))).collect();
@@ -337,7 +335,7 @@ impl Node {
         name: &str,
         columns: &[schema_pb::FieldData],
         count: usize,
-        upserts: bool,
+        kind: Kind,
         store: impl FnOnce(&mut BTreeMap<Key, Row>, Vec<(Key, Row)>),
     ) -> Reply<pb::MutationResult> {
         let timestamp = self.tick();
@@ -345,6 +343,20 @@ impl Node {
         let collection = collections.get_mut(name).ok_or_else(|| not_found(name))?;
         let schema = &collection.schema;
         let mut rows = codec::decode_rows(schema, columns, count).map_err(invalid)?;
+        if kind == Kind::PartialUpsert {
+            for row in &mut rows {
+                if let Some(old) = row.key(schema).and_then(|key| collection.rows.get(&key)) {
+                    let old = match sabotage.has(Fault::PartialUpsertForgets) {
+                        true => blank(schema),
+                        false => old.clone(),
+                    };
+                    let given = std::mem::replace(row, old);
+                    row.fields.extend(given.fields);
+                    row.dynamic.extend(given.dynamic);
+                }
+            }
+        }
+        codec::require(schema, &rows).map_err(invalid)?;
         if sabotage.has(Fault::Turned(Switch::UpsertKeepsOmittedDefaults)) {
             for row in &mut rows {
                 let old = row.key(schema).and_then(|key| collection.rows.get(&key));
@@ -380,7 +392,9 @@ impl Node {
             collection.dead.extend(replaced.cloned());
         }
         for key in &keys {
-            match upserts && sabotage.has(Fault::Turned(Switch::UpsertPartitionsByPrimaryKey)) {
+            match kind != Kind::Insert
+                && sabotage.has(Fault::Turned(Switch::UpsertPartitionsByPrimaryKey))
+            {
                 true => collection.misplaced.insert(key.clone()),
                 false => collection.misplaced.remove(key),
             };
@@ -458,6 +472,21 @@ impl Node {
             ..Default::default()
         })
     }
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Insert,
+    Upsert,
+    PartialUpsert,
+}
+
+/// A row with nothing in it but what must be.
+fn blank(schema: &Schema) -> Row {
+    let plain = schema.fields.iter().filter(|field| !field.nullable);
+    let fields = plain.map(|field| (field.name.clone(), Value::plain(field))).collect();
+    Row { fields, ..Row::default() }
 }
 
 /// The offset and the limit among a query's parameters.

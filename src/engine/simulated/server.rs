@@ -187,6 +187,7 @@ impl Front {
         request: http::Request<Body>,
     ) -> http::Response<Body> {
         match disturbance {
+            Disturbance::Nothing => self.answer(call, request).await,
             Disturbance::Refused => Status::failed_precondition("refused on purpose").into_http(),
             Disturbance::LostBefore => lost(),
             Disturbance::LostAfter => {

@@ -15,6 +15,7 @@ fn a_program_without_a_runtime_does_the_same() {
     let rows: Vec<Row> = (0..10).map(|id| row(&schema, id, id)).collect();
     client.insert(NAME, &rows).unwrap();
     client.upsert(NAME, &rows[..2]).unwrap();
+    client.upsert_partial(NAME, &rows[..2]).unwrap();
     client.delete(NAME, &[Key::Int(9)]).unwrap();
     client.delete_where(NAME, "n == 8").unwrap();
     assert!(client.compare_query(NAME, "n > 3").unwrap().is_same());

@@ -6,4 +6,5 @@ mod engines;
 mod faulty;
 mod killed;
 mod mirror;
+mod partial;
 mod world;

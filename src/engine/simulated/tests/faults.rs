@@ -44,6 +44,8 @@ fn witness(fault: Fault) -> Witness {
         | Fault::LostInsert
         | Fault::StaleAfterUpsert
         | Fault::LostDelete
+        // In the tests of the client.
+        | Fault::PartialUpsertForgets
         // In `types`.
         | Fault::VectorComponentOff
         | Fault::SparseEntryLost
