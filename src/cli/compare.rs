@@ -8,8 +8,9 @@ use serde::Serialize;
 use super::exit::Exit;
 use super::live::{BatchArgs, FormArgs, LiveArgs, ResumeArgs, failure, progress, with_client};
 use super::start::{Failure, note, say};
-use crate::client::EntityOptions;
+use crate::client::{EntityOptions, Query};
 use crate::compare::Diff;
+use crate::milvus::Consistency;
 use crate::report::rows::{self, Form};
 
 #[derive(Debug, Clone, Args)]
@@ -17,6 +18,10 @@ pub struct CompareArgs {
     /// Compare what this filter finds [default: every entity]
     #[arg(value_name = "FILTER")]
     filter: Option<String>,
+    /// How fresh Milvus's answer to the filter must be: strong, session, bounded or eventually
+    /// [default: strong, as for every entity]
+    #[arg(long, value_name = "LEVEL", requires = "filter")]
+    consistency: Option<Consistency>,
     #[command(flatten)]
     live: LiveArgs,
     #[command(flatten)]
@@ -37,7 +42,9 @@ pub async fn run(args: CompareArgs, quiet: bool) -> Result<Exit, Failure> {
     with_client(&args.live.sides, async |client| {
         let name = &args.live.collection;
         if let Some(filter) = &args.filter {
-            let compared = client.compare_query(name, filter.as_str()).await.map_err(failure)?;
+            let consistency = args.consistency.unwrap_or(Consistency::Strong);
+            let query = Query { consistency, ..Query::from(filter.as_str()) };
+            let compared = client.compare_query(name, query).await.map_err(failure)?;
             show(args.form.form, &compared, &compared, &compared.diff)?;
             return Ok(match compared.is_divergence() {
                 true => Exit::Findings,

@@ -8,9 +8,10 @@ pub mod dialect;
 mod encode;
 mod error;
 mod query;
+mod session;
 mod write;
 
 pub use connection::{ConnectOptions, Milvus};
 pub use dialect::{CallFeature, Dialect, DialectError, SchemaFeature};
 pub use error::MilvusError;
-pub use query::{Consistency, QueryOptions};
+pub use query::{Consistency, QueryOptions, UnknownConsistency};

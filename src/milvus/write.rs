@@ -104,9 +104,7 @@ impl Milvus {
                 ..InsertRequest::default()
             };
             let mut raw = self.raw.clone();
-            let result = self.call_raw(OPERATION, raw.insert(request)).await?;
-            check_status(OPERATION, result.status.as_ref())?;
-            self.pause().await;
+            let result = self.mutate(OPERATION, collection, raw.insert(request)).await?;
             let now = if schema.primary().auto_id {
                 assigned(result, group.len())?
             } else {
@@ -137,7 +135,8 @@ impl Milvus {
                 num_rows: group.len() as u32,
                 ..UpsertRequest::default()
             };
-            self.send_upsert(OPERATION, request).await?;
+            let mut raw = self.raw.clone();
+            self.mutate(OPERATION, collection, raw.upsert(request)).await?;
         }
         Ok(())
     }
@@ -169,21 +168,35 @@ impl Milvus {
                 partial_update: true,
                 ..UpsertRequest::default()
             };
-            self.send_upsert(OPERATION, request).await?;
+            let mut raw = self.raw.clone();
+            self.mutate(OPERATION, collection, raw.upsert(request)).await?;
         }
         Ok(())
     }
 
-    async fn send_upsert(
+    /// Writes, and remembers when.
+    async fn mutate(
         &self,
         operation: &'static str,
-        request: UpsertRequest,
-    ) -> Result<(), MilvusError> {
-        let mut raw = self.raw.clone();
-        let result = self.call_raw(operation, raw.upsert(request)).await?;
-        check_status(operation, result.status.as_ref())?;
-        self.pause().await;
-        Ok(())
+        collection: &str,
+        call: impl Future<Output = Result<tonic::Response<MutationResult>, tonic::Status>>,
+    ) -> Result<MutationResult, MilvusError> {
+        let written = async {
+            let result = self.call_raw(operation, call).await?;
+            check_status(operation, result.status.as_ref())?;
+            Ok(result)
+        };
+        match written.await {
+            Ok(result) => {
+                self.session.wrote(collection, result.timestamp);
+                self.pause().await;
+                Ok(result)
+            }
+            Err(error) => {
+                self.session.may_have_written(collection);
+                Err(error)
+            }
+        }
     }
 
     /// Deletes the rows with these keys.
@@ -207,9 +220,17 @@ impl Milvus {
             .filter(filter)
             .build()
             .map_err(|error| MilvusError::from_sdk("delete", self.deadline, error))?;
-        self.call("delete", self.sdk.delete(request)).await?;
-        self.pause().await;
-        Ok(())
+        match self.call("delete", self.sdk.delete(request)).await {
+            Ok(deleted) => {
+                self.session.wrote(collection, deleted.timestamp());
+                self.pause().await;
+                Ok(())
+            }
+            Err(error) => {
+                self.session.may_have_written(collection);
+                Err(error)
+            }
+        }
     }
 
     /// Seals and writes out what is in memory.
@@ -227,6 +248,7 @@ impl Milvus {
             .collection_name(collection)
             .build()
             .map_err(|error| MilvusError::from_sdk("drop collection", self.deadline, error))?;
+        self.session.forget(collection);
         self.call("drop collection", self.sdk.drop_collection(request)).await.map(drop)
     }
 

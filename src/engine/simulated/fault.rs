@@ -93,6 +93,9 @@ faults! {
     /// What a partial upsert leaves out is null, zero, false, or empty from then on.
     PartialUpsertForgets = "partial-upsert-forgets",
 
+    /// A read with session consistency does not wait for the session's own writes.
+    SessionForgotten = "session-forgotten",
+
     /// `<` is read as `<=`.
     LessThanIncludesEqual = "less-than-includes-equal",
     /// The last element of a list of at least two is ignored.
@@ -149,7 +152,7 @@ faults! {
 impl Fault {
     /// Whether campaigns make the calls in which it shows. The client makes more.
     pub fn is_of_campaigns(self) -> bool {
-        !matches!(self, Fault::PartialUpsertForgets)
+        !matches!(self, Fault::PartialUpsertForgets | Fault::SessionForgotten)
     }
 
     /// The remote procedure that this fault does not survive, if it is one of those.

@@ -10,7 +10,7 @@ use super::collection::{Collection, Output};
 use super::fault::Fault;
 use super::reply::{Reply, invalid, no_index, not_found, not_loaded, ok};
 use super::sabotage::Sabotage;
-use super::server::VERSION;
+use super::server::{Freshness, VERSION};
 use crate::filter::{Switch, parse};
 use crate::schema::{DataType, Field, Scalar, Schema};
 use crate::value::{Key, Row, Value};
@@ -25,11 +25,14 @@ pub(super) struct Node {
     sabotage: Sabotage,
     /// Counts calls: ids and timestamps come from here, so that runs repeat exactly.
     clock: u64,
+    lags: bool,
+    pub(super) last_query: Option<Freshness>,
 }
 
 impl Node {
-    pub(super) fn new(faults: Vec<Fault>) -> Node {
-        Node { collections: BTreeMap::new(), sabotage: Sabotage::new(faults), clock: 0 }
+    pub(super) fn new(faults: Vec<Fault>, lags: bool) -> Node {
+        let sabotage = Sabotage::new(faults);
+        Node { collections: BTreeMap::new(), sabotage, clock: 0, lags, last_query: None }
     }
 
     /// Whether the server goes down instead of serving this call.
@@ -123,6 +126,8 @@ impl Node {
             indexes: Vec::new(),
             loaded: false,
             rows: BTreeMap::new(),
+            written: 0,
+            rows_before: BTreeMap::new(),
             misplaced: BTreeSet::new(),
             dead: Vec::new(),
         };
@@ -339,7 +344,7 @@ impl Node {
         store: impl FnOnce(&mut BTreeMap<Key, Row>, Vec<(Key, Row)>),
     ) -> Reply<pb::MutationResult> {
         let timestamp = self.tick();
-        let Node { collections, sabotage, clock } = self;
+        let Node { collections, sabotage, clock, lags, .. } = self;
         let collection = collections.get_mut(name).ok_or_else(|| not_found(name))?;
         let schema = &collection.schema;
         let mut rows = codec::decode_rows(schema, columns, count).map_err(invalid)?;
@@ -399,20 +404,22 @@ impl Node {
                 false => collection.misplaced.remove(key),
             };
         }
+        collection.write_begins(timestamp, *lags);
         store(&mut collection.rows, keyed);
         Ok(mutation(&collection.schema, &keys, timestamp))
     }
 
     pub(super) fn delete(&mut self, request: pb::DeleteRequest) -> Reply<pb::MutationResult> {
         let timestamp = self.tick();
-        let Node { collections, sabotage, .. } = self;
+        let Node { collections, sabotage, lags, .. } = self;
         let name = &request.collection_name;
         let collection = collections.get_mut(name).ok_or_else(|| not_found(name))?;
         if request.expr.trim().is_empty() {
             return Err(invalid("a delete needs a filter"));
         }
-        let matches = collection.select(sabotage, &request.expr)?;
+        let matches = collection.select(&collection.rows, sabotage, &request.expr)?;
         let keys: Vec<_> = matches.into_iter().map(|(key, _)| key.clone()).collect();
+        collection.write_begins(timestamp, *lags);
         if !sabotage.has(Fault::LostDelete) {
             let gone: Vec<Row> =
                 keys.iter().filter_map(|key| collection.rows.remove(key)).collect();
@@ -426,14 +433,29 @@ impl Node {
 
     pub(super) fn query(&mut self, request: pb::QueryRequest) -> Reply<pb::QueryResults> {
         let session_ts = self.tick();
-        let Node { collections, sabotage, .. } = self;
+        let freshness = Freshness {
+            consistency_level: request.consistency_level,
+            guarantee_timestamp: request.guarantee_timestamp,
+        };
+        self.last_query = Some(freshness);
+        let Node { collections, sabotage, lags, .. } = self;
         let name = &request.collection_name;
         let collection = collections.get(name).ok_or_else(|| not_found(name))?;
         if !collection.loaded {
             return Err(not_loaded(name));
         }
         let output = collection.output(&request.output_fields)?;
-        let matches = collection.select(sabotage, &request.expr)?;
+        let must_show = match request.consistency_level() {
+            common::ConsistencyLevel::Strong => true,
+            common::ConsistencyLevel::Session if sabotage.has(Fault::SessionForgotten) => false,
+            common::ConsistencyLevel::Session => request.guarantee_timestamp >= collection.written,
+            _ => false,
+        };
+        let visible = match *lags && !must_show {
+            true => &collection.rows_before,
+            false => &collection.rows,
+        };
+        let matches = collection.select(visible, sabotage, &request.expr)?;
         let rows = matches.into_iter().map(|(_, row)| row);
         let mut rows: Vec<_> =
             rows.filter(|row| !sabotage.is_lost(&collection.schema, row)).collect();

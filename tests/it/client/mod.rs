@@ -2,6 +2,7 @@
 
 mod atomic;
 mod blocking;
+mod consistency;
 mod engines;
 mod faulty;
 mod killed;

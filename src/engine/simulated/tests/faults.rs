@@ -46,6 +46,7 @@ fn witness(fault: Fault) -> Witness {
         | Fault::LostDelete
         // In the tests of the client.
         | Fault::PartialUpsertForgets
+        | Fault::SessionForgotten
         // In `types`.
         | Fault::VectorComponentOff
         | Fault::SparseEntryLost
