@@ -18,10 +18,6 @@ pub struct CompareArgs {
     /// Compare what this filter finds [default: every entity]
     #[arg(value_name = "FILTER")]
     filter: Option<String>,
-    /// How fresh Milvus's answer to the filter must be: strong, session, bounded or eventually
-    /// [default: strong, as for every entity]
-    #[arg(long, value_name = "LEVEL", requires = "filter")]
-    consistency: Option<Consistency>,
     #[command(flatten)]
     live: LiveArgs,
     #[command(flatten)]
@@ -34,6 +30,10 @@ pub struct CompareArgs {
     /// Let components of FLOAT16 and BFLOAT16 vectors differ by this share
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     tolerance: f32,
+    /// How fresh Milvus's answer to the filter must be: strong, session, bounded or eventually
+    /// [default: strong, as for every entity]
+    #[arg(long, value_name = "LEVEL", requires = "filter")]
+    consistency: Option<Consistency>,
     #[command(flatten)]
     resume: ResumeArgs,
 }

@@ -37,6 +37,14 @@ pub enum ClientError {
         /// The first thing that differs.
         difference: String,
     },
+    /// Milvus has made a collection, but not with the options that it was to have.
+    #[error("Milvus made '{collection}' otherwise than it was asked: {difference}")]
+    OptionsDiffer {
+        /// The collection.
+        collection: String,
+        /// The first thing that differs.
+        difference: String,
+    },
     /// A row does not fit the schema.
     #[error("row {position} does not fit '{collection}': {reason}")]
     Row {

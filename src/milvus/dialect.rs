@@ -101,17 +101,31 @@ impl fmt::Display for SchemaFeature {
 pub enum CallFeature {
     /// Upserts of some fields, which keep the others.
     PartialUpsert,
+    /// How many shards a collection has.
+    Shards,
+    /// The consistency of a collection, for reads that ask for none.
+    ConsistencyLevel,
+    /// How many replicas of a collection are loaded.
+    Replicas,
 }
 
 impl CallFeature {
     /// Every feature.
-    pub const ALL: [CallFeature; 1] = [CallFeature::PartialUpsert];
+    pub const ALL: [CallFeature; 4] = [
+        CallFeature::PartialUpsert,
+        CallFeature::Shards,
+        CallFeature::ConsistencyLevel,
+        CallFeature::Replicas,
+    ];
 }
 
 impl fmt::Display for CallFeature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             CallFeature::PartialUpsert => "partial upserts",
+            CallFeature::Shards => "choice of shards",
+            CallFeature::ConsistencyLevel => "consistency levels of collections",
+            CallFeature::Replicas => "choice of replicas",
         })
     }
 }

@@ -2,6 +2,7 @@
 //! and what each engine version accepts (`dialect`, as data).
 
 mod connection;
+mod create;
 mod decode;
 mod describe;
 pub mod dialect;
@@ -12,6 +13,7 @@ mod session;
 mod write;
 
 pub use connection::{ConnectOptions, Milvus};
+pub use create::{CreateOptions, Index};
 pub use dialect::{CallFeature, Dialect, DialectError, SchemaFeature};
 pub use error::MilvusError;
 pub use query::{Consistency, QueryOptions, UnknownConsistency};

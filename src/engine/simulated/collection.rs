@@ -21,7 +21,10 @@ pub(super) struct Collection {
     pub(super) described: schema_pb::CollectionSchema,
     pub(super) properties: Vec<common::KeyValuePair>,
     pub(super) indexes: Vec<pb::IndexDescription>,
+    pub(super) shards: i32,
+    pub(super) consistency_level: i32,
     pub(super) loaded: bool,
+    pub(super) replicas: i32,
     pub(super) rows: BTreeMap<Key, Row>,
     /// The timestamp of the last write.
     pub(super) written: u64,

@@ -80,6 +80,9 @@ faults! {
 
     /// The last row of an insert of at least two is acknowledged and not stored.
     LostInsert = "lost-insert",
+    /// A collection has one shard, strong consistency and one replica, the indexes of its vectors no
+    /// parameters, and scalars no index, whatever was asked for.
+    OptionsForgotten = "options-forgotten",
     /// A field with a default that a row leaves out is zero, false, or empty instead.
     DefaultNotApplied = "default-not-applied",
     /// The rows of one partition are missing where there is a partition key.
@@ -152,7 +155,10 @@ faults! {
 impl Fault {
     /// Whether campaigns make the calls in which it shows. The client makes more.
     pub fn is_of_campaigns(self) -> bool {
-        !matches!(self, Fault::PartialUpsertForgets | Fault::SessionForgotten)
+        !matches!(
+            self,
+            Fault::OptionsForgotten | Fault::PartialUpsertForgets | Fault::SessionForgotten
+        )
     }
 
     /// The remote procedure that this fault does not survive, if it is one of those.

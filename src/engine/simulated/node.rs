@@ -117,6 +117,7 @@ impl Node {
             };
         }
         let created = self.tick();
+        let ignores = self.sabotage.has(Fault::OptionsForgotten);
         let collection = Collection {
             id: created as i64,
             created,
@@ -124,7 +125,10 @@ impl Node {
             described: codec::with_field_ids(&name, described),
             properties: request.properties,
             indexes: Vec::new(),
+            shards: if ignores { 1 } else { request.shards_num.max(1) },
+            consistency_level: if ignores { 0 } else { request.consistency_level },
             loaded: false,
+            replicas: 0,
             rows: BTreeMap::new(),
             written: 0,
             rows_before: BTreeMap::new(),
@@ -147,7 +151,8 @@ impl Node {
             created_timestamp: collection.created,
             created_utc_timestamp: collection.created >> 18,
             update_timestamp: collection.created,
-            shards_num: 1,
+            shards_num: collection.shards,
+            consistency_level: collection.consistency_level,
             num_partitions: 1,
             properties: collection.properties.clone(),
             collection_name: request.collection_name,
@@ -195,10 +200,18 @@ impl Node {
         request: pb::CreateIndexRequest,
     ) -> Reply<common::Status> {
         let index_id = self.tick() as i64;
+        let forgets = self.sabotage.has(Fault::OptionsForgotten);
         let collection = self.collection(&request.collection_name)?;
         let field_name = request.field_name;
-        if collection.schema.field(&field_name).is_none() {
+        let Some(field) = collection.schema.field(&field_name) else {
             return Err(invalid(format!("cannot create an index: no field {field_name}")));
+        };
+        let mut params = request.extra_params;
+        if forgets {
+            if !field.is_vector() {
+                return Ok(common::Status::default());
+            }
+            params.retain(|pair| pair.key != "params");
         }
         let index_name = match request.index_name.as_str() {
             "" => field_name.clone(),
@@ -208,7 +221,7 @@ impl Node {
         collection.indexes.push(pb::IndexDescription {
             index_name,
             index_id,
-            params: request.extra_params,
+            params,
             field_name,
             state: common::IndexState::Finished.into(),
             ..Default::default()
@@ -240,12 +253,14 @@ impl Node {
         &mut self,
         request: pb::LoadCollectionRequest,
     ) -> Reply<common::Status> {
+        let forgets = self.sabotage.has(Fault::OptionsForgotten);
         let collection = self.collection(&request.collection_name)?;
         let indexed = |field: &Field| collection.indexes.iter().any(|i| i.field_name == field.name);
         if collection.schema.fields.iter().any(|field| field.is_vector() && !indexed(field)) {
             return Err(no_index("a vector field has no index"));
         }
         collection.loaded = true;
+        collection.replicas = if forgets { 1 } else { request.replica_number.max(1) };
         Ok(common::Status::default())
     }
 
@@ -255,6 +270,20 @@ impl Node {
     ) -> Reply<common::Status> {
         self.collection(&request.collection_name)?.loaded = false;
         Ok(common::Status::default())
+    }
+
+    pub(super) fn get_replicas(
+        &mut self,
+        request: pb::GetReplicasRequest,
+    ) -> Reply<pb::GetReplicasResponse> {
+        let collection = self.collection(&request.collection_name)?;
+        let replica = |id| pb::ReplicaInfo {
+            replica_id: id,
+            collection_id: collection.id,
+            ..Default::default()
+        };
+        let replicas = (0..i64::from(collection.replicas)).map(replica).collect();
+        Ok(pb::GetReplicasResponse { status: ok(), replicas })
     }
 
     pub(super) fn get_load_state(

@@ -276,6 +276,7 @@ impl Front {
             "Flush" => self.serve(request, Node::flush).await,
             "GetLoadState" => self.serve(request, Node::get_load_state).await,
             "GetLoadingProgress" => self.serve(request, Node::get_loading_progress).await,
+            "GetReplicas" => self.serve(request, Node::get_replicas).await,
             "GetVersion" => self.serve(request, Node::get_version).await,
             "HasCollection" => self.serve(request, Node::has_collection).await,
             "Insert" => self.serve(request, Node::insert).await,

@@ -45,6 +45,7 @@ fn witness(fault: Fault) -> Witness {
         | Fault::StaleAfterUpsert
         | Fault::LostDelete
         // In the tests of the client.
+        | Fault::OptionsForgotten
         | Fault::PartialUpsertForgets
         | Fault::SessionForgotten
         // In `types`.
