@@ -114,10 +114,12 @@ impl Index {
             }
         }
         let other = |(name, wanted): (&String, &Json)| match found.params.get(name) {
-            None => Some(format!("the index on '{field}' has no {name}, and not {wanted}")),
+            None => {
+                Some(format!("the index on '{field}' has no {name}, and {wanted} was asked for"))
+            }
             Some(found) if same_param(wanted, found) => None,
             Some(found) => Some(format!(
-                "the index on '{field}' has a {name} of {}, not {}",
+                "the index on '{field}' has {name} {}, not {}",
                 plain(found),
                 plain(wanted)
             )),
@@ -458,11 +460,11 @@ mod tests {
             ),
             (
                 vec![kind, metric, ("params", r#"{"M": 18, "drop": 0.2}"#)],
-                Some("the index on 'vec' has a M of 18, not 16"),
+                Some("the index on 'vec' has M 18, not 16"),
             ),
             (
                 vec![kind, metric, ("M", "16"), ("params", "unreadable")],
-                Some("the index on 'vec' has no drop, and not 0.2"),
+                Some("the index on 'vec' has no drop, and 0.2 was asked for"),
             ),
         ] {
             let found = asked.difference(&described(&found));

@@ -117,7 +117,7 @@ impl Node {
             };
         }
         let created = self.tick();
-        let ignores = self.sabotage.has(Fault::OptionsForgotten);
+        let forgets = self.sabotage.has(Fault::OptionsForgotten);
         let collection = Collection {
             id: created as i64,
             created,
@@ -125,8 +125,8 @@ impl Node {
             described: codec::with_field_ids(&name, described),
             properties: request.properties,
             indexes: Vec::new(),
-            shards: if ignores { 1 } else { request.shards_num.max(1) },
-            consistency_level: if ignores { 0 } else { request.consistency_level },
+            shards: if forgets { 1 } else { request.shards_num.max(1) },
+            consistency_level: if forgets { 0 } else { request.consistency_level },
             loaded: false,
             replicas: 0,
             rows: BTreeMap::new(),

@@ -1,6 +1,6 @@
 //! The client without a runtime.
 
-use milvus_difftest::client::{Builder, EntityOptions, blocking};
+use milvus_difftest::client::{Builder, CreateOptions, EntityOptions, Index, blocking};
 use milvus_difftest::engine::simulated::{SimulatedMilvus, SimulatedOptions};
 use milvus_difftest::value::{Key, Row};
 
@@ -11,7 +11,8 @@ fn a_program_without_a_runtime_does_the_same() {
     let engine = SimulatedMilvus::start(SimulatedOptions::default()).unwrap();
     let client = blocking::DiffClient::connect(Builder::default().uri(engine.uri())).unwrap();
     let schema = schema(false);
-    client.create_collection(NAME, &schema).unwrap();
+    let options = CreateOptions::default().index(Index::new("n", "INVERTED"));
+    client.create_collection_with(NAME, &schema, &options).unwrap();
     let rows: Vec<Row> = (0..10).map(|id| row(&schema, id, id)).collect();
     client.insert(NAME, &rows).unwrap();
     client.upsert(NAME, &rows[..2]).unwrap();

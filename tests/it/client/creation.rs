@@ -196,7 +196,7 @@ async fn an_engine_that_forgets_options_is_found_and_left() {
         (options().shards(3), "it has 1 shards, not 3"),
         (options().consistency(Consistency::Bounded), "its consistency is strong, not bounded"),
         (options().replicas(2), "it has 1 replicas, not 2"),
-        (options().index(graph()), "the index on 'vec' has no M, and not 16"),
+        (options().index(graph()), "the index on 'vec' has no M, and 16 was asked for"),
         (options().index(Index::new("word", "INVERTED")), "there is no index on 'word'"),
     ] {
         let error = fails(&engine.uri(), &client, &options).await;

@@ -50,9 +50,12 @@ fn change(json: Json) -> Row {
     Row { fields, dynamic: dynamic.unwrap_or_default() }
 }
 
+/// What a field of the row with a key is then.
+type Effect = (i64, &'static str, Json);
+
 /// Changes, and what the rows with keys 1 to 4 are by Milvus's documentation ("Upsert Entities",
 /// "Nullable & Default") after each, where they differ from before: written down by hand.
-fn script() -> Vec<(Json, Vec<(i64, &'static str, Json)>)> {
+fn script() -> Vec<(Json, Vec<Effect>)> {
     vec![
         (json!([{"id": 1, "n": -1}]), vec![(1, "n", json!(-1))]),
         (
