@@ -477,6 +477,22 @@ impl Row {
     /// assert!(row.validate(&schema).is_ok());
     /// ```
     pub fn validate(&self, schema: &Schema) -> Result<(), ValueError> {
+        self.validate_given(schema, |field| {
+            !(field.auto_id && *self.get(&field.name) == Value::Null)
+        })
+    }
+
+    /// Finds out whether the row can be a change to one: it has the key, and whatever else it has
+    /// fits.
+    pub fn validate_part(&self, schema: &Schema) -> Result<(), ValueError> {
+        self.validate_given(schema, |field| field.primary || self.fields.contains_key(&field.name))
+    }
+
+    fn validate_given(
+        &self,
+        schema: &Schema,
+        is_due: impl Fn(&Field) -> bool,
+    ) -> Result<(), ValueError> {
         let wrong = |field: &str, expected: String, found: &Value| ValueError {
             field: field.to_owned(),
             expected,
@@ -489,10 +505,9 @@ impl Row {
             let dynamic = Value::Json(Json::Object(self.dynamic.clone()));
             return Err(wrong(META, "not in the schema".to_owned(), &dynamic));
         }
-        for field in &schema.fields {
+        for field in schema.fields.iter().filter(|field| is_due(field)) {
             let value = self.get(&field.name);
-            let absent = field.auto_id && *value == Value::Null;
-            if !absent && !value.fits(field) {
+            if !value.fits(field) {
                 return Err(wrong(&field.name, field.data_type.to_string(), value));
             }
         }
@@ -508,6 +523,28 @@ impl Row {
                 row.fields.insert(field.name.clone(), field.absent());
             }
         }
+        row
+    }
+
+    /// The row after a partial upsert: with the fields and the dynamic keys that the other one has,
+    /// each replaced as a whole (documentation, Upsert Entities, merge mode).
+    ///
+    /// ```
+    /// use milvus_difftest::value::{Row, Value};
+    /// let mut row = Row::default();
+    /// row.fields.insert("n".to_owned(), Value::Int(1));
+    /// row.dynamic.insert("colour".to_owned(), "red".into());
+    /// let mut change = Row::default();
+    /// change.fields.insert("n".to_owned(), Value::Null);
+    /// change.dynamic.insert("size".to_owned(), 5.into());
+    /// let row = row.merged(&change);
+    /// assert_eq!(row.get("n"), &Value::Null);
+    /// assert_eq!(row.dynamic.len(), 2);
+    /// ```
+    pub fn merged(&self, change: &Row) -> Row {
+        let mut row = self.clone();
+        row.fields.extend(change.fields.clone());
+        row.dynamic.extend(change.dynamic.clone());
         row
     }
 

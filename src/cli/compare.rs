@@ -8,8 +8,9 @@ use serde::Serialize;
 use super::exit::Exit;
 use super::live::{BatchArgs, FormArgs, LiveArgs, ResumeArgs, failure, progress, with_client};
 use super::start::{Failure, note, say};
-use crate::client::{DiffClient, EntityOptions};
+use crate::client::{DiffClient, EntityOptions, Query};
 use crate::compare::Diff;
+use crate::milvus::Consistency;
 use crate::report::rows::{self, Form};
 
 #[derive(Debug, Clone, Args)]
@@ -33,6 +34,10 @@ pub struct CompareArgs {
     /// from those of Milvus's
     #[arg(long, conflicts_with = "filter")]
     by_digests: bool,
+    /// How fresh Milvus's answer to the filter must be: strong, session, bounded or eventually
+    /// [default: strong, as for every entity]
+    #[arg(long, value_name = "LEVEL", requires = "filter")]
+    consistency: Option<Consistency>,
     #[command(flatten)]
     resume: ResumeArgs,
 }
@@ -41,7 +46,9 @@ pub async fn run(args: CompareArgs, quiet: bool) -> Result<Exit, Failure> {
     with_client(&args.live.sides, async |client| {
         let name = &args.live.collection;
         if let Some(filter) = &args.filter {
-            let compared = client.compare_query(name, filter.as_str()).await.map_err(failure)?;
+            let consistency = args.consistency.unwrap_or(Consistency::Strong);
+            let query = Query { consistency, ..Query::from(filter.as_str()) };
+            let compared = client.compare_query(name, query).await.map_err(failure)?;
             show(args.form.form, &compared, &compared, &compared.diff)?;
             if compared.is_divergence() {
                 return Ok(Exit::Findings);

@@ -140,6 +140,7 @@ pub async fn with_client(
 pub fn failure(error: ClientError) -> Failure {
     let exit = match &error {
         ClientError::Options(_)
+        | ClientError::Lacks { .. }
         | ClientError::NoCollection(_)
         | ClientError::CollectionExists { .. }
         | ClientError::Filter(_)

@@ -8,7 +8,7 @@ use super::exit::Exit;
 use super::live::{FormArgs, LiveArgs, failure, with_client};
 use super::start::{Failure, note, say};
 use crate::client::{Query, QueryPair};
-use crate::milvus::MilvusError;
+use crate::milvus::{Consistency, MilvusError};
 use crate::report::rows::{self, Form};
 use crate::schema::Schema;
 use crate::value::{META, Row};
@@ -31,6 +31,9 @@ pub struct QueryArgs {
     /// Without the first so many
     #[arg(long, value_name = "N", default_value_t = 0, requires = "limit")]
     offset: u32,
+    /// How fresh Milvus's answer must be: strong, session, bounded or eventually
+    #[arg(long, value_name = "LEVEL", default_value_t = Consistency::Strong)]
+    consistency: Consistency,
 }
 
 pub async fn run(args: QueryArgs) -> Result<Exit, Failure> {
@@ -40,6 +43,7 @@ pub async fn run(args: QueryArgs) -> Result<Exit, Failure> {
             fields: args.fields.clone(),
             limit: args.limit,
             offset: args.offset,
+            consistency: args.consistency,
             ..Query::from(args.filter.as_str())
         };
         let schema = client.schema(name).map_err(failure)?;

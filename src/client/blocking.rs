@@ -18,8 +18,9 @@ use std::path::Path;
 use tokio::runtime::Runtime;
 
 use super::{
-    AttachOptions, Builder, ClientError, Comparison, Counts, Doubt, EntityComparison,
-    EntityOptions, FilterOptions, GeneratedFilter, Info, Query, QueryPair, Side, Written,
+    AttachOptions, Builder, ClientError, Comparison, Counts, CreateOptions, Doubt,
+    EntityComparison, EntityOptions, FilterOptions, GeneratedFilter, Info, Query, QueryPair, Side,
+    Written,
 };
 use crate::dump::Format;
 use crate::schema::Schema;
@@ -78,6 +79,19 @@ impl DiffClient {
         self.runtime.block_on(self.client.create_collection(name, schema))
     }
 
+    /// See [`DiffClient::create_collection_with`](super::DiffClient::create_collection_with).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn create_collection_with(
+        &self,
+        name: &str,
+        schema: &Schema,
+        options: &CreateOptions,
+    ) -> Result<(), ClientError> {
+        self.runtime.block_on(self.client.create_collection_with(name, schema, options))
+    }
+
     /// See [`DiffClient::drop_collection`](super::DiffClient::drop_collection).
     ///
     /// # Errors
@@ -100,6 +114,14 @@ impl DiffClient {
     /// As there.
     pub fn upsert(&self, collection: &str, rows: &[Row]) -> Result<Written, ClientError> {
         self.runtime.block_on(self.client.upsert(collection, rows))
+    }
+
+    /// See [`DiffClient::upsert_partial`](super::DiffClient::upsert_partial).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn upsert_partial(&self, collection: &str, rows: &[Row]) -> Result<Written, ClientError> {
+        self.runtime.block_on(self.client.upsert_partial(collection, rows))
     }
 
     /// See [`DiffClient::delete`](super::DiffClient::delete).

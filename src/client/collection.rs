@@ -6,14 +6,14 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::builder::{Builder, Options};
+use super::builder::{Builder, Options, reported};
 use super::catalog::{self, Catalog};
 use super::error::ClientError;
 use super::sessions::Sessions;
 use super::settle::Doubts;
 use super::turns::{Need, Turns};
 use crate::backend::{Selection, Table};
-use crate::milvus::{Dialect, Milvus, MilvusError};
+use crate::milvus::{CallFeature, CreateOptions, Dialect, Milvus, MilvusError};
 use crate::reference::References;
 use crate::schema::{Field, Schema};
 
@@ -81,6 +81,20 @@ impl Client {
         let found = self.collections().get(name).cloned();
         found.ok_or_else(|| ClientError::NoCollection(name.to_owned()))
     }
+
+    /// An error unless the engine has it.
+    pub(super) fn require(&self, feature: CallFeature) -> Result<(), ClientError> {
+        if self.dialect.offers(feature) {
+            return Ok(());
+        }
+        let with = Dialect::all()?.into_iter().filter(|dialect| dialect.offers(feature));
+        Err(ClientError::Lacks {
+            feature: feature.to_string(),
+            engine: reported(&self.milvus).to_owned(),
+            dialect: self.dialect.name.clone(),
+            has: with.map(|dialect| dialect.name).collect(),
+        })
+    }
 }
 
 impl DiffClient {
@@ -121,9 +135,59 @@ impl DiffClient {
     /// If either side has one of that name or refuses, or if the schema that Milvus then reports is
     /// another one.
     pub async fn create_collection(&self, name: &str, schema: &Schema) -> Result<(), ClientError> {
+        self.create_collection_with(name, schema, &CreateOptions::default()).await
+    }
+
+    /// Creates a collection on both sides with indexes and the like, and loads it. On an error
+    /// neither side has it.
+    ///
+    /// Whatever is asked for is read back from Milvus, which may have made something else without a
+    /// word. All fields are loaded: the client compares all of them, and reads them back when it
+    /// does not know whether it has written.
+    ///
+    /// ```
+    /// use milvus_difftest::client::{ClientError, CreateOptions, DiffClient, Index};
+    /// use milvus_difftest::schema::{DataType, Field, Scalar, Schema};
+    ///
+    /// # use milvus_difftest::engine::simulated::{SimulatedMilvus, SimulatedOptions};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let engine = SimulatedMilvus::start(SimulatedOptions::default())?;
+    /// # let uri = engine.uri();
+    /// let client = DiffClient::builder().uri(uri).connect().await?;
+    /// let id = Field::new("id", DataType::Scalar(Scalar::Int64)).primary();
+    /// let name = Field::new("name", DataType::Scalar(Scalar::VarChar));
+    /// let vec = Field::new("vec", DataType::FloatVector { dim: 2 });
+    /// let schema = Schema { fields: vec![id, name, vec], dynamic: false };
+    /// let graph = Index::new("vec", "HNSW").metric("COSINE");
+    /// let options = CreateOptions::default()
+    ///     .index(graph.param("M", 16).param("efConstruction", 100))
+    ///     .index(Index::new("name", "INVERTED"))
+    ///     .shards(2);
+    /// client.create_collection_with("goods", &schema, &options).await?;
+    ///
+    /// let wrong = CreateOptions::default().index(Index::new("nmae", "INVERTED"));
+    /// let error = client.create_collection_with("more", &schema, &wrong).await.unwrap_err();
+    /// assert!(matches!(error, ClientError::Options(_)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`DiffClient::create_collection`]. [`ClientError::Options`] if the options do not fit the
+    /// schema, [`ClientError::Lacks`] if the engine's version has no such options,
+    /// [`ClientError::Refused`] if Milvus does not take them, and [`ClientError::OptionsDiffer`] if
+    /// what it has made is something else.
+    pub async fn create_collection_with(
+        &self,
+        name: &str,
+        schema: &Schema,
+        options: &CreateOptions,
+    ) -> Result<(), ClientError> {
         let client = self.0.clone();
         let table = Table::new(name, schema.clone());
-        to_the_end(async move { client.create(table).await }).await
+        let options = options.clone();
+        to_the_end(async move { client.create(table, &options).await }).await
     }
 
     /// Drops a collection on both sides; fine if neither has it.
@@ -166,9 +230,15 @@ pub(super) async fn to_the_end<T: Send + 'static>(
 }
 
 impl Client {
-    async fn create(&self, table: Table) -> Result<(), ClientError> {
+    async fn create(&self, table: Table, options: &CreateOptions) -> Result<(), ClientError> {
         let name = table.name.clone();
         table.schema.validate().map_err(|error| ClientError::Options(error.to_string()))?;
+        options.validate(&table.schema).map_err(|reason| {
+            ClientError::Options(format!("'{name}' cannot be created with {reason}"))
+        })?;
+        for feature in options.features() {
+            self.require(feature)?;
+        }
         if name.eq_ignore_ascii_case(catalog::TABLE) {
             return Err(ClientError::Options(format!("'{name}' is the catalog's own name")));
         }
@@ -190,7 +260,7 @@ impl Client {
         if taken.await? {
             return Err(exists("in the backend"));
         }
-        let created = self.create_in_milvus(&collection).await;
+        let created = self.create_in_milvus(&collection, options).await;
         let created = match created {
             Ok(()) => self.catalog.add(&collection.table).await.map_err(ClientError::from),
             Err(error) => Err(error),
@@ -211,13 +281,18 @@ impl Client {
         }
     }
 
-    async fn create_in_milvus(&self, collection: &Collection) -> Result<(), ClientError> {
+    async fn create_in_milvus(
+        &self,
+        collection: &Collection,
+        options: &CreateOptions,
+    ) -> Result<(), ClientError> {
         let name = collection.name();
         if self.milvus.has_collection(name).await? {
             let (collection, side) = (name.to_owned(), "in Milvus".to_owned());
             return Err(ClientError::CollectionExists { collection, side });
         }
-        self.milvus.create(name, collection.schema()).await.map_err(|error| match error {
+        let created = self.milvus.create_with(name, collection.schema(), options).await;
+        created.map_err(|error| match error {
             error @ MilvusError::Rejected { .. } => ClientError::Refused(error),
             error => ClientError::Milvus(error),
         })?;
@@ -225,6 +300,10 @@ impl Client {
         if let Some(difference) = difference(collection.schema(), &reported) {
             let collection = name.to_owned();
             return Err(ClientError::SchemaDiffers { collection, difference });
+        }
+        if let Some(difference) = self.milvus.departure(name, options).await? {
+            let collection = name.to_owned();
+            return Err(ClientError::OptionsDiffer { collection, difference });
         }
         // The table must be readable as what it was created as.
         let table = collection.table.clone();

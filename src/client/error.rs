@@ -37,6 +37,14 @@ pub enum ClientError {
         /// The first thing that differs.
         difference: String,
     },
+    /// Milvus has made a collection, but not with the options that it was to have.
+    #[error("Milvus made '{collection}' otherwise than it was asked: {difference}")]
+    OptionsDiffer {
+        /// The collection.
+        collection: String,
+        /// The first thing that differs.
+        difference: String,
+    },
     /// A row does not fit the schema.
     #[error("row {position} does not fit '{collection}': {reason}")]
     Row {
@@ -57,6 +65,18 @@ pub enum ClientError {
         collection: String,
         /// The keys.
         keys: Vec<Key>,
+    },
+    /// The engine's version has not got what was asked for.
+    #[error("{engine} has no {feature}, by the dialect {dialect}{}", others(.has))]
+    Lacks {
+        /// What: `partial upserts`.
+        feature: String,
+        /// The engine, by the version that it reports.
+        engine: String,
+        /// The dialect that says so.
+        dialect: String,
+        /// The built-in dialects whose engines have it.
+        has: Vec<String>,
     },
     /// Milvus refused.
     #[error("{0}")]
@@ -105,6 +125,13 @@ pub enum ClientError {
     /// What the backend holds about its collections cannot be read.
     #[error("the backend's catalog is damaged: {0}")]
     Catalog(String),
+}
+
+fn others(has: &[String]) -> String {
+    match has {
+        [] => String::new(),
+        has => format!("; those of {} have", has.join(", ")),
+    }
 }
 
 fn listed(keys: &[Key]) -> String {

@@ -86,3 +86,4 @@ pub use self::info::{CollectionInfo, Info};
 pub use self::read::{Comparison, Counts, Query, QueryPair};
 pub use self::settle::Doubt;
 pub use self::write::{Settled, Written};
+pub use crate::milvus::{Consistency, CreateOptions, Index};

@@ -28,7 +28,8 @@ pub struct Query {
     pub limit: Option<u32>,
     /// Without the first so many; only with a limit.
     pub offset: u32,
-    /// How fresh Milvus's answer must be.
+    /// How fresh Milvus's answer must be. One of more rows than Milvus returns at once is always read
+    /// with [`Consistency::Strong`].
     pub consistency: Consistency,
 }
 
@@ -186,7 +187,9 @@ impl DiffClient {
         self.0.query(&collection, &query).await
     }
 
-    /// Asks both sides and compares; asks both once more if they differ.
+    /// Asks both sides and compares; asks both once more if they differ. What may not be visible yet
+    /// with the query's consistency is not held against Milvus: it is asked with
+    /// [`Consistency::Strong`], too, before [`Comparison::undefined`] is said of a difference.
     ///
     /// # Errors
     /// If the filter does not fit, if Milvus cannot be asked, or if the backend fails or disagrees
@@ -209,8 +212,15 @@ impl DiffClient {
             Err(error) if is_answer(&error) => (Diff::default(), Some(error.to_string())),
             Err(error) => return Err(error.into()),
         };
+        let must_show = self.0.milvus.must_show_own_writes(name, query.consistency);
+        let behind = !must_show && !diff.is_empty() && self.0.is_right(&collection, &query).await?;
         let undefined = match &pair.model {
             Err(undefined) => Some(undefined.to_string()),
+            Ok(_) if behind && pair.references_agree() => Some(format!(
+                "an answer with {} consistency may lack what was written last, and one with strong \
+                 consistency is right",
+                query.consistency
+            )),
             Ok(_) if pair.references_agree() => None,
             Ok(model) => {
                 return Err(ClientError::Conflict(format!(
@@ -350,6 +360,13 @@ impl Client {
             }
         }
         Ok(pair)
+    }
+
+    /// Whether Milvus answers a query well when it must show everything.
+    async fn is_right(&self, collection: &Collection, query: &Query) -> Result<bool, ClientError> {
+        let query = Query { consistency: Consistency::Strong, ..query.clone() };
+        let pair = self.query(collection, &query).await?;
+        Ok(pair.diff().is_ok_and(|diff| diff.is_empty()))
     }
 
     async fn ask_milvus(

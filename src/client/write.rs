@@ -12,7 +12,7 @@ use super::settle::is_refusal;
 use super::turns::Need;
 use crate::backend::{BackendError, Change, KeySet, Selection, Staged};
 use crate::filter::{Expr, check, parse};
-use crate::milvus::MilvusError;
+use crate::milvus::{CallFeature, MilvusError};
 use crate::schema::Schema;
 use crate::value::{Key, Row, Value};
 
@@ -41,6 +41,7 @@ pub enum Settled {
 pub(super) enum Write {
     Insert(Vec<Row>),
     Upsert(Vec<Row>),
+    UpsertPartial(Vec<Row>),
     Delete(Vec<Key>),
     /// The filter, and how it is written.
     DeleteWhere(Box<Expr>, String),
@@ -61,6 +62,57 @@ impl DiffClient {
     /// On every error but [`ClientError::InDoubt`] both sides are as before.
     pub async fn upsert(&self, collection: &str, rows: &[Row]) -> Result<Written, ClientError> {
         self.write(collection, Write::Upsert(rows.to_vec())).await
+    }
+
+    /// Changes some fields of rows: each row here has its key and what is to change, and whatever it
+    /// leaves out stays. Milvus's documentation (Upsert Entities, merge mode) says what a change is:
+    ///
+    /// - A field is replaced as a whole, also a JSON field, an ARRAY or an array of structs. One that
+    ///   is given as [`Value::Null`] becomes null, or its default if it has one.
+    /// - Dynamic keys are added to those that the row has, or replace them.
+    /// - A row whose key does not exist is inserted, and must have all that an insert takes.
+    ///
+    /// ```
+    /// use milvus_difftest::client::DiffClient;
+    /// use milvus_difftest::schema::{DataType, Field, Scalar, Schema};
+    /// use milvus_difftest::value::{Row, Value};
+    /// use serde_json::json;
+    ///
+    /// # use milvus_difftest::engine::simulated::{SimulatedMilvus, SimulatedOptions};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let engine = SimulatedMilvus::start(SimulatedOptions::default())?;
+    /// # let uri = engine.uri();
+    /// let client = DiffClient::builder().uri(uri).connect().await?;
+    /// let id = Field::new("id", DataType::Scalar(Scalar::Int64)).primary();
+    /// let price = Field::new("price", DataType::Scalar(Scalar::Double));
+    /// let vec = Field::new("vec", DataType::FloatVector { dim: 2 });
+    /// let schema = Schema { fields: vec![id, price, vec], dynamic: true };
+    /// client.create_collection("goods", &schema).await?;
+    /// let lamp = json!({"id": 1, "price": 9.5, "vec": [0, 1], "$meta": {"colour": "red"}});
+    /// client.insert("goods", &[Row::from_json(&schema, &lamp)?]).await?;
+    ///
+    /// let mut cheaper = Row::default();
+    /// cheaper.fields.insert("id".to_owned(), Value::Int(1));
+    /// cheaper.fields.insert("price".to_owned(), Value::Double(7.5));
+    /// client.upsert_partial("goods", &[cheaper]).await?;
+    /// let filter = r#"price == 7.5 and colour == "red""#;
+    /// assert_eq!(client.compare_query("goods", filter).await?.milvus_rows, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ClientError::Lacks`] if the engine's version has no partial upserts. [`ClientError::Row`] if
+    /// a row does not fit, if a key is given twice, or if a row is to be inserted and lacks
+    /// something. On every error but [`ClientError::InDoubt`] both sides are as before.
+    pub async fn upsert_partial(
+        &self,
+        collection: &str,
+        rows: &[Row],
+    ) -> Result<Written, ClientError> {
+        self.0.require(CallFeature::PartialUpsert)?;
+        self.write(collection, Write::UpsertPartial(rows.to_vec())).await
     }
 
     /// Deletes rows by key; keys that no row has are ignored.
@@ -96,7 +148,7 @@ impl DiffClient {
 struct Plan {
     /// For people, as in `an insert of 3 rows`.
     what: String,
-    /// The rows to be written, as they were given.
+    /// The rows as they are to be.
     rows: Arc<Vec<Row>>,
     /// The keys to be deleted, or of the rows.
     keys: Vec<Key>,
@@ -107,6 +159,8 @@ struct Plan {
 enum Call {
     Insert,
     Upsert,
+    /// What changes of the rows.
+    UpsertPartial(Vec<Row>),
     Delete,
     DeleteWhere(String),
 }
@@ -119,7 +173,7 @@ impl Client {
     ) -> Result<Written, ClientError> {
         validate(&collection, &write)?;
         let auto_id = collection.schema().primary().auto_id;
-        if let (Write::Upsert(_), true) = (&write, auto_id) {
+        if let (Write::Upsert(_) | Write::UpsertPartial(_), true) = (&write, auto_id) {
             return Err(ClientError::Options(format!(
                 "the engine assigns the keys of '{}': engines differ in what an upsert means then; \
                  delete and insert instead",
@@ -206,6 +260,12 @@ impl Client {
                 let (rows, keys) = latest(rows, schema);
                 Plan { what, rows: rows.into(), keys, call: Call::Upsert }
             }
+            Write::UpsertPartial(changes) => {
+                let what = counted("a partial upsert", changes.len(), "row");
+                let keys: Vec<Key> = keys_of(&changes);
+                let rows = self.changed(collection, &keys, &changes).await?;
+                Plan { what, rows: rows.into(), keys, call: Call::UpsertPartial(changes) }
+            }
             Write::Delete(mut keys) => {
                 keys.sort_unstable();
                 keys.dedup();
@@ -219,6 +279,31 @@ impl Client {
             }
         };
         Ok(plan)
+    }
+
+    /// The rows with these keys after changes to them.
+    async fn changed(
+        &self,
+        collection: &Collection,
+        keys: &[Key],
+        changes: &[Row],
+    ) -> Result<Vec<Row>, ClientError> {
+        let before = self.held(collection, keys).await?;
+        let mut rows = Vec::with_capacity(changes.len());
+        for (position, (key, change)) in keys.iter().zip(changes).enumerate() {
+            rows.push(match before.get(key) {
+                Some(row) => row.merged(change),
+                None => {
+                    change.validate(collection.schema()).map_err(|error| ClientError::Row {
+                        collection: collection.name().to_owned(),
+                        position,
+                        reason: format!("no row has the key {key}, and to insert one: {error}"),
+                    })?;
+                    change.clone()
+                }
+            });
+        }
+        Ok(rows)
     }
 
     /// Refuses an insert of keys that are there, or there twice, if that is the policy.
@@ -260,6 +345,10 @@ impl Client {
             Call::Insert => self.milvus.insert(name, schema, &plan.rows).await,
             Call::Upsert => {
                 self.milvus.upsert(name, schema, &plan.rows).await.map(|()| plan.keys.clone())
+            }
+            Call::UpsertPartial(changes) => {
+                let upsert = self.milvus.upsert_partial(name, schema, changes);
+                upsert.await.map(|()| plan.keys.clone())
             }
             Call::Delete => {
                 self.milvus.delete(name, schema, &plan.keys).await.map(|()| plan.keys.clone())
@@ -422,7 +511,7 @@ fn counted(what: &str, number: usize, of: &str) -> String {
 fn need(collection: &Collection, write: &Write) -> Need {
     let schema = collection.schema();
     match write {
-        Write::Insert(rows) | Write::Upsert(rows) => {
+        Write::Insert(rows) | Write::Upsert(rows) | Write::UpsertPartial(rows) => {
             Need::Keys(rows.iter().filter_map(|row| row.key(schema)).collect())
         }
         Write::Delete(keys) => Need::Keys(keys.iter().cloned().collect()),
@@ -442,6 +531,16 @@ fn validate(collection: &Collection, write: &Write) -> Result<(), ClientError> {
         Write::Insert(rows) | Write::Upsert(rows) => {
             for (position, row) in rows.iter().enumerate() {
                 row.validate(schema).map_err(|error| wrong(position, error.to_string()))?;
+            }
+        }
+        Write::UpsertPartial(rows) => {
+            let mut seen = HashSet::new();
+            for (position, row) in rows.iter().enumerate() {
+                row.validate_part(schema).map_err(|error| wrong(position, error.to_string()))?;
+                if let Some(key) = row.key(schema).filter(|key| !seen.insert(key.clone())) {
+                    // No documentation says which of them counts.
+                    return Err(wrong(position, format!("the key {key} is given twice")));
+                }
             }
         }
         Write::Delete(keys) => {

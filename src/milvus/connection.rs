@@ -13,6 +13,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
 use super::error::{MilvusError, check_status};
+use super::session::Session;
 
 /// How to reach a Milvus.
 #[derive(Clone)]
@@ -40,6 +41,7 @@ pub struct Milvus {
     version: String,
     /// How long to wait after each write.
     pub(super) write_pause: Duration,
+    pub(super) session: Session,
 }
 
 /// Milvus Lite 2 tells writes apart by the millisecond. Of two to one key within the same, either
@@ -116,7 +118,8 @@ impl Milvus {
             }
         };
         let write_pause = if version.is_empty() { COARSE_CLOCK } else { Duration::ZERO };
-        Ok(Milvus { sdk, raw, deadline: options.deadline, version, write_pause })
+        let session = Session::default();
+        Ok(Milvus { sdk, raw, deadline: options.deadline, version, write_pause, session })
     }
 
     /// The version as the server reports it; empty if it has no such call.

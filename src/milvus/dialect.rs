@@ -26,6 +26,8 @@ pub struct Dialect {
     pub types: Vec<String>,
     /// What schemas and fields can have.
     pub schema: Vec<SchemaFeature>,
+    /// What calls can ask for.
+    pub calls: Vec<CallFeature>,
     /// Constructs that it refuses.
     lacks: BTreeSet<Construct>,
     /// Constructs that it takes on these operands alone.
@@ -41,6 +43,7 @@ struct Entry {
     versions: Vec<String>,
     types: Option<Vec<String>>,
     schema: Option<Vec<SchemaFeature>>,
+    calls: Option<Vec<CallFeature>>,
     #[serde(default)]
     lacks: Vec<Spanned<String>>,
     #[serde(default)]
@@ -87,6 +90,42 @@ impl fmt::Display for SchemaFeature {
             SchemaFeature::AutoId => "assigned keys",
             SchemaFeature::Dynamic => "the dynamic field",
             SchemaFeature::ManyVectors => "more than one vector",
+        })
+    }
+}
+
+/// What a call can ask for, beside what every engine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CallFeature {
+    /// Upserts of some fields, which keep the others.
+    PartialUpsert,
+    /// How many shards a collection has.
+    Shards,
+    /// The consistency of a collection, for reads that ask for none.
+    ConsistencyLevel,
+    /// How many replicas of a collection are loaded.
+    Replicas,
+}
+
+impl CallFeature {
+    /// Every feature.
+    pub const ALL: [CallFeature; 4] = [
+        CallFeature::PartialUpsert,
+        CallFeature::Shards,
+        CallFeature::ConsistencyLevel,
+        CallFeature::Replicas,
+    ];
+}
+
+impl fmt::Display for CallFeature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CallFeature::PartialUpsert => "partial upserts",
+            CallFeature::Shards => "choice of shards",
+            CallFeature::ConsistencyLevel => "consistency levels of collections",
+            CallFeature::Replicas => "choice of replicas",
         })
     }
 }
@@ -159,6 +198,19 @@ impl Dialect {
     /// Whether schemas can have this.
     pub fn allows(&self, feature: SchemaFeature) -> bool {
         self.schema.contains(&feature)
+    }
+
+    /// Whether calls can ask for this.
+    ///
+    /// ```
+    /// use milvus_difftest::milvus::{CallFeature, Dialect};
+    /// let old = Dialect::load("milvus-2.3")?;
+    /// assert!(!old.offers(CallFeature::PartialUpsert));
+    /// assert!(Dialect::load("milvus-2.6")?.offers(CallFeature::PartialUpsert));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn offers(&self, feature: CallFeature) -> bool {
+        self.calls.contains(&feature)
     }
 
     /// The built-in dialect of that name, or the one in the file of that name.
@@ -235,8 +287,9 @@ impl Dialect {
                 return Err(invalid(0, format!("there is no type '{name}'; known are {known}")));
             }
             let schema = entry.schema.unwrap_or_else(|| SchemaFeature::ALL.to_vec());
+            let calls = entry.calls.unwrap_or_else(|| CallFeature::ALL.to_vec());
             let Entry { name, versions, .. } = entry;
-            all.push(Dialect { name, versions, types, schema, lacks, only });
+            all.push(Dialect { name, versions, types, schema, calls, lacks, only });
         }
         Ok(all)
     }
@@ -248,6 +301,7 @@ impl Dialect {
             versions: Vec::new(),
             types: DataType::KINDS.map(str::to_owned).into(),
             schema: SchemaFeature::ALL.to_vec(),
+            calls: CallFeature::ALL.to_vec(),
             lacks: BTreeSet::new(),
             only: BTreeMap::new(),
         }
@@ -348,6 +402,7 @@ impl Dialect {
             }
             common.types.retain(|kind| other.types.contains(kind));
             common.schema.retain(|feature| other.schema.contains(feature));
+            common.calls.retain(|feature| other.calls.contains(feature));
             common.lacks.extend(&other.lacks);
             for (construct, groups) in &other.only {
                 common.only.entry(*construct).or_default().extend(groups.iter().cloned());

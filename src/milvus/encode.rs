@@ -98,18 +98,35 @@ fn default(field: &Field) -> Option<pb::ValueField> {
 /// The columns of some rows, all of which leave out the same fields with a default: those columns
 /// are left out, so that the server fills them. The message says what does not fit.
 pub(super) fn columns(schema: &Schema, rows: &[&Row]) -> Result<Vec<pb::FieldData>, String> {
+    let filled = |field: &Field| field.default.is_some() && !is_given(field, rows);
+    chosen(schema, rows, |field| !field.auto_id && !filled(field), schema.dynamic)
+}
+
+/// The columns of what some rows have, all of them the same fields. One without dynamic keys has no
+/// column for them.
+pub(super) fn given(schema: &Schema, rows: &[&Row]) -> Result<Vec<pb::FieldData>, String> {
+    let dynamic = rows.iter().any(|row| !row.dynamic.is_empty());
+    chosen(schema, rows, |field| is_given(field, rows), dynamic)
+}
+
+fn is_given(field: &Field, rows: &[&Row]) -> bool {
+    rows.iter().any(|row| row.fields.contains_key(&field.name))
+}
+
+fn chosen(
+    schema: &Schema,
+    rows: &[&Row],
+    is_chosen: impl Fn(&Field) -> bool,
+    dynamic: bool,
+) -> Result<Vec<pb::FieldData>, String> {
     let mut columns = Vec::with_capacity(schema.fields.len() + 1);
-    for field in schema.fields.iter().filter(|field| !field.auto_id) {
-        let omitted = |row: &&Row| !row.fields.contains_key(&field.name);
-        if field.default.is_some() && rows.iter().all(omitted) {
-            continue;
-        }
+    for field in schema.fields.iter().filter(|field| is_chosen(field)) {
         let column = column(field, rows);
         columns.push(column.ok_or_else(|| {
             format!("a value of the field '{}' is not {}", field.name, field.data_type)
         })?);
     }
-    if schema.dynamic {
+    if dynamic {
         let objects = rows.iter().map(|row| Json::Object(row.dynamic.clone()));
         let data = objects.map(|object| object.to_string().into_bytes()).collect();
         columns.push(pb::FieldData {

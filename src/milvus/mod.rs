@@ -2,15 +2,18 @@
 //! and what each engine version accepts (`dialect`, as data).
 
 mod connection;
+mod create;
 mod decode;
 mod describe;
 pub mod dialect;
 mod encode;
 mod error;
 mod query;
+mod session;
 mod write;
 
 pub use connection::{ConnectOptions, Milvus};
-pub use dialect::{Dialect, DialectError, SchemaFeature};
+pub use create::{CreateOptions, Index};
+pub use dialect::{CallFeature, Dialect, DialectError, SchemaFeature};
 pub use error::MilvusError;
-pub use query::{Consistency, QueryOptions};
+pub use query::{Consistency, QueryOptions, UnknownConsistency};

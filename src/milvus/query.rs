@@ -1,7 +1,9 @@
 //! Queries over the raw protocol: the SDK's decoder loses rows (whole answers with an empty array
 //! from C++ servers, see docs/measurements.md).
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
 
 use milvus::proto::common::{ConsistencyLevel, KeyValuePair};
 use milvus::proto::milvus::{QueryRequest, QueryResults};
@@ -9,18 +11,86 @@ use milvus::proto::milvus::{QueryRequest, QueryResults};
 use super::connection::Milvus;
 use super::decode;
 use super::error::{MilvusError, check_status};
+use super::session::now;
 use super::write::keys_filter;
 use crate::schema::Schema;
 use crate::value::{Key, META, Row};
 
-/// How fresh an answer must be.
+/// How fresh an answer must be: the levels of Milvus's documentation, "Consistency Level".
+///
+/// ```
+/// use milvus_difftest::milvus::Consistency;
+/// assert_eq!("bounded".parse::<Consistency>()?, Consistency::Bounded);
+/// assert_eq!(Consistency::Session.to_string(), "session");
+/// # Ok::<(), milvus_difftest::milvus::UnknownConsistency>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consistency {
     /// Sees every acknowledged write. Costs up to 200 ms on a standalone server.
     Strong,
+    /// Sees what was written through the same connection or its clones. Before the first write it
+    /// is as [`Consistency::Eventually`], as in Milvus's own clients.
+    Session,
+    /// Sees what was written some time ago: five seconds, unless the server is set otherwise.
+    Bounded,
     /// Sees what has arrived. Enough once a [`Consistency::Strong`] read has followed the writes.
     Eventually,
 }
+
+impl Consistency {
+    /// Every level, the strictest first.
+    pub const ALL: [Consistency; 4] =
+        [Consistency::Strong, Consistency::Session, Consistency::Bounded, Consistency::Eventually];
+
+    fn name(self) -> &'static str {
+        match self {
+            Consistency::Strong => "strong",
+            Consistency::Session => "session",
+            Consistency::Bounded => "bounded",
+            Consistency::Eventually => "eventually",
+        }
+    }
+
+    pub(super) fn wire(self) -> ConsistencyLevel {
+        match self {
+            Consistency::Strong => ConsistencyLevel::Strong,
+            Consistency::Session => ConsistencyLevel::Session,
+            Consistency::Bounded => ConsistencyLevel::Bounded,
+            Consistency::Eventually => ConsistencyLevel::Eventually,
+        }
+    }
+
+    /// The server's clock must have passed this. 1 and 2 are not moments but what Milvus's clients
+    /// send; it takes them for "no matter" and "some time ago".
+    fn guarantee(self, last_write: Option<u64>) -> u64 {
+        match self {
+            Consistency::Strong => now(),
+            Consistency::Session => last_write.unwrap_or(1),
+            Consistency::Bounded => 2,
+            Consistency::Eventually => 1,
+        }
+    }
+}
+
+impl fmt::Display for Consistency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Consistency {
+    type Err = UnknownConsistency;
+
+    fn from_str(name: &str) -> Result<Consistency, UnknownConsistency> {
+        let level = Consistency::ALL.into_iter().find(|level| level.name() == name);
+        level.ok_or_else(|| UnknownConsistency(name.chars().take(40).collect()))
+    }
+}
+
+/// A name that no level of consistency has.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("unknown consistency '{0}': expected strong, session, bounded or eventually")]
+pub struct UnknownConsistency(String);
 
 /// How a query is asked.
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +165,17 @@ impl Milvus {
             .map_err(|reason| MilvusError::Malformed { operation: "count", reason })
     }
 
+    /// Whether a read with this consistency must show every write of this connection.
+    pub fn must_show_own_writes(&self, collection: &str, consistency: Consistency) -> bool {
+        match consistency {
+            Consistency::Strong => true,
+            // Unless the server has said when that was, this machine's clock is all there is to
+            // go by, and it may be behind the server's.
+            Consistency::Session => self.session.is_told(collection),
+            Consistency::Bounded | Consistency::Eventually => false,
+        }
+    }
+
     async fn raw_query(
         &self,
         collection: &str,
@@ -103,12 +184,8 @@ impl Milvus {
         options: QueryOptions,
     ) -> Result<QueryResults, MilvusError> {
         const OPERATION: &str = "query";
-        let (level, guarantee_timestamp) = match options.consistency {
-            // What the SDK's Strong comes to: the server's clock must have passed this moment.
-            // The lower 18 bits of a timestamp are a counter, the rest milliseconds.
-            Consistency::Strong => (ConsistencyLevel::Strong, now_in_milliseconds() << 18),
-            Consistency::Eventually => (ConsistencyLevel::Eventually, 1),
-        };
+        let guarantee_timestamp =
+            options.consistency.guarantee(self.session.last_write(collection));
         let parameter =
             |key: &str, value: u32| KeyValuePair { key: key.to_owned(), value: value.to_string() };
         let query_params = match options.page {
@@ -124,7 +201,7 @@ impl Milvus {
             expr: filter.to_owned(),
             output_fields,
             guarantee_timestamp,
-            consistency_level: level.into(),
+            consistency_level: options.consistency.wire().into(),
             query_params,
             ..QueryRequest::default()
         };
@@ -143,8 +220,3 @@ impl Milvus {
 
 /// The most rows that servers return for one query (documentation, "Milvus limits").
 const MAX_ROWS: u32 = 16384;
-
-fn now_in_milliseconds() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX >> 18)
-}

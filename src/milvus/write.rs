@@ -1,88 +1,20 @@
-//! Creating collections and changing their rows: what carries a schema or rows over the raw
-//! protocol, the rest through the SDK.
+//! Changing the rows of collections: what carries rows over the raw protocol, the rest through the
+//! SDK.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
-use milvus::proto::milvus::{
-    CreateCollectionRequest, GetLoadingProgressRequest, InsertRequest, MutationResult,
-    UpsertRequest,
-};
+use milvus::proto::milvus::{InsertRequest, MutationResult, UpsertRequest};
 use milvus::proto::schema::i_ds::IdField;
 use milvus::v2::prelude as sdk;
-use prost::Message as _;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::sleep;
 
 use super::connection::Milvus;
 use super::encode;
 use super::error::{MilvusError, check_status};
-use crate::schema::{DataType, Field, Schema};
+use crate::schema::Schema;
 use crate::value::{Key, Row};
 
-/// How often a collection that is being loaded is looked at.
-const LOAD_POLL: Duration = Duration::from_millis(15);
-
 impl Milvus {
-    /// Creates a collection with an index on each vector, exact where there is one, and loads it.
-    pub async fn create(&self, collection: &str, schema: &Schema) -> Result<(), MilvusError> {
-        const OPERATION: &str = "create collection";
-        let request = CreateCollectionRequest {
-            collection_name: collection.to_owned(),
-            schema: encode::schema(collection, schema).encode_to_vec(),
-            ..CreateCollectionRequest::default()
-        };
-        let mut raw = self.raw.clone();
-        let status = self.call_raw(OPERATION, raw.create_collection(request)).await?;
-        check_status(OPERATION, Some(&status))?;
-        for vector in schema.fields.iter().filter(|field| field.is_vector()) {
-            let index = index(vector);
-            // The SDK's waiting uses a call that Milvus Lite does not have.
-            let request = sdk::CreateIndexRequest::builder()
-                .collection_name(collection)
-                .index_param(index)
-                .sync(false)
-                .build()
-                .map_err(|error| MilvusError::from_sdk("create index", self.deadline, error))?;
-            self.call("create index", self.sdk.create_index(request)).await?;
-        }
-        self.load(collection).await
-    }
-
-    /// Loads a collection, which an engine may have released when it was started again, and waits
-    /// for it, more closely than the SDK, which looks twice a second.
-    pub async fn load(&self, collection: &str) -> Result<(), MilvusError> {
-        const OPERATION: &str = "load";
-        let until = Instant::now() + self.deadline;
-        let request = sdk::LoadCollectionRequest::builder()
-            .collection_name(collection)
-            .sync(false)
-            .build()
-            .map_err(|error| MilvusError::from_sdk(OPERATION, self.deadline, error))?;
-        self.call(OPERATION, self.sdk.load_collection(request)).await?;
-        let late = MilvusError::Deadline { operation: OPERATION, after: self.deadline };
-        loop {
-            let request = GetLoadingProgressRequest {
-                collection_name: collection.to_owned(),
-                ..GetLoadingProgressRequest::default()
-            };
-            let left = until.saturating_duration_since(Instant::now());
-            let mut raw = self.raw.clone();
-            let progress = timeout(left, raw.get_loading_progress(request))
-                .await
-                .map_err(|_| late.clone())?
-                .map_err(|status| MilvusError::from_status(OPERATION, self.deadline, &status))?
-                .into_inner();
-            check_status(OPERATION, progress.status.as_ref())?;
-            if progress.progress >= 100 {
-                return Ok(());
-            }
-            if Instant::now() + LOAD_POLL >= until {
-                return Err(late);
-            }
-            sleep(LOAD_POLL).await;
-        }
-    }
-
     /// Inserts rows whose keys are new, and returns the keys that they have now, in their order:
     /// with `auto_id` those that the engine has assigned.
     ///
@@ -104,9 +36,7 @@ impl Milvus {
                 ..InsertRequest::default()
             };
             let mut raw = self.raw.clone();
-            let result = self.call_raw(OPERATION, raw.insert(request)).await?;
-            check_status(OPERATION, result.status.as_ref())?;
-            self.pause().await;
+            let result = self.mutate(OPERATION, collection, raw.insert(request)).await?;
             let now = if schema.primary().auto_id {
                 assigned(result, group.len())?
             } else {
@@ -138,11 +68,67 @@ impl Milvus {
                 ..UpsertRequest::default()
             };
             let mut raw = self.raw.clone();
-            let result = self.call_raw(OPERATION, raw.upsert(request)).await?;
-            check_status(OPERATION, result.status.as_ref())?;
-            self.pause().await;
+            self.mutate(OPERATION, collection, raw.upsert(request)).await?;
         }
         Ok(())
+    }
+
+    /// Changes the fields and the dynamic keys that rows have, and keeps the others; a row whose key
+    /// does not exist is inserted, and must have all that an insert takes. Only engines with
+    /// [`CallFeature::PartialUpsert`](super::CallFeature::PartialUpsert) understand it.
+    ///
+    /// The rows of one request must have the same fields (documentation, Upsert Entities): rows that
+    /// have different ones take a request each.
+    pub async fn upsert_partial(
+        &self,
+        collection: &str,
+        schema: &Schema,
+        rows: &[Row],
+    ) -> Result<(), MilvusError> {
+        const OPERATION: &str = "partial upsert";
+        let given = |row: &Row| (row.fields.keys().cloned().collect(), !row.dynamic.is_empty());
+        let mut groups: BTreeMap<(Vec<String>, bool), Vec<&Row>> = BTreeMap::new();
+        for row in rows {
+            groups.entry(given(row)).or_default().push(row);
+        }
+        for group in groups.into_values() {
+            let unsendable = |reason| MilvusError::Unsendable { operation: OPERATION, reason };
+            let request = UpsertRequest {
+                collection_name: collection.to_owned(),
+                fields_data: encode::given(schema, &group).map_err(unsendable)?,
+                num_rows: group.len() as u32,
+                partial_update: true,
+                ..UpsertRequest::default()
+            };
+            let mut raw = self.raw.clone();
+            self.mutate(OPERATION, collection, raw.upsert(request)).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes, and remembers when.
+    async fn mutate(
+        &self,
+        operation: &'static str,
+        collection: &str,
+        call: impl Future<Output = Result<tonic::Response<MutationResult>, tonic::Status>>,
+    ) -> Result<MutationResult, MilvusError> {
+        let written = async {
+            let result = self.call_raw(operation, call).await?;
+            check_status(operation, result.status.as_ref())?;
+            Ok(result)
+        };
+        match written.await {
+            Ok(result) => {
+                self.session.wrote(collection, result.timestamp);
+                self.pause().await;
+                Ok(result)
+            }
+            Err(error) => {
+                self.session.may_have_written(collection);
+                Err(error)
+            }
+        }
     }
 
     /// Deletes the rows with these keys.
@@ -166,9 +152,17 @@ impl Milvus {
             .filter(filter)
             .build()
             .map_err(|error| MilvusError::from_sdk("delete", self.deadline, error))?;
-        self.call("delete", self.sdk.delete(request)).await?;
-        self.pause().await;
-        Ok(())
+        match self.call("delete", self.sdk.delete(request)).await {
+            Ok(deleted) => {
+                self.session.wrote(collection, deleted.timestamp());
+                self.pause().await;
+                Ok(())
+            }
+            Err(error) => {
+                self.session.may_have_written(collection);
+                Err(error)
+            }
+        }
     }
 
     /// Seals and writes out what is in memory.
@@ -186,6 +180,7 @@ impl Milvus {
             .collection_name(collection)
             .build()
             .map_err(|error| MilvusError::from_sdk("drop collection", self.deadline, error))?;
+        self.session.forget(collection);
         self.call("drop collection", self.sdk.drop_collection(request)).await.map(drop)
     }
 
@@ -232,31 +227,6 @@ fn assigned(result: MutationResult, rows: usize) -> Result<Vec<Key>, MilvusError
     }
     let reason = format!("it assigns {} keys to {rows} rows", keys.len());
     Err(MilvusError::Malformed { operation: "insert", reason })
-}
-
-/// What the documentation's "Index Explained" has for each kind of vector.
-fn index(vector: &Field) -> sdk::IndexParam {
-    let (index, metric, parameters) = match vector.data_type {
-        DataType::SparseVector => {
-            (sdk::IndexType::SparseInvertedIndex, sdk::MetricType::Ip, &[][..])
-        }
-        DataType::BinaryVector { .. } => {
-            (sdk::IndexType::BinFlat, sdk::MetricType::Hamming, &[][..])
-        }
-        // The only one for these.
-        DataType::Int8Vector { .. } => (
-            sdk::IndexType::Hnsw,
-            sdk::MetricType::L2,
-            &[("M", "16"), ("efConstruction", "64")][..],
-        ),
-        _ => (sdk::IndexType::Flat, sdk::MetricType::L2, &[][..]),
-    };
-    let pair = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-    sdk::IndexParam::new()
-        .field_name(&vector.name)
-        .index_type(index)
-        .metric_type(metric)
-        .extra_params(parameters.iter().map(pair).collect::<HashMap<_, _>>())
 }
 
 /// A filter for the rows with these keys.

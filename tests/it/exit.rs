@@ -97,7 +97,7 @@ fn three_when_the_engine_cannot_be_reached_or_dies() {
 
 #[test]
 fn three_at_once_when_the_token_is_wrong() {
-    let options = SimulatedOptions { faults: vec![], token: Some("root:hunter2".to_owned()) };
+    let options = SimulatedOptions { token: Some("root:hunter2".to_owned()), ..Default::default() };
     let engine = SimulatedMilvus::start(options).expect("a loopback port");
     let sandbox = Sandbox::new();
     let run = run(sandbox.fuzz(&engine.uri(), &["--cases", "3", "--token", "root:guess"]));

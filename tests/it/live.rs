@@ -96,6 +96,16 @@ async fn a_lost_entity_is_found_by_every_command_that_looks() {
     let fine = live(&sandbox, &engine, &["compare", "price > 2"]);
     let fine = fine.expect(0);
     assert_eq!(fine.stdout, "goods: `price > 2`: the same 11 rows on both sides\n");
+    for (number, level) in ["strong", "session", "bounded", "eventually"].into_iter().enumerate() {
+        for command in ["compare", "query"] {
+            let asked = [command, "price > 2", "--consistency", level];
+            live(&sandbox, &engine, &asked).expect(0);
+            let freshness = engine.last_query().unwrap();
+            assert_eq!(freshness.consistency_level as usize, number, "{command}");
+        }
+    }
+    live(&sandbox, &engine, &["compare", "--consistency", "bounded"]).expect(2);
+    live(&sandbox, &engine, &["query", "", "--consistency", "weak"]).expect(2);
     let json = live(&sandbox, &engine, &["compare", "--format", "json"]);
     let json = json.expect(1);
     let json: Json = serde_json::from_str(&json.stdout).unwrap();

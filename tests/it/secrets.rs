@@ -14,7 +14,7 @@ const TOKEN: &str = "root:hunter2";
 /// An engine with findings, that wants the token.
 fn guarded() -> SimulatedMilvus {
     let faults = vec![Fault::DropLastMatch];
-    let options = SimulatedOptions { faults, token: Some(TOKEN.to_owned()) };
+    let options = SimulatedOptions { faults, token: Some(TOKEN.to_owned()), ..Default::default() };
     SimulatedMilvus::start(options).expect("a loopback port")
 }
 

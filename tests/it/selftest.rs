@@ -13,7 +13,8 @@ const RARE: [&str; 3] =
 fn every_fault_is_found() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command(&["selftest", "--cases", "60"]);
-    for fault in Fault::all().filter(|fault| !RARE.contains(&fault.name())) {
+    let hunted = |fault: &Fault| fault.is_of_campaigns() && !RARE.contains(&fault.name());
+    for fault in Fault::all().filter(hunted) {
         command.args(["--fault", fault.name()]);
     }
     let text = run(command).expect(0).stdout;

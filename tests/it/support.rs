@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(1200);
 
 /// A simulated engine with these faults.
 pub fn simulated(faults: &[Fault]) -> SimulatedMilvus {
-    let options = SimulatedOptions { faults: faults.to_vec(), token: None };
+    let options = SimulatedOptions { faults: faults.to_vec(), ..Default::default() };
     SimulatedMilvus::start(options).expect("a loopback port")
 }
 

@@ -119,7 +119,7 @@ pub(super) fn with_field_ids(name: &str, mut schema: pb::CollectionSchema) -> pb
     schema
 }
 
-/// The rows of an insert or upsert; the message is for the client.
+/// What the rows of an insert or upsert give; the message is for the client.
 pub(super) fn decode_rows(
     schema: &Schema,
     columns: &[pb::FieldData],
@@ -152,12 +152,17 @@ pub(super) fn decode_rows(
             row.fields.insert(name.clone(), value);
         }
     }
+    Ok(rows)
+}
+
+/// Finds out whether rows have what they must have; the message is for the client.
+pub(super) fn require(schema: &Schema, rows: &[Row]) -> Result<(), String> {
     for field in schema.fields.iter().filter(|field| !field.is_optional() && !field.auto_id) {
         if rows.iter().any(|row| *row.get(&field.name) == Value::Null) {
             return Err(format!("field {} is required, but a row has no value", field.name));
         }
     }
-    Ok(rows)
+    Ok(())
 }
 
 fn decode_column(field: &Field, column: &pb::FieldData, count: usize) -> Option<Vec<Value>> {

@@ -21,8 +21,15 @@ pub(super) struct Collection {
     pub(super) described: schema_pb::CollectionSchema,
     pub(super) properties: Vec<common::KeyValuePair>,
     pub(super) indexes: Vec<pb::IndexDescription>,
+    pub(super) shards: i32,
+    pub(super) consistency_level: i32,
     pub(super) loaded: bool,
+    pub(super) replicas: i32,
     pub(super) rows: BTreeMap<Key, Row>,
+    /// The timestamp of the last write.
+    pub(super) written: u64,
+    /// The rows as they were before it, on a server whose queries may be behind.
+    pub(super) rows_before: BTreeMap<Key, Row>,
     /// The rows that an upsert has put into the partition of their primary key.
     pub(super) misplaced: BTreeSet<Key>,
     /// Deleted and replaced rows, on a server that still computes filters on them.
@@ -41,10 +48,23 @@ pub(super) enum Output<'a> {
 }
 
 impl Collection {
-    /// The rows that match a filter, in the order of their keys.
-    pub(super) fn select(&self, sabotage: &Sabotage, filter: &str) -> Reply<Vec<(&Key, &Row)>> {
+    /// Notes when a write was and, if queries may be behind it, the rows as they are before it.
+    pub(super) fn write_begins(&mut self, timestamp: u64, lags: bool) {
+        self.written = timestamp;
+        if lags {
+            self.rows_before.clone_from(&self.rows);
+        }
+    }
+
+    /// Those of some rows that match a filter, in the order of their keys.
+    pub(super) fn select<'a>(
+        &self,
+        rows: &'a BTreeMap<Key, Row>,
+        sabotage: &Sabotage,
+        filter: &str,
+    ) -> Reply<Vec<(&'a Key, &'a Row)>> {
         if filter.trim().is_empty() {
-            return Ok(self.rows.iter().collect());
+            return Ok(rows.iter().collect());
         }
         let expr = parse(filter).map_err(no_plan)?;
         match check(&self.schema, &expr) {
@@ -72,7 +92,7 @@ impl Collection {
                 home.is_some_and(|home| searched.contains(&home))
             }
         };
-        let rows = self.rows.iter().filter(|(key, row)| is_searched(key, row));
+        let rows = rows.iter().filter(|(key, row)| is_searched(key, row));
         let matches = rows.filter(|(_, row)| sabotage.matches(&self.schema, &expr, row));
         let listed = expr.list_of(&self.schema.primary().name);
         match listed.filter(|_| sabotage.has(Fault::Turned(Switch::KeyListRepeatsRows))) {

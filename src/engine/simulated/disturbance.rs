@@ -7,6 +7,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Disturbance {
+    /// Nothing: the call passes, and the next disturbance is for the next call.
+    Nothing,
     /// It is refused.
     Refused,
     /// The connection is lost before the server has done anything.

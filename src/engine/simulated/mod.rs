@@ -26,4 +26,4 @@ mod tests;
 
 pub use disturbance::Disturbance;
 pub use fault::{Fault, UnknownFault};
-pub use server::{SimulatedMilvus, SimulatedOptions, VERSION};
+pub use server::{Freshness, SimulatedMilvus, SimulatedOptions, VERSION};

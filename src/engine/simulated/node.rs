@@ -10,7 +10,7 @@ use super::collection::{Collection, Output};
 use super::fault::Fault;
 use super::reply::{Reply, invalid, no_index, not_found, not_loaded, ok};
 use super::sabotage::Sabotage;
-use super::server::VERSION;
+use super::server::{Freshness, VERSION};
 use crate::filter::{Switch, parse};
 use crate::schema::{DataType, Field, Scalar, Schema};
 use crate::value::{Key, Row, Value};
@@ -25,11 +25,14 @@ pub(super) struct Node {
     sabotage: Sabotage,
     /// Counts calls: ids and timestamps come from here, so that runs repeat exactly.
     clock: u64,
+    lags: bool,
+    pub(super) last_query: Option<Freshness>,
 }
 
 impl Node {
-    pub(super) fn new(faults: Vec<Fault>) -> Node {
-        Node { collections: BTreeMap::new(), sabotage: Sabotage::new(faults), clock: 0 }
+    pub(super) fn new(faults: Vec<Fault>, lags: bool) -> Node {
+        let sabotage = Sabotage::new(faults);
+        Node { collections: BTreeMap::new(), sabotage, clock: 0, lags, last_query: None }
     }
 
     /// Whether the server goes down instead of serving this call.
@@ -114,6 +117,7 @@ impl Node {
             };
         }
         let created = self.tick();
+        let forgets = self.sabotage.has(Fault::OptionsForgotten);
         let collection = Collection {
             id: created as i64,
             created,
@@ -121,8 +125,13 @@ impl Node {
             described: codec::with_field_ids(&name, described),
             properties: request.properties,
             indexes: Vec::new(),
+            shards: if forgets { 1 } else { request.shards_num.max(1) },
+            consistency_level: if forgets { 0 } else { request.consistency_level },
             loaded: false,
+            replicas: 0,
             rows: BTreeMap::new(),
+            written: 0,
+            rows_before: BTreeMap::new(),
             misplaced: BTreeSet::new(),
             dead: Vec::new(),
         };
@@ -142,7 +151,8 @@ impl Node {
             created_timestamp: collection.created,
             created_utc_timestamp: collection.created >> 18,
             update_timestamp: collection.created,
-            shards_num: 1,
+            shards_num: collection.shards,
+            consistency_level: collection.consistency_level,
             num_partitions: 1,
             properties: collection.properties.clone(),
             collection_name: request.collection_name,
@@ -190,10 +200,18 @@ impl Node {
         request: pb::CreateIndexRequest,
     ) -> Reply<common::Status> {
         let index_id = self.tick() as i64;
+        let forgets = self.sabotage.has(Fault::OptionsForgotten);
         let collection = self.collection(&request.collection_name)?;
         let field_name = request.field_name;
-        if collection.schema.field(&field_name).is_none() {
+        let Some(field) = collection.schema.field(&field_name) else {
             return Err(invalid(format!("cannot create an index: no field {field_name}")));
+        };
+        let mut params = request.extra_params;
+        if forgets {
+            if !field.is_vector() {
+                return Ok(common::Status::default());
+            }
+            params.retain(|pair| pair.key != "params");
         }
         let index_name = match request.index_name.as_str() {
             "" => field_name.clone(),
@@ -203,7 +221,7 @@ impl Node {
         collection.indexes.push(pb::IndexDescription {
             index_name,
             index_id,
-            params: request.extra_params,
+            params,
             field_name,
             state: common::IndexState::Finished.into(),
             ..Default::default()
@@ -235,12 +253,14 @@ impl Node {
         &mut self,
         request: pb::LoadCollectionRequest,
     ) -> Reply<common::Status> {
+        let forgets = self.sabotage.has(Fault::OptionsForgotten);
         let collection = self.collection(&request.collection_name)?;
         let indexed = |field: &Field| collection.indexes.iter().any(|i| i.field_name == field.name);
         if collection.schema.fields.iter().any(|field| field.is_vector() && !indexed(field)) {
             return Err(no_index("a vector field has no index"));
         }
         collection.loaded = true;
+        collection.replicas = if forgets { 1 } else { request.replica_number.max(1) };
         Ok(common::Status::default())
     }
 
@@ -250,6 +270,20 @@ impl Node {
     ) -> Reply<common::Status> {
         self.collection(&request.collection_name)?.loaded = false;
         Ok(common::Status::default())
+    }
+
+    pub(super) fn get_replicas(
+        &mut self,
+        request: pb::GetReplicasRequest,
+    ) -> Reply<pb::GetReplicasResponse> {
+        let collection = self.collection(&request.collection_name)?;
+        let replica = |id| pb::ReplicaInfo {
+            replica_id: id,
+            collection_id: collection.id,
+            ..Default::default()
+        };
+        let replicas = (0..i64::from(collection.replicas)).map(replica).collect();
+        Ok(pb::GetReplicasResponse { status: ok(), replicas })
     }
 
     pub(super) fn get_load_state(
@@ -293,7 +327,7 @@ impl Node {
             &request.collection_name,
             &request.fields_data,
             count,
-            false,
+            Kind::Insert,
             |rows, new| {
                 rows.extend(new.into_iter().take(stored));
             },
@@ -305,9 +339,7 @@ impl Node {
         if self.collection(&request.collection_name)?.schema.primary().auto_id {
             return Err(invalid("upserts of assigned keys are not simulated"));
         }
-        if request.partial_update {
-            return Err(invalid("partial updates are not simulated"));
-        }
+        let kind = if request.partial_update { Kind::PartialUpsert } else { Kind::Upsert };
         let count = request.num_rows as usize;
         let stale = self.sabotage.has(Fault::StaleAfterUpsert);
         let merges = self.sabotage.has(Fault::Turned(Switch::UpsertKeepsDynamicKeys));
@@ -315,7 +347,7 @@ impl Node {
             &request.collection_name,
             &request.fields_data,
             count,
-            true,
+            kind,
             |rows, new| {
                 let new = new.into_iter();
                 let kept: Vec<_> = new.filter(|(k, _)| !(stale && rows.contains_key(k))).collect();
@@ -337,14 +369,28 @@ impl Node {
         name: &str,
         columns: &[schema_pb::FieldData],
         count: usize,
-        upserts: bool,
+        kind: Kind,
         store: impl FnOnce(&mut BTreeMap<Key, Row>, Vec<(Key, Row)>),
     ) -> Reply<pb::MutationResult> {
         let timestamp = self.tick();
-        let Node { collections, sabotage, clock } = self;
+        let Node { collections, sabotage, clock, lags, .. } = self;
         let collection = collections.get_mut(name).ok_or_else(|| not_found(name))?;
         let schema = &collection.schema;
         let mut rows = codec::decode_rows(schema, columns, count).map_err(invalid)?;
+        if kind == Kind::PartialUpsert {
+            for row in &mut rows {
+                if let Some(old) = row.key(schema).and_then(|key| collection.rows.get(&key)) {
+                    let old = match sabotage.has(Fault::PartialUpsertForgets) {
+                        true => blank(schema),
+                        false => old.clone(),
+                    };
+                    let given = std::mem::replace(row, old);
+                    row.fields.extend(given.fields);
+                    row.dynamic.extend(given.dynamic);
+                }
+            }
+        }
+        codec::require(schema, &rows).map_err(invalid)?;
         if sabotage.has(Fault::Turned(Switch::UpsertKeepsOmittedDefaults)) {
             for row in &mut rows {
                 let old = row.key(schema).and_then(|key| collection.rows.get(&key));
@@ -380,25 +426,29 @@ impl Node {
             collection.dead.extend(replaced.cloned());
         }
         for key in &keys {
-            match upserts && sabotage.has(Fault::Turned(Switch::UpsertPartitionsByPrimaryKey)) {
+            match kind != Kind::Insert
+                && sabotage.has(Fault::Turned(Switch::UpsertPartitionsByPrimaryKey))
+            {
                 true => collection.misplaced.insert(key.clone()),
                 false => collection.misplaced.remove(key),
             };
         }
+        collection.write_begins(timestamp, *lags);
         store(&mut collection.rows, keyed);
         Ok(mutation(&collection.schema, &keys, timestamp))
     }
 
     pub(super) fn delete(&mut self, request: pb::DeleteRequest) -> Reply<pb::MutationResult> {
         let timestamp = self.tick();
-        let Node { collections, sabotage, .. } = self;
+        let Node { collections, sabotage, lags, .. } = self;
         let name = &request.collection_name;
         let collection = collections.get_mut(name).ok_or_else(|| not_found(name))?;
         if request.expr.trim().is_empty() {
             return Err(invalid("a delete needs a filter"));
         }
-        let matches = collection.select(sabotage, &request.expr)?;
+        let matches = collection.select(&collection.rows, sabotage, &request.expr)?;
         let keys: Vec<_> = matches.into_iter().map(|(key, _)| key.clone()).collect();
+        collection.write_begins(timestamp, *lags);
         if !sabotage.has(Fault::LostDelete) {
             let gone: Vec<Row> =
                 keys.iter().filter_map(|key| collection.rows.remove(key)).collect();
@@ -412,14 +462,29 @@ impl Node {
 
     pub(super) fn query(&mut self, request: pb::QueryRequest) -> Reply<pb::QueryResults> {
         let session_ts = self.tick();
-        let Node { collections, sabotage, .. } = self;
+        let freshness = Freshness {
+            consistency_level: request.consistency_level,
+            guarantee_timestamp: request.guarantee_timestamp,
+        };
+        self.last_query = Some(freshness);
+        let Node { collections, sabotage, lags, .. } = self;
         let name = &request.collection_name;
         let collection = collections.get(name).ok_or_else(|| not_found(name))?;
         if !collection.loaded {
             return Err(not_loaded(name));
         }
         let output = collection.output(&request.output_fields)?;
-        let matches = collection.select(sabotage, &request.expr)?;
+        let must_show = match request.consistency_level() {
+            common::ConsistencyLevel::Strong => true,
+            common::ConsistencyLevel::Session if sabotage.has(Fault::SessionForgotten) => false,
+            common::ConsistencyLevel::Session => request.guarantee_timestamp >= collection.written,
+            _ => false,
+        };
+        let visible = match *lags && !must_show {
+            true => &collection.rows_before,
+            false => &collection.rows,
+        };
+        let matches = collection.select(visible, sabotage, &request.expr)?;
         let rows = matches.into_iter().map(|(_, row)| row);
         let mut rows: Vec<_> =
             rows.filter(|row| !sabotage.is_lost(&collection.schema, row)).collect();
@@ -458,6 +523,21 @@ impl Node {
             ..Default::default()
         })
     }
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Insert,
+    Upsert,
+    PartialUpsert,
+}
+
+/// A row with nothing in it but what must be.
+fn blank(schema: &Schema) -> Row {
+    let plain = schema.fields.iter().filter(|field| !field.nullable);
+    let fields = plain.map(|field| (field.name.clone(), Value::plain(field))).collect();
+    Row { fields, ..Row::default() }
 }
 
 /// The offset and the limit among a query's parameters.

@@ -73,6 +73,6 @@ macro_rules! refusable {
 refusable! {
     AllocTimestampResponse BoolResponse CheckHealthResponse ConnectResponse
     DescribeCollectionResponse DescribeIndexResponse FlushResponse GetLoadStateResponse
-    GetLoadingProgressResponse GetVersionResponse MutationResult QueryResults
+    GetLoadingProgressResponse GetReplicasResponse GetVersionResponse MutationResult QueryResults
     ShowCollectionsResponse
 }

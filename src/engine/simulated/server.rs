@@ -38,6 +38,19 @@ pub struct SimulatedOptions {
     pub faults: Vec<Fault>,
     /// What clients must present: a token, or `user:password`. By default, nothing.
     pub token: Option<String>,
+    /// Whether the last write to a collection is not visible yet to queries that need not see it.
+    /// That is no fault.
+    pub lags: bool,
+}
+
+/// How fresh a query asked its answer to be, as it came over the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Freshness {
+    /// The number of the consistency level: 0 strong, 1 session, 2 bounded, 3 eventually.
+    pub consistency_level: i32,
+    /// What the server's clock must have passed.
+    pub guarantee_timestamp: u64,
 }
 
 /// A running server. Dropping it stops it.
@@ -48,6 +61,7 @@ pub struct SimulatedOptions {
 pub struct SimulatedMilvus {
     address: SocketAddr,
     end: Arc<Notify>,
+    node: Arc<Mutex<Node>>,
     disturbances: Disturbances,
     thread: Option<JoinHandle<()>>,
 }
@@ -66,8 +80,9 @@ impl SimulatedMilvus {
 
         let end = Arc::new(Notify::new());
         let disturbances = Disturbances::default();
+        let node = Arc::new(Mutex::new(Node::new(options.faults, options.lags)));
         let service = Front {
-            node: Arc::new(Mutex::new(Node::new(options.faults))),
+            node: node.clone(),
             authorization: options.token.map(|token| encoded(&token)),
             end: end.clone(),
             disturbances: disturbances.clone(),
@@ -88,7 +103,7 @@ impl SimulatedMilvus {
             });
         };
         let thread = std::thread::Builder::new().name("simulated-milvus".into()).spawn(serve)?;
-        Ok(SimulatedMilvus { address, end, disturbances, thread: Some(thread) })
+        Ok(SimulatedMilvus { address, end, node, disturbances, thread: Some(thread) })
     }
 
     /// Where to connect, as `http://127.0.0.1:port`.
@@ -110,6 +125,11 @@ impl SimulatedMilvus {
     /// How many disturbances have not happened yet.
     pub fn disturbances_left(&self) -> usize {
         self.disturbances.left()
+    }
+
+    /// How fresh the last query asked its answer to be.
+    pub fn last_query(&self) -> Option<Freshness> {
+        self.node.lock().unwrap_or_else(PoisonError::into_inner).last_query
     }
 
     /// Ends the time in which a [`Disturbance`] has it down. It has lost nothing.
@@ -187,6 +207,7 @@ impl Front {
         request: http::Request<Body>,
     ) -> http::Response<Body> {
         match disturbance {
+            Disturbance::Nothing => self.answer(call, request).await,
             Disturbance::Refused => Status::failed_precondition("refused on purpose").into_http(),
             Disturbance::LostBefore => lost(),
             Disturbance::LostAfter => {
@@ -255,6 +276,7 @@ impl Front {
             "Flush" => self.serve(request, Node::flush).await,
             "GetLoadState" => self.serve(request, Node::get_load_state).await,
             "GetLoadingProgress" => self.serve(request, Node::get_loading_progress).await,
+            "GetReplicas" => self.serve(request, Node::get_replicas).await,
             "GetVersion" => self.serve(request, Node::get_version).await,
             "HasCollection" => self.serve(request, Node::has_collection).await,
             "Insert" => self.serve(request, Node::insert).await,

@@ -129,7 +129,7 @@ fn both() -> Vec<Failure> {
 #[tokio::test(flavor = "multi_thread")]
 async fn milvus_fails_at_every_step() {
     let tried = try_all(&calls()).await;
-    assert_eq!(tried.len(), 70);
+    assert_eq!(tried.len(), 80);
     assert_right(tried);
 }
 
@@ -176,14 +176,14 @@ fn assert_right(tried: Tried) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_backend_fails_at_every_step() {
     let tried = try_all(&steps()).await;
-    assert_eq!(tried.len(), 35);
+    assert_eq!(tried.len(), 40);
     assert_right(tried);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_fail_at_once() {
     let tried = try_all(&both()).await;
-    assert_eq!(tried.len(), 42);
+    assert_eq!(tried.len(), 48);
 }
 
 /// The same on ClickHouse, where a staged change is a table and not a transaction.
@@ -197,8 +197,8 @@ async fn with_clickhouse_everything_fails_at_every_step() {
         (deed, failure, try_it(deed, failure, backend).await)
     });
     let mut tried: Tried = tried.buffer_unordered(6).collect().await;
-    assert_eq!(tried.len(), 147);
+    assert_eq!(tried.len(), 168);
     tried.retain(|(_, failure, _)| failure.call.is_none() || failure.step.is_none());
-    assert_eq!(tried.len(), 105);
+    assert_eq!(tried.len(), 120);
     assert_right(tried);
 }

@@ -1,6 +1,6 @@
 //! The client without a runtime.
 
-use milvus_difftest::client::{Builder, EntityOptions, blocking};
+use milvus_difftest::client::{Builder, CreateOptions, EntityOptions, Index, blocking};
 use milvus_difftest::engine::simulated::{SimulatedMilvus, SimulatedOptions};
 use milvus_difftest::value::{Key, Row};
 
@@ -11,10 +11,12 @@ fn a_program_without_a_runtime_does_the_same() {
     let engine = SimulatedMilvus::start(SimulatedOptions::default()).unwrap();
     let client = blocking::DiffClient::connect(Builder::default().uri(engine.uri())).unwrap();
     let schema = schema(false);
-    client.create_collection(NAME, &schema).unwrap();
+    let options = CreateOptions::default().index(Index::new("n", "INVERTED"));
+    client.create_collection_with(NAME, &schema, &options).unwrap();
     let rows: Vec<Row> = (0..10).map(|id| row(&schema, id, id)).collect();
     client.insert(NAME, &rows).unwrap();
     client.upsert(NAME, &rows[..2]).unwrap();
+    client.upsert_partial(NAME, &rows[..2]).unwrap();
     client.delete(NAME, &[Key::Int(9)]).unwrap();
     client.delete_where(NAME, "n == 8").unwrap();
     assert!(client.compare_query(NAME, "n > 3").unwrap().is_same());

@@ -7,7 +7,7 @@ use milvus_difftest::client::{
     AttachOptions, DiffClient, EntityOptions, FilterOptions, Side, Source,
 };
 use milvus_difftest::dump::Format;
-use milvus_difftest::engine::{EmbeddedOptions, Engine, EngineKind, install};
+use milvus_difftest::engine::Engine;
 use milvus_difftest::milvus::{ConnectOptions, Milvus};
 use milvus_difftest::schema::{DataType, Field, Scalar, Schema};
 use milvus_difftest::value::{Key, Row, Value};
@@ -16,12 +16,6 @@ use serde_json::json;
 use super::world;
 
 const NAME: &str = "products";
-
-async fn started(name: &str) -> Engine {
-    let kind: EngineKind = name.parse().unwrap();
-    let options = EmbeddedOptions { kind, ..EmbeddedOptions::default() };
-    install(&options, &|_| ()).await.unwrap().start().await.unwrap()
-}
 
 /// What all three engines have.
 fn schema() -> Schema {
@@ -166,7 +160,7 @@ async fn does_everything(engine: &Engine, backend: Box<dyn Backend>) {
 }
 
 async fn on(engine: &str) {
-    let engine = started(engine).await;
+    let engine = world::started(engine).await;
     let folder = tempfile::tempdir().unwrap();
     let file = DuckDb::open(&folder.path().join("reference.duckdb")).unwrap();
     does_everything(&engine, Box::new(file)).await;

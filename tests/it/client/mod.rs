@@ -2,8 +2,11 @@
 
 mod atomic;
 mod blocking;
+mod consistency;
+mod creation;
 mod engines;
 mod faulty;
 mod killed;
 mod mirror;
+mod partial;
 mod world;

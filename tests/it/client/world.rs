@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use milvus_difftest::backend::{Backend, ClickHouse, ClickHouseOptions};
 use milvus_difftest::client::{ClientError, DiffClient, EntityOptions, OnDuplicate, Written};
-use milvus_difftest::engine::{ClickHouseServer, EmbeddedOptions, install_clickhouse};
+use milvus_difftest::engine::{
+    ClickHouseServer, EmbeddedOptions, Engine, EngineKind, install, install_clickhouse,
+};
 use milvus_difftest::milvus::{ConnectOptions, Consistency, Milvus, QueryOptions};
 use milvus_difftest::schema::{DataType, Field, Scalar, Schema};
-use milvus_difftest::value::{Key, Row};
+use milvus_difftest::value::{Key, Row, Value};
 use serde_json::json;
 
 pub const NAME: &str = "things";
@@ -47,6 +49,8 @@ pub enum Deed {
     Upsert,
     /// Rows 8 to 11 again, by inserting them.
     Replace,
+    /// Of rows 6 to 9, `n` alone.
+    UpsertPartial,
     /// Rows 3, 4, 5 and one that does not exist.
     Delete,
     /// Rows 3, 4 and 5.
@@ -58,10 +62,11 @@ pub enum Deed {
 }
 
 impl Deed {
-    pub const ALL: [Deed; 7] = [
+    pub const ALL: [Deed; 8] = [
         Deed::Insert,
         Deed::Upsert,
         Deed::Replace,
+        Deed::UpsertPartial,
         Deed::Delete,
         Deed::DeleteWhere,
         Deed::InsertAssigned,
@@ -76,7 +81,7 @@ impl Deed {
     pub fn call(self) -> &'static str {
         match self {
             Deed::Insert | Deed::InsertAssigned => "Insert",
-            Deed::Upsert | Deed::Replace => "Upsert",
+            Deed::Upsert | Deed::Replace | Deed::UpsertPartial => "Upsert",
             Deed::Delete | Deed::DeleteWhere | Deed::DeleteAssigned => "Delete",
         }
     }
@@ -90,6 +95,15 @@ impl Deed {
             Deed::Insert => client.insert(NAME, &rows(10..=13)).await,
             Deed::Upsert => client.upsert(NAME, &rows(8..=11)).await,
             Deed::Replace => client.insert(NAME, &rows(8..=11)).await,
+            Deed::UpsertPartial => {
+                let change = |id: i64| {
+                    let fields = [("id", id), ("n", id * 100)];
+                    let fields = fields.map(|(name, i)| (name.to_owned(), Value::Int(i)));
+                    Row { fields: fields.into(), ..Row::default() }
+                };
+                let changes: Vec<Row> = (6..=9).map(change).collect();
+                client.upsert_partial(NAME, &changes).await
+            }
             Deed::Delete => client.delete(NAME, &[3, 4, 5, 77].map(Key::Int)).await,
             Deed::DeleteWhere => client.delete_where(NAME, "n >= 30 and n <= 50").await,
             Deed::InsertAssigned => client.insert(NAME, &rows(10..=13)).await,
@@ -108,11 +122,22 @@ impl Deed {
                 after.truncate(7);
                 after.extend([800, 900, 1000, 1100]);
             }
+            Deed::UpsertPartial => {
+                after.truncate(5);
+                after.extend([600, 700, 800, 900]);
+            }
             Deed::Delete | Deed::DeleteWhere => drop(after.drain(2..5)),
             Deed::DeleteAssigned => drop(after.drain(..3)),
         }
         (before, after)
     }
+}
+
+/// An engine of the test's own.
+pub async fn started(name: &str) -> Engine {
+    let kind: EngineKind = name.parse().unwrap();
+    let options = EmbeddedOptions { kind, ..EmbeddedOptions::default() };
+    install(&options, &|_| ()).await.unwrap().start().await.unwrap()
 }
 
 /// A ClickHouse of the test's own.
@@ -172,7 +197,16 @@ pub async fn in_milvus(uri: &str, deed: Deed) -> Vec<i64> {
     let options = ConnectOptions { uri: uri.to_owned(), token: None, deadline };
     let milvus = Milvus::connect(&options).await.unwrap();
     let options = QueryOptions { consistency: Consistency::Strong, deadline, page: None };
-    let rows = milvus.query(NAME, &schema(deed.auto_id()), "", options).await.unwrap();
+    let schema = schema(deed.auto_id());
+    let rows = milvus.query(NAME, &schema, "", options).await.unwrap();
+    if deed == Deed::UpsertPartial {
+        // Whatever has become of `n`.
+        for got in &rows {
+            let Some(Key::Int(id)) = got.key(&schema) else { panic!("{got:?}") };
+            let first = row(&schema, id, id * 10);
+            assert_eq!((got.get("vec"), &got.dynamic), (first.get("vec"), &first.dynamic));
+        }
+    }
     numbers(rows.iter())
 }
 

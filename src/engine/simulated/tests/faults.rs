@@ -44,6 +44,10 @@ fn witness(fault: Fault) -> Witness {
         | Fault::LostInsert
         | Fault::StaleAfterUpsert
         | Fault::LostDelete
+        // In the tests of the client.
+        | Fault::OptionsForgotten
+        | Fault::PartialUpsertForgets
+        | Fault::SessionForgotten
         // In `types`.
         | Fault::VectorComponentOff
         | Fault::SparseEntryLost

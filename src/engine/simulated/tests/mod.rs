@@ -134,7 +134,7 @@ async fn connect(
 
 impl Fixture {
     async fn start(faults: &[Fault]) -> Fixture {
-        let options = SimulatedOptions { faults: faults.to_vec(), token: None };
+        let options = SimulatedOptions { faults: faults.to_vec(), ..Default::default() };
         let engine = SimulatedMilvus::start(options).unwrap();
         let sdk = ClientV2::new(&config(&engine)).await.unwrap();
         let raw = connect(&engine).await.unwrap();

@@ -68,7 +68,7 @@ fn rows(schema: &Schema) -> Vec<Row> {
 /// them.
 async fn round_trip(schema: &Schema, faults: &[Fault]) -> (Vec<Key>, Diff) {
     schema.validate().unwrap();
-    let options = SimulatedOptions { faults: faults.to_vec(), token: None };
+    let options = SimulatedOptions { faults: faults.to_vec(), ..Default::default() };
     let engine = SimulatedMilvus::start(options).unwrap();
     let deadline = Duration::from_secs(5);
     let options = ConnectOptions { uri: engine.uri(), token: None, deadline };
@@ -128,7 +128,7 @@ async fn faults_of_types_show_in_their_fields() {
 /// The keys that a filter selects.
 async fn selected(faults: &[Fault], filter: &str) -> Vec<Key> {
     let schema = everything();
-    let options = SimulatedOptions { faults: faults.to_vec(), token: None };
+    let options = SimulatedOptions { faults: faults.to_vec(), ..Default::default() };
     let engine = SimulatedMilvus::start(options).unwrap();
     let deadline = Duration::from_secs(5);
     let options = ConnectOptions { uri: engine.uri(), token: None, deadline };
