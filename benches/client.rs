@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 
 use comfy_table::{CellAlignment, Table, presets};
 use futures::stream::{self, StreamExt};
-use milvus_difftest::backend::{Backend, DuckDb};
+use milvus_difftest::backend::{Backend, DuckDb, Selection, Table as BackendTable};
 use milvus_difftest::client::{DiffClient, EntityOptions};
 use milvus_difftest::engine::{EmbeddedOptions, Engine, EngineKind, install};
+use milvus_difftest::filter::parse;
 use milvus_difftest::milvus::{ConnectOptions, Consistency, Milvus, QueryOptions};
 use milvus_difftest::schema::{DataType, Field, Scalar, Schema};
 use milvus_difftest::value::{Row, Value};
@@ -88,6 +89,8 @@ async fn started(name: &str) -> Result<Engine, Failure> {
 struct Bench {
     client: DiffClient,
     milvus: Milvus,
+    /// What the client asks beside Milvus, for itself.
+    backend: Box<dyn Backend>,
     schema: Schema,
     lines: Vec<[String; 6]>,
     engine: String,
@@ -103,6 +106,21 @@ fn computed() -> Duration {
 }
 
 impl Bench {
+    /// How long the backend takes for the same queries, without a client and without Milvus.
+    async fn backend_alone(&mut self) -> Result<(), Failure> {
+        let table = BackendTable::new("both", self.schema.clone());
+        let filters =
+            filters().iter().map(|filter| parse(filter)).collect::<Result<Vec<_>, _>>()?;
+        let begun = Instant::now();
+        for filter in &filters {
+            let selection = Selection { filter: Some(filter), ..Selection::default() };
+            self.backend.select(&table, selection).await?;
+        }
+        let took = begun.elapsed().as_secs_f64() * 1e3;
+        eprintln!("{}: the backend alone, {QUERIES} queries: {took:.0} ms", self.engine);
+        Ok(())
+    }
+
     /// Makes them as many as are to be read.
     async fn fill(&self) -> Result<(), Failure> {
         let there = self.client.count("both", None).await?.backend as i64;
@@ -187,6 +205,7 @@ async fn measure(engine: &str, only: &[String], table: &mut Table) -> Result<(),
     let running = started(engine).await?;
     let folder = tempfile::tempdir_in(data_folder())?;
     let backend: Box<dyn Backend> = Box::new(DuckDb::open(&folder.path().join("bench.duckdb"))?);
+    let alone = backend.session()?;
     let client = DiffClient::builder()
         .uri(running.uri())
         .deadline(DEADLINE)
@@ -199,8 +218,15 @@ async fn measure(engine: &str, only: &[String], table: &mut Table) -> Result<(),
     client.create_collection("both", &schema).await?;
     milvus.create("bare", &schema).await?;
     let engine = engine.to_owned();
-    let mut bench =
-        Bench { client, milvus, schema, lines: Vec::new(), engine, only: only.to_vec() };
+    let mut bench = Bench {
+        client,
+        milvus,
+        backend: alone,
+        schema,
+        lines: Vec::new(),
+        engine,
+        only: only.to_vec(),
+    };
 
     bench
         .compare("insert 5 batches of 1000 rows", ROUNDS, async |bench, round, bare| {
@@ -245,15 +271,16 @@ async fn measure(engine: &str, only: &[String], table: &mut Table) -> Result<(),
             })
             .await?;
     }
+    bench.backend_alone().await?;
     let step = 4096_i64;
-    let read = "read every entity";
-    if only.is_empty() || only.iter().any(|word| read.contains(word)) {
+    let read = ["read every entity", "read every entity, by digests"];
+    if only.is_empty() || only.iter().any(|word| read[1].contains(word)) {
         bench.fill().await?;
     }
-    bench
-        .compare(read, 3, async |bench, _, bare| {
+    for (name, by_digests) in [(read[0], false), (read[1], true)] {
+        let compare = async |bench: &Bench, _: usize, bare: bool| {
             if !bare {
-                let options = EntityOptions { jobs: 2, ..EntityOptions::default() };
+                let options = EntityOptions { by_digests, ..EntityOptions::default() };
                 let compared = bench.client.compare_entities("both", &options).await?;
                 return match compared.is_same() {
                     true => Ok(()),
@@ -265,10 +292,12 @@ async fn measure(engine: &str, only: &[String], table: &mut Table) -> Result<(),
                 let filter = format!("id >= {first} and id < {}", first + step);
                 bench.milvus.query("both", &bench.schema, &filter, options()).await.map(drop)
             });
+            // As many at once as the comparison has by default.
             let done: Vec<_> = read.buffer_unordered(2).collect().await;
             Ok(done.into_iter().collect::<Result<(), _>>()?)
-        })
-        .await?;
+        };
+        bench.compare(name, 3, compare).await?;
+    }
     for line in bench.lines {
         table.add_row(line);
     }

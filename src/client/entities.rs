@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
@@ -129,6 +130,26 @@ enum Expected {
     Digest(Digest),
 }
 
+/// Up to which of the client's writes Milvus has been read strongly. Until the next write, whatever
+/// has arrived is enough: a strong read waits for the server's next tick, and there is one for each
+/// range. What differs for want of freshness is read once more, strongly.
+struct Seen(AtomicU64);
+
+impl Default for Seen {
+    fn default() -> Seen {
+        Seen(AtomicU64::new(u64::MAX))
+    }
+}
+
+impl Seen {
+    fn consistency(&self, writes: u64) -> Consistency {
+        match self.0.load(Ordering::Relaxed) == writes {
+            true => Consistency::Eventually,
+            false => Consistency::Strong,
+        }
+    }
+}
+
 /// A comparison that was interrupted, or goes on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct State {
@@ -188,10 +209,11 @@ impl DiffClient {
         let ranges = ranges(&state.bounds);
         let left = (0..ranges.len()).filter(|at| !state.done.contains(at));
         let left: Vec<(usize, Range)> = left.map(|at| (at, ranges[at].clone())).collect();
+        let seen = Seen::default();
         let mut parts = stream::iter(left)
             .map(|(at, range)| {
-                let collection = &collection;
-                async move { (at, client.compare_range(collection, range, options).await) }
+                let (collection, seen) = (&collection, &seen);
+                async move { (at, client.compare_range(collection, range, options, seen).await) }
             })
             .buffer_unordered(options.jobs.max(1));
         while let Some((at, part)) = parts.next().await {
@@ -285,13 +307,20 @@ impl Client {
         collection: &Collection,
         range: Range,
         options: &EntityOptions,
+        seen: &Seen,
     ) -> Result<Tally, ClientError> {
         let _turn = self.turn(collection, || Need::Read).await?;
+        // With the turn, so that nobody writes.
+        let writes = collection.number.load(Ordering::Relaxed);
         // Room for as many again: a range that is full has to be looked into.
         let size = (2 * options.batch_size).min(MAX_PAGE);
-        let mut pages = Pages::new(self, collection, "", None, range.clone(), size);
+        let pages = Pages::new(self, collection, "", None, range.clone(), size);
+        let mut pages = pages.with(seen.consistency(writes));
         let (first, backend) =
             tokio::join!(pages.next(), self.expected(collection, range.clone(), options));
+        if first.is_ok() {
+            seen.0.store(writes, Ordering::Relaxed);
+        }
         let mut tally = Tally::default();
         let mut backend = Some(backend?);
         let mut page = first?;

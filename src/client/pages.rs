@@ -30,6 +30,7 @@ pub(super) struct Pages<'a> {
     filter: String,
     fields: Option<Vec<String>>,
     size: usize,
+    consistency: Consistency,
     /// What is left, the next last.
     left: Vec<Range>,
 }
@@ -46,7 +47,13 @@ impl<'a> Pages<'a> {
         size: usize,
     ) -> Pages<'a> {
         let size = size.clamp(2, MAX_PAGE);
-        Pages { client, collection, filter: filter.to_owned(), fields, size, left: vec![range] }
+        let (filter, consistency) = (filter.to_owned(), Consistency::Strong);
+        Pages { client, collection, filter, fields, size, consistency, left: vec![range] }
+    }
+
+    /// The same, read with another consistency than a strong one.
+    pub(super) fn with(self, consistency: Consistency) -> Pages<'a> {
+        Pages { consistency, ..self }
     }
 
     /// The next range with all of its rows, sorted by key; `None` after the last.
@@ -88,7 +95,7 @@ impl<'a> Pages<'a> {
 
     fn options(&self, limit: Option<usize>) -> QueryOptions {
         QueryOptions {
-            consistency: Consistency::Strong,
+            consistency: self.consistency,
             deadline: self.client.options.deadline,
             page: limit.map(|limit| (u32::try_from(limit).unwrap_or(u32::MAX), 0)),
         }

@@ -9,7 +9,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -39,7 +39,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(super) struct Process {
     watchdog: Child,
-    /// Nothing is ever written to it: that it is open tells the watchdog that the harness lives.
+    /// That it is open tells the watchdog that the harness lives; a byte, that the data folder is
+    /// to be kept.
     lifeline: Option<ChildStdin>,
     /// Says the port once; that it ends tells that the engine has.
     report: Option<BufReader<ChildStdout>>,
@@ -55,7 +56,28 @@ impl Process {
     pub(super) async fn start(installation: &Installed) -> Result<Self, EngineError> {
         // Best effort; a failed sweep must not keep an engine from starting.
         let _ = tokio::task::spawn_blocking(folder::sweep).await;
-        let mut process = Self::spawn(installation)?;
+        Self::spawn(installation)?.ready(installation).await
+    }
+
+    /// Kills the engine, and starts it again on the same port with what it has stored.
+    pub(super) async fn resume(&mut self, installation: &Installed) -> Result<(), EngineError> {
+        let gone = || EngineError::Forgetful { uri: self.uri.clone() };
+        let mut lifeline = self.lifeline.take().ok_or_else(gone)?;
+        // Where that fails the watchdog has ended, and deleted the folder.
+        lifeline.write_all(b"k").await.map_err(|_| gone())?;
+        if timeout(STOP_TIMEOUT, self.watchdog.wait()).await.is_err() || !self.folder.is_dir() {
+            return Err(gone());
+        }
+        let port = self.uri.rsplit(':').next().unwrap_or("0");
+        let folder = &self.folder;
+        let process =
+            Self::spawn_in(folder, port, installation).inspect_err(|_| folder::remove(folder))?;
+        *self = process.ready(installation).await?;
+        Ok(())
+    }
+
+    async fn ready(self, installation: &Installed) -> Result<Self, EngineError> {
+        let mut process = self;
         let patience = installation.start_timeout();
         let deadline = Instant::now() + patience;
 
@@ -142,10 +164,10 @@ impl Process {
 
     fn spawn(installation: &Installed) -> Result<Self, EngineError> {
         let folder = folder::create(installation.spec().room)?;
-        Self::spawn_in(&folder, installation).inspect_err(|_| folder::remove(&folder))
+        Self::spawn_in(&folder, "0", installation).inspect_err(|_| folder::remove(&folder))
     }
 
-    fn spawn_in(folder: &Path, installation: &Installed) -> Result<Self, EngineError> {
+    fn spawn_in(folder: &Path, port: &str, installation: &Installed) -> Result<Self, EngineError> {
         let launcher = folder.join("launcher.py");
         let engine = folder.join("engine.py");
         for (path, text) in [(&launcher, LAUNCHER), (&engine, installation.spec().script)] {
@@ -155,7 +177,7 @@ impl Process {
         let mut watchdog = Command::new(&python)
             // Neither PYTHON* variables, the current folder nor, for the watchdog, any package.
             .args(["-I", "-S"])
-            .args([launcher.as_os_str(), OsStr::new("watch"), folder.as_os_str()])
+            .args([launcher.as_os_str(), OsStr::new("watch"), folder.as_os_str(), OsStr::new(port)])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -149,11 +149,18 @@ impl Engine {
         }
     }
 
-    /// Kills the engine and starts it again with what it had stored, most likely on another port.
-    /// Only one in a container keeps its data.
+    /// Kills the engine and starts it again with what it had stored: an embedded one on the same
+    /// port, one in a container most likely on another. An engine that has died by itself has left
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`EngineError::Forgetful`] if nothing is stored, as by an engine that was not started here.
     pub async fn resume(&mut self) -> Result<(), EngineError> {
         match &mut self.0 {
             Kind::Container { image, container } => image.resume(container).await,
+            Kind::Embedded { installation, process } => {
+                process.resume(installation.packages()).await
+            }
             _ => Err(EngineError::Forgetful { uri: self.uri().to_owned() }),
         }
     }

@@ -1,16 +1,18 @@
 """Runs one engine and sees to it that nothing of it outlives the harness.
 
-    launcher.py watch FOLDER            started by the harness: the watchdog
-    launcher.py serve FOLDER WATCHDOG   started by the watchdog: the engine itself
+    launcher.py watch FOLDER PORT            started by the harness: the watchdog
+    launcher.py serve FOLDER PORT WATCHDOG   started by the watchdog: the engine itself
 
 What is peculiar to an engine is in FOLDER/engine.py: `serve(folder, report, host, port)`, which
 becomes the engine, on a free loopback port if none is asked for, in a folder that may hold its
 data already, and calls `report(port)` once its port is known, or `report(port, token)` if it wants
 one to be presented; and perhaps `clean(pid)`, which deletes what the engine leaves elsewhere.
 
-The harness holds the only write end of the watchdog's standard input and writes nothing to it: it
-reaches its end when the harness closes it or dies, whatever it died of. The watchdog then kills
-the engine, deletes FOLDER and ends with the engine's exit status (128 + N for signal N).
+The harness holds the only write end of the watchdog's standard input: it reaches its end when the
+harness closes it or dies, whatever it died of. The watchdog then kills the engine, deletes FOLDER
+and ends with the engine's exit status (128 + N for signal N). If the harness writes a byte to it, the
+watchdog does the same, but leaves FOLDER to the watchdog of an engine that is to go on with it. PORT
+is the one to listen on, or 0.
 
 Standard output carries one line, "PORT PID" or "PORT PID TOKEN", and ends with the engine. All else goes to standard
 error. Only the standard library is used until the engine itself is imported.
@@ -22,7 +24,7 @@ import signal
 import sys
 
 
-def watch(folder):
+def watch(folder, port):
     import fcntl
     import shutil
     import subprocess
@@ -38,22 +40,23 @@ def watch(folder):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
     clean = peculiar(folder).get("clean")
+    keep = threading.Event()
     engine = None
     try:
         engine = subprocess.Popen(
             [sys.executable, "-I", "-u", "-X", "faulthandler", __file__]
-            + ["serve", folder, str(os.getpid())],
+            + ["serve", folder, port, str(os.getpid())],
             stdin=subprocess.DEVNULL,
         )
         # From here on only the engine holds the harness's output pipe.
         os.dup2(2, 1)
 
-        def kill_when_the_harness_is_gone():
-            while os.read(0, 1):
-                pass
+        def kill_when_the_harness_is_gone_or_says_so():
+            if os.read(0, 1):
+                keep.set()
             engine.kill()
 
-        threading.Thread(target=kill_when_the_harness_is_gone, daemon=True).start()
+        threading.Thread(target=kill_when_the_harness_is_gone_or_says_so, daemon=True).start()
         status = engine.wait()
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -62,11 +65,12 @@ def watch(folder):
             engine.wait()
             if clean is not None:
                 clean(engine.pid)
-        shutil.rmtree(folder, ignore_errors=True)
+        if not keep.is_set():
+            shutil.rmtree(folder, ignore_errors=True)
     return status if status >= 0 else 128 - status
 
 
-def serve(folder, watchdog):
+def serve(folder, port, watchdog):
     import resource
 
     if sys.platform == "linux":
@@ -91,7 +95,7 @@ def serve(folder, watchdog):
         line = " ".join(map(str, [port, os.getpid(), *token]))
         os.write(pipe, f"{line}\n".encode())
 
-    peculiar(folder)["serve"](folder, report)
+    peculiar(folder)["serve"](folder, report, port=int(port))
 
 
 def peculiar(folder):

@@ -3,6 +3,7 @@
 mod atomic;
 mod blocking;
 mod consistency;
+mod crash;
 mod creation;
 mod engines;
 mod faulty;
