@@ -607,7 +607,7 @@ mod tests {
             Field::new("tags", DataType::Array(Scalar::VarChar)).nullable(),
         ];
         let table = Table::new("it's", Schema { fields, dynamic: true });
-        let columns = r#"("id" Int64, "tags" Array(Array(String)), "$meta" String, "~version" UInt64, "~deleted" UInt8)"#;
+        let columns = r#"("id" Int64, "tags" Array(Array(String)), "$meta" String, "~digest" UInt64, "~version" UInt64, "~deleted" UInt8)"#;
         assert_eq!(
             create_statements(&table, "it's", Some("c'1")),
             [

@@ -235,6 +235,9 @@ pub struct FuzzArgs {
     /// Write the figures of the run to this file, as JSON
     #[arg(long, value_name = "FILE", env = "MILVUS_DIFFTEST_SUMMARY", hide_env = true)]
     pub summary: Option<PathBuf>,
+    /// Write everything that happens to this file, as JSON lines
+    #[arg(long, value_name = "FILE", env = "MILVUS_DIFFTEST_EVENTS", hide_env = true)]
+    pub events: Option<PathBuf>,
     /// Try at most so many smaller cases to shrink one finding [default: 1500]
     #[arg(long, value_name = "N", env = "MILVUS_DIFFTEST_SHRINK_EVALUATIONS", hide_env = true)]
     pub shrink_evaluations: Option<usize>,

@@ -22,6 +22,7 @@ use crate::known::KnownIssues;
 use crate::milvus::Dialect;
 use crate::reference::Reference;
 use crate::report;
+use crate::report::events::EventLog;
 use crate::report::matrix::{Form, render};
 use crate::report::terminal::Terminal;
 
@@ -35,6 +36,12 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
     let dialect = dialect.map_err(Failure::usage)?;
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(seed.to_string()));
     check_writable(&out, args.summary.as_deref())?;
+    let events = args.events.as_deref().map(|path| {
+        EventLog::create(path).map_err(|error| {
+            Failure::usage(format!("--events {} cannot be written: {error}", path.display()))
+        })
+    });
+    let events = events.transpose()?;
     let embedded = embedded(&args.target);
     let Some(references) = or_signal(references(&args.backends, &embedded, quiet)).await else {
         return Ok(Exit::Interrupted);
@@ -68,7 +75,7 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
         started.iter_mut().for_each(|started| started.dialect = common.clone());
     }
     let names: Vec<String> = targets.iter().map(|(name, _)| name.clone()).collect();
-    let mut sides = sides(&names, &out, &campaign, quiet);
+    let mut sides = sides(&names, &out, &campaign, events.as_ref(), quiet);
     let runs = started.into_iter().zip(&mut sides).map(|(started, side)| {
         let stop = &stop;
         async move {
@@ -162,8 +169,10 @@ fn campaign(
 
 /// What shows and keeps one engine's part of a run.
 struct Side {
+    name: String,
     terminal: Terminal,
     folders: Folders,
+    events: Option<EventLog>,
 }
 
 impl Side {
@@ -171,19 +180,35 @@ impl Side {
         if let Event::Found(finding) = event {
             self.folders.write(finding);
         }
+        if let Some(events) = &self.events {
+            let folder = match event {
+                Event::Found(finding) => self.folders.paths.get(&finding.shape),
+                _ => None,
+            };
+            if let Err(error) = events.write(&self.name, event, folder.map(PathBuf::as_path)) {
+                let failure = format!("the file of events cannot be written: {error}");
+                self.folders.failure.get_or_insert(failure);
+            }
+        }
         self.terminal.show(event, summary);
     }
 }
 
 /// One for each engine; several write to folders of their own.
-fn sides(names: &[String], out: &Path, campaign: &Campaign, quiet: bool) -> Vec<Side> {
+fn sides(
+    names: &[String],
+    out: &Path,
+    campaign: &Campaign,
+    events: Option<&EventLog>,
+    quiet: bool,
+) -> Vec<Side> {
     let (time, cases) = (campaign.time, campaign.cases);
-    let side = |terminal: Terminal, out: PathBuf| {
+    let side = |name: &String, terminal: Terminal, out: PathBuf| {
         let folders = Folders { out, paths: HashMap::new(), failure: None };
-        Side { terminal, folders }
+        Side { name: name.clone(), terminal, folders, events: events.cloned() }
     };
     match names {
-        [_] => vec![side(Terminal::new(time, cases, quiet), out.to_owned())],
+        [name] => vec![side(name, Terminal::new(time, cases, quiet), out.to_owned())],
         names => {
             let terminals = Terminal::several(names, time, cases, quiet);
             let folder = |name: &String| {
@@ -191,7 +216,8 @@ fn sides(names: &[String], out: &Path, campaign: &Campaign, quiet: bool) -> Vec<
                     name.replace(|c: char| !(c.is_ascii_alphanumeric() || ".-_".contains(c)), "-"),
                 )
             };
-            terminals.into_iter().zip(names).map(|(it, name)| side(it, folder(name))).collect()
+            let all = terminals.into_iter().zip(names);
+            all.map(|(terminal, name)| side(name, terminal, folder(name))).collect()
         }
     }
 }

@@ -130,7 +130,10 @@ pub enum EngineError {
     },
 
     /// The engine cannot be started again with its data.
-    #[error("only an engine in a container can be started again with its data, not {uri}")]
+    #[error(
+        "cannot start {uri} again with its data: that takes an engine that was started here and \
+         has not ended by itself"
+    )]
     Forgetful {
         /// Its address.
         uri: String,

@@ -132,6 +132,57 @@ fn the_summary_has_its_keys_and_figures_that_add_up() {
 }
 
 #[test]
+fn the_events_add_up_to_the_summary() {
+    let (sandbox, engine) = (Sandbox::new(), simulated(&[Fault::LessThanIncludesEqual]));
+    run(sandbox.fuzz(&engine.uri(), &["--cases", "4", "--events", "events.jsonl"])).expect(1);
+    let text = std::fs::read_to_string(sandbox.path("events.jsonl")).unwrap();
+    let events: Vec<Json> =
+        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    let of = |name: &str| events.iter().filter(|event| event["event"] == *name).collect::<Vec<_>>();
+    let summary = sandbox.summary();
+
+    let started = &events[0];
+    assert_eq!(started["event"], "started");
+    assert_eq!(started["format"], "milvus-difftest/events");
+    assert_eq!(started["version"], 1);
+    assert_eq!(started["engine"], summary["engine"]);
+    assert_eq!(events.last().unwrap()["event"], "finished");
+    let seconds: Vec<f64> = events.iter().map(|event| event["seconds"].as_f64().unwrap()).collect();
+    assert!(seconds.is_sorted());
+
+    for verdict in ["pass", "divergence", "known", "inconclusive", "unsupported"] {
+        let checked =
+            of("checked").into_iter().filter(|event| event["verdict"] == *verdict).count();
+        // What was recognised when it was small has moved.
+        let recognised = of("recognised").len() as u64;
+        let moved = match verdict {
+            "divergence" => checked as u64 - recognised,
+            "known" => checked as u64 + recognised,
+            _ => checked as u64,
+        };
+        assert_eq!(summary["verdicts"][verdict], moved, "{verdict}");
+    }
+    assert_eq!(of("case_done").len() as u64, summary["cases"]);
+    let (found, findings) = (of("found"), summary["findings"].as_array().unwrap());
+    assert_eq!(found.len(), findings.len());
+    for (event, finding) in found.iter().zip(findings) {
+        assert_eq!(event["shape"], finding["shape"]);
+        assert_eq!(event["path"], finding["path"]);
+        let case = std::fs::read_to_string(
+            sandbox.path(finding["path"].as_str().unwrap()).join("case.json"),
+        );
+        let case: Json = serde_json::from_str(&case.unwrap()).unwrap();
+        assert_eq!(event["reproduction"]["operations"], case["operations"]);
+        let repeated =
+            of("repeated").into_iter().filter(|event| event["shape"] == finding["shape"]);
+        assert_eq!(finding["count"], 1 + repeated.count() as u64);
+    }
+
+    let refused = ["--cases", "1", "--events", "no/such/folder/events.jsonl"];
+    run(sandbox.fuzz(&engine.uri(), &refused)).expect(2);
+}
+
+#[test]
 fn one_seed_gives_the_same_cases_whatever_the_number_of_workers() {
     let engine = simulated(&[]);
     let digest = |seed: &str, jobs: &str| {
