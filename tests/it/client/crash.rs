@@ -109,5 +109,5 @@ async fn milvus_lite_2_is_killed() {
 /// Once, for it waits until the sessions of the one that was killed have expired in etcd.
 #[tokio::test(flavor = "multi_thread")]
 async fn milvus_2_3_is_killed() {
-    on("milvus-2.3.5", &[10]).await;
+    on("milvus-2.3.5", &[0]).await;
 }
