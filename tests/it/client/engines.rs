@@ -81,6 +81,9 @@ async fn does_everything(engine: &Engine, backend: Box<dyn Backend>) {
     let same = client.compare_entities(NAME, &small).await.unwrap();
     assert!(same.is_same(), "{what}: {same}");
     assert_eq!(same.backend_entities, 292, "{what}");
+    let small = EntityOptions { by_digests: true, ..small };
+    let same = client.compare_entities(NAME, &small).await.unwrap();
+    assert!(same.is_same() && same.milvus_entities == 292, "{what}, by digests: {same}");
     let counts = client.count_and_read(NAME).await.unwrap();
     assert!(counts.is_same(), "{what}: {counts}");
     for filter in ["stock < 0", "price >= 10 and sold == true", "about[\"n\"] == 3", "k == 1"] {

@@ -82,6 +82,41 @@ async fn a_row_that_is_missing_added_or_changed_is_seen_wherever_it_is() {
     assert!(!counts.is_same());
 }
 
+/// Not read at all: what is changed behind the backend's back leaves its digest as it was.
+#[tokio::test]
+async fn rows_with_the_same_digest_are_not_read() {
+    let engine = engine(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("reference.duckdb");
+    let builder = || {
+        let backend = format!("duckdb:{}", file.display());
+        DiffClient::builder().uri(engine.uri()).backend(backend)
+    };
+    let client = builder().connect().await.unwrap();
+    client.create_collection(NAME, &schema(false)).await.unwrap();
+    let rows: Vec<Row> = (0..100).map(|id| row(&schema(false), id, id % 10)).collect();
+    client.insert(NAME, &rows).await.unwrap();
+    client.close().await;
+    let database = duckdb::Connection::open(&file).unwrap();
+    let by_hand = format!("UPDATE \"{NAME}\" SET n = 77 WHERE id IN (30, 60, 90)");
+    assert_eq!(database.execute(&by_hand, []).unwrap(), 3);
+    database.close().unwrap();
+
+    let client = builder().connect().await.unwrap();
+    let options = EntityOptions { batch_size: 10, keep: 2, ..EntityOptions::default() };
+    let read = client.compare_entities(NAME, &options).await.unwrap();
+    assert_eq!((read.changed, read.diff.changed.len()), (3, 2), "two are kept: {read}");
+    let options = EntityOptions { by_digests: true, ..options };
+    let not_read = client.compare_entities(NAME, &options).await.unwrap();
+    assert!(not_read.is_same(), "{not_read}");
+    assert_eq!((not_read.backend_entities, not_read.milvus_entities), (100, 100));
+
+    // In a range that differs, rows are read.
+    behind_its_back(&engine).await.delete(NAME, &schema(false), &[Key::Int(61)]).await.unwrap();
+    let found = client.compare_entities(NAME, &options).await.unwrap();
+    assert_eq!((found.missing, found.changed, found.milvus_entities), (1, 1, 99), "{found}");
+}
+
 #[tokio::test]
 async fn the_order_of_an_answer_does_not_matter_and_its_multiplicity_does() {
     let twice = engine(&[Fault::DuplicateRow]);
