@@ -1,8 +1,10 @@
 //! What the client costs beside bare calls: the same queries, inserts and reads with it and
 //! without, in turns, on a live engine.
 //!
-//! `cargo bench --bench client [-- WORD …]` with engines, or with words of the names of what is to be
-//! measured. It needs a DuckDB with JSON inside, as the bundled one.
+//! `cargo bench --bench client [-- WORD …]` with engines, with words of the names of what is to be
+//! measured, and with `clickhouse` for ClickHouse in the place of DuckDB; `entities=N` and `dim=N` say
+//! how many entities are read and compared, and how long their vectors are, and `rounds=N` how often.
+//! It needs a DuckDB with JSON inside, as the bundled one.
 //!
 //! DuckDB's file lies where the engine's own files lie, which is in memory where there is room: else
 //! the disk would be measured, and for one side alone.
@@ -12,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use comfy_table::{CellAlignment, Table, presets};
 use futures::stream::{self, StreamExt};
-use milvus_difftest::backend::{Backend, DuckDb, Selection, Table as BackendTable};
+use milvus_difftest::backend::{
+    Backend, ClickHouse, ClickHouseOptions, DuckDb, Selection, Table as BackendTable,
+};
 use milvus_difftest::client::{DiffClient, EntityOptions};
 use milvus_difftest::engine::{EmbeddedOptions, Engine, EngineKind, install};
 use milvus_difftest::filter::parse;
@@ -24,13 +28,48 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// How often both ways are measured, in turns; the median of the ratios is what counts.
 const ROUNDS: usize = 7;
-const DIM: u16 = 128;
 const BATCH: i64 = 1000;
 const QUERIES: usize = 200;
-/// How many entities all are.
-const ENTITIES: i64 = 1_000_000;
 
-fn schema() -> Schema {
+/// What is measured, and with how much.
+#[derive(Debug, Clone)]
+struct Plan {
+    only: Vec<String>,
+    clickhouse: bool,
+    /// How many entities all are.
+    entities: i64,
+    dim: u16,
+    /// How often all of them are read.
+    rounds: usize,
+}
+
+impl Plan {
+    /// The engines to measure, and with what.
+    fn from_words(words: impl Iterator<Item = String>) -> Result<(Vec<String>, Plan), Failure> {
+        let (mut engines, mut only) = (Vec::new(), Vec::new());
+        let (mut clickhouse, mut entities, mut dim, mut rounds) = (false, 1_000_000, 128, 3);
+        for word in words {
+            match word.split_once('=') {
+                Some(("entities", number)) => entities = number.parse()?,
+                Some(("dim", number)) => dim = number.parse()?,
+                Some(("rounds", number)) => rounds = number.parse()?,
+                _ if word.parse::<EngineKind>().is_ok() => engines.push(word),
+                _ if word == "clickhouse" => clickhouse = true,
+                _ => only.push(word),
+            }
+        }
+        if engines.is_empty() {
+            engines = vec!["milvus-lite-2.5.1".to_owned(), "milvus-2.3.5".to_owned()];
+        }
+        Ok((engines, Plan { only, clickhouse, entities, dim, rounds }))
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|word| name.contains(word))
+    }
+}
+
+fn schema(dim: u16) -> Schema {
     let scalar = |name: &str, scalar| Field::new(name, DataType::Scalar(scalar));
     let fields = vec![
         scalar("id", Scalar::Int64).primary(),
@@ -41,12 +80,12 @@ fn schema() -> Schema {
         scalar("e", Scalar::Float),
         scalar("f", Scalar::Bool),
         Field::new("j", DataType::Json),
-        Field::new("vec", DataType::FloatVector { dim: DIM }),
+        Field::new("vec", DataType::FloatVector { dim }),
     ];
     Schema { fields, dynamic: false }
 }
 
-fn row(id: i64) -> Row {
+fn row(id: i64, dim: u16) -> Row {
     let fields = [
         ("id", Value::Int(id)),
         ("a", Value::Int(id * 7 % 1000)),
@@ -56,7 +95,7 @@ fn row(id: i64) -> Row {
         ("e", Value::Float(id as f32 / 7.0)),
         ("f", Value::Bool(id % 2 == 0)),
         ("j", Value::Json(serde_json::json!({"n": id % 10, "s": "x"}))),
-        ("vec", Value::Vector((0..DIM).map(|i| (id + i64::from(i)) as f32 / 9.0).collect())),
+        ("vec", Value::Vector((0..dim).map(|i| (id + i64::from(i)) as f32 / 9.0).collect())),
     ];
     let fields = fields.map(|(name, value)| (name.to_owned(), value)).into();
     Row { fields, ..Row::default() }
@@ -94,7 +133,7 @@ struct Bench {
     schema: Schema,
     lines: Vec<[String; 6]>,
     engine: String,
-    only: Vec<String>,
+    plan: Plan,
 }
 
 /// For how long all threads of this process have computed, as Linux counts it, in steps of 10 ms.
@@ -123,14 +162,17 @@ impl Bench {
 
     /// Makes them as many as are to be read.
     async fn fill(&self) -> Result<(), Failure> {
+        let entities = self.plan.entities;
         let there = self.client.count("both", None).await?.backend as i64;
         let begun = Instant::now();
-        for first in (there..ENTITIES).step_by(4 * BATCH as usize) {
-            let rows: Vec<Row> = (first..(first + 4 * BATCH).min(ENTITIES)).map(row).collect();
+        for first in (there..entities).step_by(4 * BATCH as usize) {
+            let rows: Vec<Row> = (first..(first + 4 * BATCH).min(entities))
+                .map(|id| row(id, self.plan.dim))
+                .collect();
             self.client.insert("both", &rows).await?;
         }
         let took = begun.elapsed().as_secs_f64();
-        eprintln!("{}: {} entities more in {took:.0} s", self.engine, ENTITIES - there);
+        eprintln!("{}: {} entities more in {took:.0} s", self.engine, entities - there);
         // What is remembered of the most memory that was used.
         std::fs::write("/proc/self/clear_refs", "5")?;
         Ok(())
@@ -151,7 +193,7 @@ impl Bench {
         rounds: usize,
         mut both: impl AsyncFnMut(&Bench, usize, bool) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        if !self.only.is_empty() && !self.only.iter().any(|word| name.contains(word)) {
+        if !self.plan.wants(name) {
             return Ok(());
         }
         let mut ratios = Vec::new();
@@ -201,10 +243,17 @@ fn options() -> QueryOptions {
     QueryOptions { consistency: Consistency::Eventually, deadline: DEADLINE, page: None }
 }
 
-async fn measure(engine: &str, only: &[String], table: &mut Table) -> Result<(), Failure> {
+async fn measure(engine: &str, plan: &Plan, table: &mut Table) -> Result<(), Failure> {
     let running = started(engine).await?;
     let folder = tempfile::tempdir_in(data_folder())?;
-    let backend: Box<dyn Backend> = Box::new(DuckDb::open(&folder.path().join("bench.duckdb"))?);
+    let clickhouse = match plan.clickhouse {
+        true => Some(started("clickhouse-chdb-26.9.0").await?),
+        false => None,
+    };
+    let backend: Box<dyn Backend> = match &clickhouse {
+        Some(server) => Box::new(ClickHouse::connect(ClickHouseOptions::new(server.uri())).await?),
+        None => Box::new(DuckDb::open(&folder.path().join("bench.duckdb"))?),
+    };
     let alone = backend.session()?;
     let client = DiffClient::builder()
         .uri(running.uri())
@@ -214,10 +263,11 @@ async fn measure(engine: &str, only: &[String], table: &mut Table) -> Result<(),
         .await?;
     let connect = ConnectOptions { uri: running.uri().to_owned(), token: None, deadline: DEADLINE };
     let milvus = Milvus::connect(&connect).await?;
-    let schema = schema();
+    let schema = schema(plan.dim);
     client.create_collection("both", &schema).await?;
     milvus.create("bare", &schema).await?;
-    let engine = engine.to_owned();
+    let beside = if plan.clickhouse { " with ClickHouse" } else { "" };
+    let engine = format!("{engine}{beside}");
     let mut bench = Bench {
         client,
         milvus,
@@ -225,14 +275,15 @@ async fn measure(engine: &str, only: &[String], table: &mut Table) -> Result<(),
         schema,
         lines: Vec::new(),
         engine,
-        only: only.to_vec(),
+        plan: plan.clone(),
     };
 
     bench
         .compare("insert 5 batches of 1000 rows", ROUNDS, async |bench, round, bare| {
             for batch in 0..5 {
                 let first = (round as i64 * 5 + batch) * BATCH;
-                let rows: Vec<Row> = (first..first + BATCH).map(row).collect();
+                let rows: Vec<Row> =
+                    (first..first + BATCH).map(|id| row(id, bench.plan.dim)).collect();
                 match bare {
                     true => drop(bench.milvus.insert("bare", &bench.schema, &rows).await?),
                     false => drop(bench.client.insert("both", &rows).await?),
@@ -274,7 +325,7 @@ async fn measure(engine: &str, only: &[String], table: &mut Table) -> Result<(),
     bench.backend_alone().await?;
     let step = 4096_i64;
     let read = ["read every entity", "read every entity, by digests"];
-    if only.is_empty() || only.iter().any(|word| read[1].contains(word)) {
+    if plan.wants(read[1]) {
         bench.fill().await?;
     }
     for (name, by_digests) in [(read[0], false), (read[1], true)] {
@@ -287,7 +338,7 @@ async fn measure(engine: &str, only: &[String], table: &mut Table) -> Result<(),
                     false => Err(compared.to_string().into()),
                 };
             }
-            let ranges = (0..ENTITIES).step_by(step as usize);
+            let ranges = (0..plan.entities).step_by(step as usize);
             let read = stream::iter(ranges).map(|first| async move {
                 let filter = format!("id >= {first} and id < {}", first + step);
                 bench.milvus.query("both", &bench.schema, &filter, options()).await.map(drop)
@@ -296,24 +347,23 @@ async fn measure(engine: &str, only: &[String], table: &mut Table) -> Result<(),
             let done: Vec<_> = read.buffer_unordered(2).collect().await;
             Ok(done.into_iter().collect::<Result<(), _>>()?)
         };
-        bench.compare(name, 3, compare).await?;
+        bench.compare(name, plan.rounds, compare).await?;
     }
     for line in bench.lines {
         table.add_row(line);
     }
     bench.client.close().await;
     running.stop().await;
+    if let Some(server) = clickhouse {
+        server.stop().await;
+    }
     Ok(())
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let words = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
-    let (mut engines, only): (Vec<String>, Vec<String>) =
-        words.partition(|word| word.parse::<EngineKind>().is_ok());
-    if engines.is_empty() {
-        engines = vec!["milvus-lite-2.5.1".to_owned(), "milvus-2.3.5".to_owned()];
-    }
+    let (engines, plan) = Plan::from_words(words)?;
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["", "bare", "with the client", "more CPU", "ratio", "target 0.90"]);
@@ -321,7 +371,7 @@ async fn main() -> Result<(), Failure> {
         column.set_cell_alignment(CellAlignment::Right);
     }
     for engine in &engines {
-        measure(engine, &only, &mut table).await?;
+        measure(engine, &plan, &mut table).await?;
     }
     println!("{table}");
     Ok(())

@@ -1,6 +1,7 @@
 //! A finding: a shrunk divergence, with everything that a report of it needs.
 
 use crate::case::Case;
+use crate::oracle::Oracle;
 use crate::verdict::Divergence;
 
 /// A shrunk divergence.
@@ -8,6 +9,8 @@ use crate::verdict::Divergence;
 pub struct Finding {
     /// Findings of the same shape are one; see [`crate::triage::shape`].
     pub shape: String,
+    /// What found it.
+    pub oracle: Oracle,
     /// The shrunk case. It has one check, or none when a write was refused.
     pub case: Case,
     /// What the target does on it.

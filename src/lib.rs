@@ -61,7 +61,7 @@ pub mod finding;
 pub mod generate;
 pub mod known;
 pub mod milvus;
-mod oracle;
+pub mod oracle;
 pub mod reference;
 pub mod report;
 pub mod schema;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::filter::grammar::Cell;
 use crate::finding::Finding;
+use crate::oracle::Oracle;
 use crate::verdict::{Class, Doubt, Verdict};
 
 /// Something that happened in a campaign.
@@ -28,6 +29,8 @@ pub enum Event {
     },
     /// A check was judged.
     Checked {
+        /// By what.
+        oracle: Oracle,
         /// How.
         kind: Kind,
         /// Why nothing could be said, for inconclusive checks.
@@ -52,6 +55,8 @@ pub enum Event {
     },
     /// A divergence, counted as one before, turned out to be known when it was small.
     Recognised {
+        /// What had judged it.
+        oracle: Oracle,
         /// The issues, by their titles.
         titles: Vec<String>,
     },

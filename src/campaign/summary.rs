@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::event::{Event, Kind};
 use crate::filter::grammar::Coverage;
 use crate::finding::Finding;
+use crate::oracle::Oracle;
 use crate::verdict::{Class, Doubt, Tally};
 
 /// What a campaign has come to so far.
@@ -29,6 +30,8 @@ pub struct Summary {
     pub coverage: Coverage,
     /// Verdicts.
     pub verdicts: Tally,
+    /// The same by oracle.
+    pub oracles: BTreeMap<Oracle, Tally>,
     /// Checks that the target refused to answer, among the divergences.
     pub refused: u64,
     /// Checks on which the references disagreed, among the divergences.
@@ -80,14 +83,16 @@ impl Summary {
                 self.coverage = Coverage::of(cells.clone());
                 self.jobs = *jobs;
             }
-            Event::Checked { kind, doubt, selective, class, model_alone, known } => {
+            Event::Checked { oracle, kind, doubt, selective, class, model_alone, known } => {
                 self.model_alone += u64::from(*model_alone);
-                match kind {
-                    Kind::Pass => self.verdicts.pass += 1,
-                    Kind::Divergence => self.verdicts.divergence += 1,
-                    Kind::Known => self.verdicts.known += 1,
-                    Kind::Inconclusive => self.verdicts.inconclusive += 1,
-                    Kind::Unsupported => self.verdicts.unsupported += 1,
+                for tally in [&mut self.verdicts, self.oracles.entry(*oracle).or_default()] {
+                    match kind {
+                        Kind::Pass => tally.pass += 1,
+                        Kind::Divergence => tally.divergence += 1,
+                        Kind::Known => tally.known += 1,
+                        Kind::Inconclusive => tally.inconclusive += 1,
+                        Kind::Unsupported => tally.unsupported += 1,
+                    }
                 }
                 self.refused += u64::from(*class == Some(Class::WronglyRejected));
                 for title in known {
@@ -119,9 +124,11 @@ impl Summary {
                 self.steered += dropped;
                 self.unsteered += kept;
             }
-            Event::Recognised { titles } => {
-                self.verdicts.divergence = self.verdicts.divergence.saturating_sub(1);
-                self.verdicts.known += 1;
+            Event::Recognised { oracle, titles } => {
+                for tally in [&mut self.verdicts, self.oracles.entry(*oracle).or_default()] {
+                    tally.divergence = tally.divergence.saturating_sub(1);
+                    tally.known += 1;
+                }
                 for title in titles {
                     *self.known.entry(title.clone()).or_default() += 1;
                 }

@@ -19,6 +19,7 @@ use crate::finding::Finding;
 use crate::generate;
 use crate::known::KnownIssues;
 use crate::milvus::Dialect;
+use crate::oracle::Oracle;
 use crate::schema::Schema;
 use crate::shrink::{Budget, shrink};
 use crate::triage::shape;
@@ -190,6 +191,7 @@ fn checked(check: &Check, verdict: &Verdict, rows: usize, known: Vec<String>) ->
         _ => None,
     };
     Event::Checked {
+        oracle: check.oracle(),
         kind: if known.is_empty() { Kind::from(verdict) } else { Kind::Known },
         doubt: match verdict {
             Verdict::Inconclusive(doubt) => Some(doubt.clone()),
@@ -261,6 +263,7 @@ async fn investigate(
     }
     answers.sort_by_key(|(check, _)| check.filter().map_or(0, Expr::nodes));
     for (check, divergence) in diverging {
+        let oracle = check.oracle();
         let (check, divergence) = smallest_part(&check, &answers).unwrap_or((check, divergence));
         let single = Case { checks: vec![check], ..case.clone() };
         let first_shape = shape(&single, &divergence);
@@ -271,7 +274,7 @@ async fn investigate(
                 continue;
             }
             Some(Met::Known(titles)) => {
-                shared.emit(Event::Recognised { titles });
+                shared.emit(Event::Recognised { oracle, titles });
                 continue;
             }
             None => {}
@@ -281,7 +284,7 @@ async fn investigate(
             continue;
         }
         shared.shapes().insert(first_shape.clone(), Met::Finding(first_shape.clone()));
-        pursue(shared, bench, number, single, divergence, first_shape).await?;
+        pursue(shared, bench, number, single, divergence, oracle, first_shape).await?;
         announce_restarts(shared, bench);
     }
     Ok(())
@@ -294,6 +297,7 @@ async fn pursue(
     number: u64,
     case: Case,
     divergence: Divergence,
+    oracle: Oracle,
     first_shape: String,
 ) -> Result<(), BenchError> {
     let seconds_to_first = shared.started.elapsed().as_secs_f64();
@@ -327,7 +331,7 @@ async fn pursue(
     {
         let titles: Vec<String> = issues.into_iter().map(|issue| issue.title.clone()).collect();
         shared.shapes().insert(first_shape, Met::Known(titles.clone()));
-        shared.emit(Event::Recognised { titles });
+        shared.emit(Event::Recognised { oracle, titles });
         return Ok(());
     }
     let shape = shape(&shrunk.case, &divergence);
@@ -345,6 +349,7 @@ async fn pursue(
     }
     shared.emit(Event::Found(Box::new(Finding {
         shape,
+        oracle,
         sql: bench.sql(&shrunk.case),
         engine: bench.engine_version().to_owned(),
         backend: bench.judging(&shrunk.case),

@@ -359,6 +359,7 @@ mod tests {
         let schema = Schema { fields: Vec::new(), dynamic: false };
         Finding {
             shape: String::new(),
+            oracle: crate::oracle::Oracle::Reference,
             case: Case { schema, operations: Vec::new(), checks: Vec::new() },
             divergence: Divergence {
                 class,

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::campaign::{Event, Kind};
+use crate::oracle::Oracle;
 use crate::verdict::{Class, Doubt};
 
 const VERSION: u32 = 1;
@@ -51,6 +52,7 @@ enum What<'a> {
         jobs: usize,
     },
     Checked {
+        oracle: Oracle,
         verdict: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         class: Option<Class>,
@@ -67,6 +69,7 @@ enum What<'a> {
         kept: u64,
     },
     Recognised {
+        oracle: Oracle,
         known: &'a [String],
     },
     Fixed {
@@ -79,6 +82,7 @@ enum What<'a> {
         cells: BTreeMap<String, u64>,
     },
     Found {
+        oracle: Oracle,
         class: Class,
         shape: &'a str,
         filter: String,
@@ -150,22 +154,25 @@ fn what<'a>(event: &'a Event, folder: Option<&Path>) -> What<'a> {
             cells: cells.len(),
             jobs: *jobs,
         },
-        Event::Checked { kind, doubt, selective, class, model_alone, known } => What::Checked {
-            verdict: match kind {
-                Kind::Pass => "pass",
-                Kind::Divergence => "divergence",
-                Kind::Known => "known",
-                Kind::Inconclusive => "inconclusive",
-                Kind::Unsupported => "unsupported",
-            },
-            class: *class,
-            doubt: doubt.as_ref().map(Doubt::to_string),
-            selective: *selective,
-            model_alone: *model_alone,
-            known,
-        },
+        Event::Checked { oracle, kind, doubt, selective, class, model_alone, known } => {
+            What::Checked {
+                oracle: *oracle,
+                verdict: match kind {
+                    Kind::Pass => "pass",
+                    Kind::Divergence => "divergence",
+                    Kind::Known => "known",
+                    Kind::Inconclusive => "inconclusive",
+                    Kind::Unsupported => "unsupported",
+                },
+                class: *class,
+                doubt: doubt.as_ref().map(Doubt::to_string),
+                selective: *selective,
+                model_alone: *model_alone,
+                known,
+            }
+        }
         Event::Steered { dropped, kept } => What::Steered { dropped: *dropped, kept: *kept },
-        Event::Recognised { titles } => What::Recognised { known: titles },
+        Event::Recognised { oracle, titles } => What::Recognised { oracle: *oracle, known: titles },
         Event::Fixed { title } => What::Fixed { known: title },
         Event::CaseDone { number, digest, cells } => What::CaseDone {
             case: *number,
@@ -173,6 +180,7 @@ fn what<'a>(event: &'a Event, folder: Option<&Path>) -> What<'a> {
             cells: cells.iter().map(|(cell, count)| (cell.to_string(), *count)).collect(),
         },
         Event::Found(finding) => What::Found {
+            oracle: finding.oracle,
             class: finding.divergence.class,
             shape: &finding.shape,
             filter: finding.filter_text(),

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 
 use crate::campaign::{Matrix, Summary};
 use crate::filter::grammar::Coverage;
+use crate::oracle::Oracle;
 use crate::verdict::Tally;
 
 const VERSION: u32 = 1;
@@ -33,6 +34,8 @@ struct File<'a> {
     coverage: CoverageEntry,
     unproven_share: f64,
     verdicts: Tally,
+    /// The same by oracle.
+    oracles: &'a std::collections::BTreeMap<Oracle, Tally>,
     model_alone: u64,
     unrepeatable: u64,
     unexplored: u64,
@@ -68,6 +71,7 @@ impl CoverageEntry {
 
 #[derive(Serialize)]
 struct FindingEntry<'a> {
+    oracle: Oracle,
     class: String,
     shape: &'a str,
     filter: String,
@@ -84,6 +88,7 @@ struct FindingEntry<'a> {
 /// The figures of a campaign; `paths` has the folder of each finding by its shape.
 pub fn to_json(summary: &Summary, paths: &HashMap<String, PathBuf>) -> Json {
     let findings = summary.findings.iter().map(|finding| FindingEntry {
+        oracle: finding.oracle,
         class: finding.divergence.class.to_string(),
         shape: &finding.shape,
         filter: finding.filter_text(),
@@ -113,6 +118,7 @@ pub fn to_json(summary: &Summary, paths: &HashMap<String, PathBuf>) -> Json {
         coverage: CoverageEntry::of(&summary.coverage),
         unproven_share: summary.unproven_share(),
         verdicts: summary.verdicts,
+        oracles: &summary.oracles,
         model_alone: summary.model_alone,
         unrepeatable: summary.unrepeatable,
         unexplored: summary.unexplored,
