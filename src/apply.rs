@@ -1,14 +1,17 @@
-//! The one door by which cases reach the engines: write both sides, then judge each check.
+//! The one door by which cases reach the engines: live a collection's life on both sides, and judge
+//! each question where it is asked.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::backend::{Backend, BackendError, Table};
-use crate::case::{Case, Check, Operation};
+use crate::case::{Case, Check, Operation, State};
 use crate::compare::Diff;
+use crate::engine::Engine;
+use crate::filter::Semantics;
 use crate::milvus::{Milvus, MilvusError};
-use crate::oracle::reference;
+use crate::oracle::{maintenance, reference, relation, search};
 use crate::schema::Schema;
 use crate::value::{Key, Row};
 use crate::verdict::{Actual, Class, Divergence, Expected, Judges, Verdict};
@@ -22,6 +25,8 @@ pub struct Sides<'a> {
     pub backends: &'a mut [Box<dyn Backend>],
     /// How long the target may think about one query before it counts as hung.
     pub query_deadline: Duration,
+    /// The target's engine, for cases that restart it; without one they cannot.
+    pub engine: Option<&'a mut Engine>,
 }
 
 /// Why a case could not be judged: nothing that can be blamed on an answer of the target.
@@ -54,16 +59,19 @@ impl std::fmt::Display for Conflict {
     }
 }
 
-/// A case whose writes were done on both sides, ready for its checks.
+/// A collection on both sides, as far as its case has come.
 pub struct Applied<'a, 's> {
     pub(crate) sides: &'a mut Sides<'s>,
     pub(crate) table: Table,
-    /// The model's rows.
-    pub(crate) rows: BTreeMap<Key, Row>,
+    /// What the model holds.
+    state: State,
     pub(crate) handles: Handles,
     refused: Option<Divergence>,
-    /// Whether an answer has come since the writes that was sure to see them.
+    /// Whether an answer has come since the last write that was sure to see it.
     pub(crate) settled: bool,
+    /// Whether the databases were seen to hold what the model holds.
+    verified: bool,
+    asked: Vec<Verdict>,
 }
 
 /// Which of the case's keys stands for which key that the engine has assigned.
@@ -90,6 +98,14 @@ impl Handles {
         assigned.map(|(key, _)| key.clone()).collect()
     }
 
+    /// What the case calls a key of an answer.
+    pub(crate) fn name(&self, schema: &Schema, key: &Key) -> Key {
+        match schema.primary().auto_id {
+            true => self.assigned.get(key).unwrap_or(key).clone(),
+            false => key.clone(),
+        }
+    }
+
     /// Gives the rows of an answer the keys that the case has for them. A row with a key that was
     /// never assigned is left without one.
     pub(crate) fn restore(&self, schema: &Schema, rows: &mut [Row]) {
@@ -106,81 +122,48 @@ impl Handles {
     }
 }
 
-/// Creates a collection of that name on both sides and runs the case's operations.
+/// Creates a collection of that name on both sides and runs the case's operations, questions in
+/// between included.
 ///
 /// The name must be new to the process: the SDK caches schemas by name. A write that the target
-/// refuses is not an error here; every check then has that as its verdict.
+/// refuses is not an error here; every check after it then has that as its verdict.
 pub async fn apply<'a, 's>(
     case: &Case,
     collection: &str,
     sides: &'a mut Sides<'s>,
 ) -> Result<Applied<'a, 's>, ApplyError> {
-    let table = Table::new(collection, case.schema.clone());
-    let rows = case.rows();
+    let mut applied = begin(&case.schema, collection, sides).await?;
+    for operation in &case.operations {
+        applied.operate(operation).await?;
+    }
+    applied.verify().await?;
+    Ok(applied)
+}
+
+/// Creates a collection of that name on both sides, empty.
+pub(crate) async fn begin<'a, 's>(
+    schema: &Schema,
+    collection: &str,
+    sides: &'a mut Sides<'s>,
+) -> Result<Applied<'a, 's>, ApplyError> {
+    let table = Table::new(collection, schema.clone());
     for backend in &mut *sides.backends {
         backend.create_table(&table).await?;
     }
-    for operation in &case.operations {
-        match operation {
-            Operation::Insert(rows) | Operation::Upsert(rows) => {
-                let rows: Vec<Row> = rows.iter().map(|row| row.stored(&case.schema)).collect();
-                for backend in &mut *sides.backends {
-                    backend.upsert(&table, &rows).await?;
-                }
-            }
-            Operation::Delete(keys) => {
-                for backend in &mut *sides.backends {
-                    backend.delete(&table, keys).await?;
-                }
-            }
-            Operation::Flush => {}
-        }
-    }
-    let expected = rows.iter().map(|(key, row)| (key.clone(), row)).collect();
-    let (mut wrong, mut right) = (Vec::new(), Vec::new());
-    for backend in &mut *sides.backends {
-        let stored = backend.scan(&table).await?;
-        let diff = Diff::rows(&case.schema, &expected, &stored);
-        let name = backend.name();
-        match diff.is_empty() {
-            true => right.push(format!("{name} does")),
-            false => wrong.push(format!("{name} does not hold what was written: {diff}")),
-        }
-    }
-    if !wrong.is_empty() {
-        let text = [wrong, right].concat().join("; ");
-        return Err(ApplyError::Conflict(Box::new(Conflict { check: None, text })));
-    }
-    let mut handles = Handles::default();
-    let refused = match write(case, collection, sides.milvus, &mut handles).await {
+    let refused = match sides.milvus.create(collection, schema).await {
         Ok(()) => None,
         Err(error) => Some(refusal(error)?),
     };
-    Ok(Applied { sides, table, rows, handles, refused, settled: false })
-}
-
-async fn write(
-    case: &Case,
-    collection: &str,
-    milvus: &Milvus,
-    handles: &mut Handles,
-) -> Result<(), MilvusError> {
-    let schema = &case.schema;
-    milvus.create(collection, schema).await?;
-    for operation in &case.operations {
-        match operation {
-            Operation::Insert(rows) => {
-                let keys = milvus.insert(collection, schema, rows).await?;
-                handles.assign(schema, rows, keys);
-            }
-            Operation::Upsert(rows) => milvus.upsert(collection, schema, rows).await?,
-            Operation::Delete(keys) => {
-                milvus.delete(collection, schema, &handles.keys(schema, keys)).await?;
-            }
-            Operation::Flush => milvus.flush(collection).await?,
-        }
-    }
-    Ok(())
+    Ok(Applied {
+        sides,
+        table,
+        state: State::default(),
+        handles: Handles::default(),
+        refused,
+        settled: false,
+        verified: false,
+        asked: Vec::new(),
+    })
 }
 
 /// A refused or unanswered write as a divergence; an error if the target is gone.
@@ -197,12 +180,153 @@ fn refusal(error: MilvusError) -> Result<Divergence, ApplyError> {
 }
 
 impl Applied<'_, '_> {
+    /// The rows that the references hold.
+    pub(crate) fn rows(&self) -> &BTreeMap<Key, Row> {
+        &self.state.rows
+    }
+
+    /// Does the next operation on both sides. A question is judged; [`asked`](Self::asked) keeps the
+    /// verdict.
+    pub(crate) async fn operate(&mut self, operation: &Operation) -> Result<(), ApplyError> {
+        if let Operation::Ask(check) = operation {
+            let verdict = self.judge(check).await?;
+            self.asked.push(verdict);
+            return Ok(());
+        }
+        if self.refused.is_some() {
+            return Ok(());
+        }
+        if !matches!(operation, Operation::Maintain(_)) {
+            self.remember(operation).await?;
+            (self.verified, self.settled) = (false, false);
+        }
+        if let Err(error) = self.write(operation).await {
+            self.refused = Some(refusal(error)?);
+        }
+        Ok(())
+    }
+
+    /// On the side of the references.
+    async fn remember(&mut self, operation: &Operation) -> Result<(), ApplyError> {
+        let Applied { sides, table, state, .. } = self;
+        let schema = table.schema.clone();
+        // A database finds what matches by itself.
+        let mut found = Vec::new();
+        if let Operation::DeleteWhere(filter) = operation {
+            for backend in &mut *sides.backends {
+                found.push(match backend.query(table, &filter.expr).await {
+                    Ok(keys) => Some(keys),
+                    Err(BackendError::Inexpressible { .. }) => None,
+                    Err(error) => return Err(error.into()),
+                });
+            }
+        }
+        let before: BTreeSet<Key> = state.rows.keys().cloned().collect();
+        if let Err(open) = state.apply(&schema, operation, Semantics::canonical()) {
+            let text = format!("which rows are deleted is not defined: {open}");
+            return Err(ApplyError::Conflict(Box::new(Conflict { check: None, text })));
+        }
+        let written: Vec<Row> = match operation {
+            Operation::Patch(rows) => {
+                let keys = rows.iter().filter_map(|row| row.key(&schema));
+                keys.filter_map(|key| state.rows.get(&key).cloned()).collect()
+            }
+            operation => operation.rows().iter().map(|row| row.stored(&schema)).collect(),
+        };
+        let gone: Vec<Key> =
+            before.into_iter().filter(|key| !state.rows.contains_key(key)).collect();
+        for (number, backend) in sides.backends.iter_mut().enumerate() {
+            match operation {
+                Operation::Insert(_) | Operation::Upsert(_) | Operation::Patch(_) => {
+                    backend.upsert(table, &written).await?;
+                }
+                Operation::Delete(keys) => backend.delete(table, keys).await?,
+                Operation::DeleteWhere(_) => {
+                    let own = found.get(number).cloned().flatten();
+                    backend.delete(table, own.as_ref().unwrap_or(&gone)).await?;
+                }
+                Operation::Recreate => {
+                    backend.drop_table(table).await?;
+                    backend.create_table(table).await?;
+                }
+                Operation::Maintain(_) | Operation::Ask(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// On the target.
+    async fn write(&mut self, operation: &Operation) -> Result<(), MilvusError> {
+        let Applied { sides, table, handles, .. } = self;
+        let (milvus, collection, schema) = (sides.milvus, &*table.name, &table.schema);
+        match operation {
+            Operation::Insert(rows) => {
+                let keys = milvus.insert(collection, schema, rows).await?;
+                handles.assign(schema, rows, keys);
+            }
+            Operation::Upsert(rows) => milvus.upsert(collection, schema, rows).await?,
+            Operation::Patch(rows) => milvus.upsert_partial(collection, schema, rows).await?,
+            Operation::Delete(keys) => {
+                milvus.delete(collection, schema, &handles.keys(schema, keys)).await?;
+            }
+            Operation::DeleteWhere(filter) => {
+                milvus.delete_where(collection, &filter.to_string()).await?;
+            }
+            Operation::Recreate => {
+                milvus.drop_collection(collection).await?;
+                milvus.create(collection, schema).await?;
+            }
+            Operation::Maintain(step) => {
+                maintenance::carry_out(self, step).await?;
+            }
+            Operation::Ask(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Finds out whether the databases hold what the model holds.
+    async fn verify(&mut self) -> Result<(), ApplyError> {
+        if self.verified {
+            return Ok(());
+        }
+        let Applied { sides, table, state, .. } = self;
+        let expected = state.rows.iter().map(|(key, row)| (key.clone(), row)).collect();
+        let (mut wrong, mut right) = (Vec::new(), Vec::new());
+        for backend in &mut *sides.backends {
+            let stored = backend.scan(table).await?;
+            let diff = Diff::rows(&table.schema, &expected, &stored);
+            let name = backend.name();
+            match diff.is_empty() {
+                true => right.push(format!("{name} does")),
+                false => wrong.push(format!("{name} does not hold what was written: {diff}")),
+            }
+        }
+        if !wrong.is_empty() {
+            let text = [wrong, right].concat().join("; ");
+            return Err(ApplyError::Conflict(Box::new(Conflict { check: None, text })));
+        }
+        self.verified = true;
+        Ok(())
+    }
+
     /// Judges one check.
     pub async fn judge(&mut self, check: &Check) -> Result<Verdict, ApplyError> {
-        match &self.refused {
-            Some(refused) => Ok(Verdict::Divergence(Box::new(refused.clone()))),
-            None => reference::judge(self, check).await,
+        if let Some(refused) = &self.refused {
+            return Ok(Verdict::Divergence(Box::new(refused.clone())));
         }
+        self.verify().await?;
+        match check {
+            Check::Agree { relation, filter } => relation::judge(self, relation, filter).await,
+            Check::Search { search, filter } => {
+                search::judge(self, check, search, filter.as_ref()).await
+            }
+            check => reference::judge(self, check).await,
+        }
+    }
+
+    /// The verdicts on the questions in between, in order.
+    pub fn asked(&self) -> &[Verdict] {
+        &self.asked
     }
 
     /// Whether a write was refused, which settles every check.

@@ -8,7 +8,7 @@
 
 use std::fmt::Write as _;
 
-use crate::case::{Case, Check};
+use crate::case::{Case, Check, Maintenance, Operation, Relation};
 use crate::filter::check::{Place, resolve};
 use crate::filter::elements;
 use crate::filter::{BinaryOp, Expr, FieldPath, Literal};
@@ -35,8 +35,41 @@ pub fn filter_shape(schema: &Schema, filter: &Expr) -> String {
     shape
 }
 
-/// The shape of a divergence.
+/// The shape of a divergence: of its check, and of the history that it takes.
 pub fn shape(case: &Case, divergence: &Divergence) -> String {
+    let shape = check_shape(case, divergence);
+    match steps(case) {
+        steps if steps.is_empty() => shape,
+        steps => format!("{shape} after {}", steps.join(", ")),
+    }
+}
+
+/// The steps of a history in order, without what most histories have: a step that follows its like
+/// is one with it.
+fn steps(case: &Case) -> Vec<String> {
+    let step = |operation: &Operation| match operation {
+        Operation::Insert(_) => "insert".to_owned(),
+        Operation::Upsert(_) => "upsert".to_owned(),
+        Operation::Patch(_) => "partial upsert".to_owned(),
+        Operation::Delete(_) => "delete".to_owned(),
+        Operation::DeleteWhere(_) => "delete by filter".to_owned(),
+        Operation::Recreate => "create again".to_owned(),
+        Operation::Maintain(Maintenance::Index { kind, .. }) => format!("index {kind}"),
+        Operation::Maintain(Maintenance::DropIndex { .. }) => "drop index".to_owned(),
+        Operation::Maintain(step) => step.to_string(),
+        Operation::Ask(_) => "query".to_owned(),
+    };
+    let mut steps: Vec<String> = case.operations.iter().map(step).collect();
+    steps.dedup();
+    // Rows have to come from somewhere.
+    if steps.first().is_some_and(|first| first == "insert") {
+        steps.remove(0);
+    }
+    steps
+}
+
+/// The shape of what is asked and what is wrong with the answer.
+pub(crate) fn check_shape(case: &Case, divergence: &Divergence) -> String {
     let class = divergence.class;
     // A refused write is so whatever is asked afterwards.
     if let (Expected::Accepted, Class::WronglyRejected | Class::Hang) =
@@ -64,6 +97,29 @@ pub fn shape(case: &Case, divergence: &Divergence) -> String {
         }
         Some(Check::QueryOrRefusal(filter)) => {
             format!("{class}: {}", filter_shape(&case.schema, &filter.expr))
+        }
+        Some(Check::Agree { relation, filter }) => {
+            let way = match relation {
+                Relation::Rewrite(rule) => rule.name(),
+                Relation::Partition => "partition",
+                Relation::Projection => "projection",
+                Relation::Paging(_) => "paging",
+                Relation::Counts => "counts",
+                Relation::After(Maintenance::Index { kind, .. }) => {
+                    let shape = filter_shape(&case.schema, &filter.expr);
+                    return format!("{class}: index {kind} {shape}");
+                }
+                Relation::After(step) => {
+                    let shape = filter_shape(&case.schema, &filter.expr);
+                    return format!("{class}: after {step} {shape}");
+                }
+            };
+            format!("{class}: {way} {}", filter_shape(&case.schema, &filter.expr))
+        }
+        Some(Check::Search { search, filter }) => {
+            let of = filter.as_ref().map(|f| filter_shape(&case.schema, &f.expr));
+            let within = if search.radius.is_some() { " in a range" } else { "" };
+            format!("{class}: search{within} {}", of.unwrap_or_default())
         }
         Some(Check::Entities) | None => format!("{class}: entities{}", values(case, divergence)),
     }

@@ -32,6 +32,8 @@ pub enum Judges {
     Both,
     /// The model: the reference database cannot express the filter.
     ModelAlone,
+    /// The target itself, asked in another way.
+    Target,
 }
 
 /// Why a check proves nothing.
@@ -41,12 +43,16 @@ pub enum Doubt {
     Undefined(String),
     /// The target answered wrongly, and otherwise when it was asked again.
     Unrepeatable(String),
+    /// What the check is about was not proven to have happened.
+    Unproven(String),
 }
 
 impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Doubt::Undefined(reason) | Doubt::Unrepeatable(reason) => f.write_str(reason),
+            Doubt::Undefined(reason) | Doubt::Unrepeatable(reason) | Doubt::Unproven(reason) => {
+                f.write_str(reason)
+            }
         }
     }
 }
@@ -106,6 +112,8 @@ pub enum Expected {
     Accepted,
     /// The filter is refused.
     Refused,
+    /// All ways of asking agree.
+    Agreement,
 }
 
 /// What the target did.
@@ -124,6 +132,28 @@ pub enum Actual {
     Rows(Vec<Key>),
     /// It answered with an error.
     Error(String),
+    /// It answered differently, depending on how it was asked.
+    Ways(Vec<Way>),
+}
+
+/// One way of asking, and the answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Way {
+    /// In words.
+    pub what: String,
+    /// The filter that was sent, if there was one.
+    pub filter: Option<String>,
+    /// What came.
+    pub answer: Answer,
+}
+
+/// What the target answered.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// These rows, sorted by key; a key more than once if it came so.
+    Rows(Vec<Key>),
+    /// So many rows.
+    Count(u64),
 }
 
 impl fmt::Display for Expected {
@@ -133,6 +163,7 @@ impl fmt::Display for Expected {
             Expected::Count(count) => write!(f, "{count} rows"),
             Expected::Accepted => f.write_str("accepted"),
             Expected::Refused => f.write_str("refused"),
+            Expected::Agreement => f.write_str("the same either way"),
         }
     }
 }
@@ -147,6 +178,17 @@ impl fmt::Display for Actual {
             Actual::Count(count) => write!(f, "{count} rows"),
             Actual::Rows(keys) => write_keys(f, keys),
             Actual::Error(error) => f.write_str(error),
+            Actual::Ways(ways) => {
+                for (i, way) in ways.iter().enumerate() {
+                    let separator = if i > 0 { "; " } else { "" };
+                    write!(f, "{separator}{}: ", way.what)?;
+                    match &way.answer {
+                        Answer::Rows(keys) => write_keys(f, keys)?,
+                        Answer::Count(count) => write!(f, "{count} rows")?,
+                    }
+                }
+                Ok(())
+            }
         }
     }
 }

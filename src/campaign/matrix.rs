@@ -76,7 +76,7 @@ impl Matrix {
             let checks = if case.checks.is_empty() { &entities[..] } else { &case.checks };
             rows.extend(checks.iter().map(|check| Row {
                 name: name.clone(),
-                question: question(check),
+                question: check.to_string(),
                 outcomes: Vec::new(),
             }));
         }
@@ -122,18 +122,6 @@ async fn asked(trial: &mut Trial, cases: &[(String, Case)]) -> (Vec<Outcome>, Op
         }
     }
     (all, None)
-}
-
-fn question(check: &Check) -> String {
-    match check {
-        Check::Entities => "all entities".to_owned(),
-        Check::Query(filter) | Check::QueryOrRefusal(filter) => filter.to_string(),
-        Check::Count(filter) => format!("count(*) of {filter}"),
-        Check::Page { filter, limit, offset } => {
-            format!("limit {limit} offset {offset} of {filter}")
-        }
-        Check::Refused(filter) => format!("refusal of {filter}"),
-    }
 }
 
 /// The numbers in a version: what orders `v2.5.26` after `v2.5.4`.

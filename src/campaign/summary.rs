@@ -42,6 +42,8 @@ pub struct Summary {
     pub selective: u64,
     /// Why the documentation leaves the answer to checks open, and how often.
     pub undefined: BTreeMap<String, u64>,
+    /// Why it was not proven that what checks are about happened, and how often.
+    pub unproven: BTreeMap<String, u64>,
     /// Checks that the model judged alone, because SQL cannot express their filters.
     pub model_alone: u64,
     /// Wrong answers that were not given again.
@@ -106,6 +108,11 @@ impl Summary {
                         *self.undefined.entry(reason.clone()).or_default() += 1;
                     }
                     Some(Doubt::Unrepeatable(_)) => self.unrepeatable += 1,
+                    Some(Doubt::Unproven(reason)) => {
+                        // The server's words may name what is new each time.
+                        let reason: String = reason.split(['`', ':']).take(1).collect();
+                        *self.unproven.entry(reason.trim().to_owned()).or_default() += 1;
+                    }
                     None => {}
                 }
             }

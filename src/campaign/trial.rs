@@ -125,7 +125,16 @@ impl Trial {
             let mut see = |_: &Check, _: &Verdict| ControlFlow::Continue(());
             verdicts = self.bench.judge(&case, &mut see).await?;
         }
+        // Those in between come first, each of the state that it was asked of.
+        let between = case.questions().count() - case.checks.len();
         let mut verdicts = verdicts.into_iter();
+        let mut outcomes = Vec::new();
+        for (number, verdict) in verdicts.by_ref().take(between).enumerate() {
+            let Some(mut asked) = case.asking(number) else { break };
+            let Some(check) = asked.checks.pop() else { break };
+            let outcome = self.outcome(&asked, &check, verdict);
+            outcomes.push((check, outcome));
+        }
         let outcome = |(check, lacks): (Check, Option<String>)| {
             let outcome = match lacks {
                 Some(reason) => Outcome::Unsupported(reason),
@@ -133,7 +142,8 @@ impl Trial {
             };
             Some((check, outcome))
         };
-        Ok(all.into_iter().zip(lacks).map_while(outcome).collect())
+        outcomes.extend(all.into_iter().zip(lacks).map_while(outcome));
+        Ok(outcomes)
     }
 
     fn outcome(&self, case: &Case, check: &Check, verdict: Verdict) -> Outcome {

@@ -7,9 +7,9 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::apply::{ApplyError, Sides, apply};
+use crate::apply::{ApplyError, Sides, begin};
 use crate::backend::{BackendError, Table};
-use crate::case::{Case, CaseError, Check};
+use crate::case::{Case, CaseError, Check, Operation};
 use crate::engine::{Engine, EngineError};
 use crate::known::KnownIssues;
 use crate::milvus::{ConnectOptions, Dialect, Milvus, MilvusError};
@@ -69,6 +69,21 @@ pub enum BenchError {
 struct Lost {
     error: MilvusError,
     in_writes: bool,
+}
+
+/// A step of a case.
+enum Step<'a> {
+    Change(&'a Operation),
+    Check(&'a Check),
+}
+
+impl Step<'_> {
+    fn of(operation: &Operation) -> Step<'_> {
+        match operation {
+            Operation::Ask(check) => Step::Check(check),
+            operation => Step::Change(operation),
+        }
+    }
 }
 
 /// What became of the checks of one application of a case.
@@ -150,7 +165,7 @@ impl Workbench {
         self.references.close().await;
     }
 
-    /// Judges the checks of a case, in order, until `seen` has had enough.
+    /// Judges the questions of a case, in order, until `seen` has had enough.
     ///
     /// A crash is reported only if it repeats on a fresh engine, as every mismatch must.
     pub async fn judge(
@@ -165,10 +180,9 @@ impl Workbench {
                 Ok(Attempt::Again) => continue,
                 Err(lost) => lost,
             };
-            let Some(check) = case.checks.get(verdicts.len()) else { return Ok(verdicts) };
+            let Some(alone) = case.asking(verdicts.len()) else { return Ok(verdicts) };
             let in_writes = lost.in_writes;
             let reason = self.revive(lost.error).await?;
-            let alone = Case { checks: vec![check.clone()], ..case.clone() };
             let mut again = Vec::new();
             let mut all = |_: &Check, _: &Verdict| ControlFlow::Continue(());
             let verdict = match self.attempt(&alone, &mut again, &mut all).await? {
@@ -182,15 +196,16 @@ impl Workbench {
             };
             // What dies of its writes dies under every check.
             let crashed = matches!(verdict, Verdict::Divergence(_));
-            let settled = if crashed && in_writes { case.checks.len() } else { verdicts.len() + 1 };
+            let questions: Vec<&Check> = case.questions().collect();
+            let settled = if crashed && in_writes { questions.len() } else { verdicts.len() + 1 };
             while verdicts.len() < settled {
-                let flow = seen(&case.checks[verdicts.len()], &verdict);
+                let flow = seen(questions[verdicts.len()], &verdict);
                 verdicts.push(verdict.clone());
                 if flow.is_break() {
                     return Ok(verdicts);
                 }
             }
-            if verdicts.len() == case.checks.len() {
+            if verdicts.len() == questions.len() {
                 return Ok(verdicts);
             }
         }
@@ -208,57 +223,60 @@ impl Workbench {
             milvus: &self.milvus,
             backends: &mut self.references.backends,
             query_deadline: self.options.query_deadline,
+            engine: Some(&mut self.engine),
         };
+        let started_here = sides.engine.as_ref().is_some_and(|e| e.was_started_here());
+        let questions: Vec<&Check> = case.questions().collect();
         let mut record = |verdicts: &mut Vec<Verdict>, verdict: Verdict| {
-            let flow = seen(&case.checks[verdicts.len()], &verdict);
+            let flow = seen(questions[verdicts.len()], &verdict);
             verdicts.push(verdict);
             flow
         };
         let collection = collection_name();
-        let mut applied = match apply(case, &collection, &mut sides).await {
+        let mut applied = match begin(&case.schema, &collection, &mut sides).await {
             Ok(applied) => applied,
-            Err(ApplyError::Conflict(conflict)) => {
-                while verdicts.len() < case.checks.len() {
-                    let verdict = divergence(Class::ReferenceConflict, conflict.to_string());
-                    if record(verdicts, verdict).is_break() {
-                        break;
-                    }
-                }
-                self.forget(case, &collection).await?;
-                return Ok(Ok(Attempt::Done));
-            }
-            Err(error) => {
-                // What went wrong first is what to tell.
-                let forgotten = self.forget(case, &collection).await;
-                let lost = lost(error, true)?;
-                forgotten?;
-                return Ok(lost);
-            }
+            Err(error) => return self.give_up(case, &collection, error, true).await,
         };
         let mut hung = false;
-        while let Some(check) = case.checks.get(verdicts.len()) {
-            let verdict = match applied.judge(check).await {
-                Ok(verdict) => verdict,
+        // How many questions this application has come to. Those that have a verdict already are
+        // asked all the same: they may be what it takes.
+        let mut met = 0;
+        let checks = case.checks.iter().map(Step::Check);
+        for step in case.operations.iter().map(Step::of).chain(checks) {
+            let (judged, in_writes) = match step {
+                Step::Check(check) => (applied.judge(check).await.map(Some), false),
+                Step::Change(operation) => (applied.operate(operation).await.map(|()| None), true),
+            };
+            let verdict = match judged {
+                Ok(None) => continue,
+                Ok(Some(verdict)) => verdict,
+                Err(ApplyError::Conflict(conflict)) if in_writes => {
+                    while verdicts.len() < questions.len() {
+                        let verdict = divergence(Class::ReferenceConflict, conflict.to_string());
+                        if record(verdicts, verdict).is_break() {
+                            break;
+                        }
+                    }
+                    break;
+                }
                 Err(ApplyError::Conflict(conflict)) => {
                     divergence(Class::ReferenceConflict, conflict.to_string())
                 }
                 Err(error) => {
                     drop(applied);
-                    let forgotten = self.forget(case, &collection).await;
-                    let lost = lost(error, false)?;
-                    forgotten?;
-                    return Ok(lost);
+                    return self.give_up(case, &collection, error, in_writes).await;
                 }
             };
-            hung = matches!(&verdict, Verdict::Divergence(d) if d.class == Class::Hang);
-            if record(verdicts, verdict).is_break() {
-                break;
+            met += 1;
+            if met <= verdicts.len() {
+                continue;
             }
-            if hung && self.engine.was_started_here() {
+            hung = matches!(&verdict, Verdict::Divergence(d) if d.class == Class::Hang);
+            if record(verdicts, verdict).is_break() || hung && started_here {
                 break;
             }
         }
-        if hung && self.engine.was_started_here() {
+        if hung && started_here {
             // It may still be busy with the query that it did not answer.
             drop(applied);
             self.forget(case, &collection).await?;
@@ -267,6 +285,20 @@ impl Workbench {
         }
         applied.close().await?;
         Ok(Ok(Attempt::Done))
+    }
+
+    /// Ends an application that cannot go on. What went wrong first is what to tell.
+    async fn give_up(
+        &mut self,
+        case: &Case,
+        collection: &str,
+        error: ApplyError,
+        in_writes: bool,
+    ) -> Result<Result<Attempt, Lost>, BenchError> {
+        let forgotten = self.forget(case, collection).await;
+        let lost = lost(error, in_writes)?;
+        forgotten?;
+        Ok(lost)
     }
 
     /// Drops the references' tables for a collection that is lost. They may be on a server that
@@ -342,8 +374,9 @@ pub(super) struct SameClass<'a> {
 
 /// Whether the engine has what a check asks for.
 fn is_asked_of(dialect: Option<&Dialect>, case: &Case, check: &Check) -> bool {
-    let (Some(dialect), Some(filter)) = (dialect, check.spelled()) else { return true };
-    dialect.lacks_for(&case.schema, filter).is_none()
+    let Some(dialect) = dialect else { return true };
+    let filters = check.filters(&case.schema);
+    filters.iter().all(|filter| dialect.lacks_for(&case.schema, filter).is_none())
 }
 
 impl Probe for SameClass<'_> {
@@ -372,22 +405,27 @@ impl Probe for SameClass<'_> {
                 }
                 _ => false,
             };
+            let between = merged.questions().count() - merged.checks.len();
+            let mut met = 0;
             let mut stop = |check: &Check, verdict: &Verdict| {
-                if is_same(check, verdict) || Instant::now() >= until {
+                met += 1;
+                if met > between && is_same(check, verdict) || Instant::now() >= until {
                     ControlFlow::Break(())
                 } else {
                     ControlFlow::Continue(())
                 }
             };
             let verdicts = self.bench.judge(&merged, &mut stop).await?;
-            let last = verdicts.len().checked_sub(1).and_then(|last| merged.checks.get(last));
+            // Questions in between are no check of what is being shrunk.
+            let judged = verdicts.len().saturating_sub(between);
+            let last = judged.checked_sub(1).and_then(|last| merged.checks.get(last));
             if let (Some(check), Some(verdict)) = (last, verdicts.last())
                 && is_same(check, verdict)
             {
-                let found = asked + verdicts.len() - 1;
+                let found = asked + judged - 1;
                 return Ok((Some(found), found + 1));
             }
-            asked += verdicts.len();
+            asked += judged;
         }
         Ok((None, asked))
     }

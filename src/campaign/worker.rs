@@ -12,7 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::event::{Event, Kind};
 use super::steer::{Steered, steer};
 use super::workbench::{BenchError, SameClass, Workbench};
-use crate::case::{Case, Check};
+use crate::case::{Case, Check, Operation};
 use crate::filter::Expr;
 use crate::filter::grammar::{Cell, cells};
 use crate::finding::Finding;
@@ -21,8 +21,8 @@ use crate::known::KnownIssues;
 use crate::milvus::Dialect;
 use crate::oracle::Oracle;
 use crate::schema::Schema;
-use crate::shrink::{Budget, shrink};
-use crate::triage::shape;
+use crate::shrink::{Budget, Probe, shrink};
+use crate::triage::{check_shape, shape};
 use crate::value::Key;
 use crate::verdict::{Actual, Divergence, Expected, Judges, Verdict};
 
@@ -99,10 +99,13 @@ pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), B
             generate::case_with(shared.seed, number, &shared.dialect, &shared.generation)?;
         let Steered { dropped, kept } = steer(&mut case, &shared.known_issues, number);
         shared.emit(Event::Steered { dropped, kept });
-        let rows = case.rows().len();
+        // Each question with the history that leads to it.
+        let questions: Vec<Case> = (0..).map_while(|number| case.asking(number)).collect();
         let mut known = Vec::new();
         let mut seen = |check: &Check, verdict: &Verdict| {
-            let titles = explained(shared, &case, check, verdict);
+            let Some(asked) = questions.get(known.len()) else { return ControlFlow::Break(()) };
+            let titles = explained(shared, asked, check, verdict);
+            let rows = asked.rows().len();
             shared.met().extend(titles.iter().cloned());
             known.push(!titles.is_empty());
             shared.emit(checked(check, verdict, rows, titles));
@@ -114,19 +117,25 @@ pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), B
         };
         let verdicts = bench.judge(&case, &mut seen).await?;
         announce_restarts(shared, bench);
-        let asked = case.checks.iter().take(verdicts.len());
+        let asked = case.questions().take(verdicts.len());
         shared.emit(Event::CaseDone {
             number,
             digest: digest(&case),
             cells: touched(&case.schema, asked),
         });
-        let judged = case.checks.iter().zip(verdicts).zip(known);
-        let diverging = judged.filter_map(|((check, verdict), known)| match verdict {
-            Verdict::Divergence(divergence) if !known => Some((check.clone(), *divergence)),
-            _ => None,
-        });
-        let diverging: Vec<_> = diverging.collect();
-        if !diverging.is_empty() {
+        // Together where they are asked of the same state.
+        let mut diverging: Vec<(Case, Vec<(Check, Divergence)>)> = Vec::new();
+        for ((mut asked, verdict), known) in questions.into_iter().zip(verdicts).zip(known) {
+            let (Verdict::Divergence(divergence), false) = (verdict, known) else { continue };
+            let Some(check) = asked.checks.pop() else { continue };
+            match diverging.last_mut() {
+                Some((case, all)) if case.operations == asked.operations => {
+                    all.push((check, *divergence));
+                }
+                _ => diverging.push((asked, vec![(check, *divergence)])),
+            }
+        }
+        for (case, diverging) in diverging {
             investigate(shared, bench, number, &case, diverging).await?;
         }
     }
@@ -186,7 +195,7 @@ fn checked(check: &Check, verdict: &Verdict, rows: usize, known: Vec<String>) ->
         Verdict::Divergence(divergence) => match &divergence.expected {
             Expected::Rows(keys) => Some(keys.len()),
             Expected::Count(count) => usize::try_from(*count).ok(),
-            Expected::Accepted | Expected::Refused => None,
+            Expected::Accepted | Expected::Refused | Expected::Agreement => None,
         },
         _ => None,
     };
@@ -230,7 +239,15 @@ async fn investigate(
             parts.push(check);
         }
     };
+    let reference = shared.generation.asks(Oracle::Reference);
     for (check, _) in &diverging {
+        if let (Check::Agree { .. }, true) = (check, reference) {
+            // What one of the ways gets wrong on its own is plainer without the other.
+            check.filters(&case.schema).into_iter().for_each(|way| add(Check::Query(way)));
+        } else if let Check::Agree { .. } = check {
+            add(check.clone());
+            continue;
+        }
         if let (Some(filter), false) = (check.filter(), matches!(check, Check::Refused(_))) {
             let mut predicates = Vec::new();
             sub_predicates(filter, &mut predicates);
@@ -251,10 +268,11 @@ async fn investigate(
             ControlFlow::Continue(())
         }
     };
+    let between = asked.questions().count() - asked.checks.len();
     let verdicts = bench.judge(&asked, &mut stop.clone()).await?;
     announce_restarts(shared, bench);
     let mut answers: Vec<(Check, Divergence)> = Vec::new();
-    for (check, verdict) in asked.checks.into_iter().zip(verdicts) {
+    for (check, verdict) in asked.checks.into_iter().zip(verdicts.into_iter().skip(between)) {
         if explained(shared, case, &check, &verdict).is_empty()
             && let Verdict::Divergence(divergence) = verdict
         {
@@ -264,9 +282,22 @@ async fn investigate(
     answers.sort_by_key(|(check, _)| check.filter().map_or(0, Expr::nodes));
     for (check, divergence) in diverging {
         let oracle = check.oracle();
-        let (check, divergence) = smallest_part(&check, &answers).unwrap_or((check, divergence));
-        let single = Case { checks: vec![check], ..case.clone() };
-        let first_shape = shape(&single, &divergence);
+        let (check, divergence) =
+            smallest_part(&case.schema, &check, &answers).unwrap_or((check, divergence));
+        let mut single = Case { checks: vec![check], ..case.clone() };
+        // Most need no history: that is told apart here, so that one that does is not taken for
+        // another that does not.
+        let mut first_shape = check_shape(&single, &divergence);
+        if let Some(plain) = plain(&single) {
+            let known = &shared.known_issues;
+            let mut probe = SameClass { bench, class: divergence.class, known, dialect: None };
+            let soon = Instant::now() + GRACE;
+            let (found, _) = probe.first_diverging(std::slice::from_ref(&plain), soon).await?;
+            match found {
+                Some(_) => single = plain,
+                None => first_shape.push_str(" after a history"),
+            }
+        }
         let met = shared.shapes().get(&first_shape).cloned();
         match met {
             Some(Met::Finding(shape)) => {
@@ -288,6 +319,18 @@ async fn investigate(
         announce_restarts(shared, bench);
     }
     Ok(())
+}
+
+/// The same rows, written at once; `None` if that is all that the history does.
+fn plain(case: &Case) -> Option<Case> {
+    match case.operations.as_slice() {
+        [] | [Operation::Insert(_)] => None,
+        _ => {
+            let rows: Vec<_> = case.rows().into_values().collect();
+            let insert = (!rows.is_empty()).then_some(Operation::Insert(rows));
+            Some(Case { operations: insert.into_iter().collect(), ..case.clone() })
+        }
+    }
 }
 
 /// Shrinks one divergence and reports it.
@@ -317,6 +360,7 @@ async fn pursue(
     // Once more, on a fresh collection.
     let mut anything = |_: &Check, _: &Verdict| ControlFlow::Continue(());
     let verdict = bench.judge(&shrunk.case, &mut anything).await?.pop();
+    let oracle = shrunk.case.checks.first().map_or(oracle, Check::oracle);
     let divergence = match verdict {
         Some(Verdict::Divergence(last)) if last.class == divergence.class => *last,
         _ => {
@@ -380,9 +424,14 @@ fn suspects(divergence: &Divergence) -> Vec<Key> {
 }
 
 /// The smallest part of a check's filter that diverges on its own.
-fn smallest_part(check: &Check, answers: &[(Check, Divergence)]) -> Option<(Check, Divergence)> {
+fn smallest_part(
+    schema: &Schema,
+    check: &Check,
+    answers: &[(Check, Divergence)],
+) -> Option<(Check, Divergence)> {
+    let filters = check.filters(schema);
     let mut predicates = Vec::new();
-    sub_predicates(check.filter()?, &mut predicates);
+    filters.iter().for_each(|filter| sub_predicates(&filter.expr, &mut predicates));
     answers
         .iter()
         .find(|(part, _)| match part {

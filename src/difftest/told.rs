@@ -30,7 +30,11 @@ pub(super) fn told(case: &Case, divergence: &Divergence) -> String {
                 let keys: Vec<String> = keys.iter().map(Key::to_string).collect();
                 line("delete", &keys.join(", "));
             }
-            Operation::Flush => line("flush", ""),
+            Operation::Patch(rows) => written("patch", rows, &mut line),
+            Operation::DeleteWhere(filter) => line("delete", &format!("where {filter}")),
+            Operation::Recreate => line("recreate", ""),
+            Operation::Maintain(step) => line("do", &step.to_string()),
+            Operation::Ask(check) => line("ask", &check.to_string()),
         }
     }
     for check in &case.checks {
@@ -42,6 +46,8 @@ pub(super) fn told(case: &Case, divergence: &Divergence) -> String {
                 ("page", format!(", limit {limit}, offset {offset}"))
             }
             Check::Refused(_) => ("refuse", String::new()),
+            Check::Agree { relation, .. } => ("query", format!(", {relation}")),
+            Check::Search { .. } => ("search", format!(": {check}")),
         };
         let filter = check.spelled().map(ToString::to_string).unwrap_or_default();
         line(word, &format!("{filter}{note}"));

@@ -30,7 +30,7 @@ use super::embedded::ended_with;
 use super::error::EngineError;
 use super::install::Progress;
 use super::probe::{self, Unusable};
-use super::running::Engine;
+use super::running::{Ending, Engine};
 use crate::secret::redact;
 
 /// The image that is started if none is named: what Milvus 2.6's documentation names,
@@ -109,9 +109,13 @@ impl MilvusImage {
         Ok(container)
     }
 
-    /// Kills the container and starts it again with what it had stored.
-    pub(super) async fn resume(&self, container: &mut Container) -> Result<(), EngineError> {
-        container.resume().await?;
+    /// Ends the container and starts it again with what it had stored.
+    pub(super) async fn resume(
+        &self,
+        container: &mut Container,
+        ending: Ending,
+    ) -> Result<(), EngineError> {
+        container.resume(ending).await?;
         self.until_it_works(container).await
     }
 
@@ -227,9 +231,13 @@ impl Container {
         &self.id
     }
 
-    /// Kills it and starts it again, with its files, on another port.
-    async fn resume(&mut self) -> Result<(), EngineError> {
-        let options = RestartContainerOptionsBuilder::new().t(0).build();
+    /// Ends it and starts it again, with its files, on another port.
+    async fn resume(&mut self, ending: Ending) -> Result<(), EngineError> {
+        let seconds = match ending {
+            Ending::Killed => 0,
+            Ending::Terminated => 15,
+        };
+        let options = RestartContainerOptionsBuilder::new().t(seconds).build();
         let restarted = self.docker.restart_container(&self.id, Some(options)).await;
         restarted.map_err(daemon::failed("restart a container"))?;
         self.find_port().await

@@ -19,6 +19,7 @@ use super::folder;
 use super::install::Installed;
 use super::kind::Service;
 use super::probe;
+use super::running::Ending;
 use crate::secret::Secret;
 
 const LAUNCHER: &str = include_str!("launch/launcher.py");
@@ -33,6 +34,7 @@ const LAST_WORDS: usize = 2 * 1024;
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// How long the watchdog may take to kill the engine and delete its folder.
+const TERMINATION: Duration = Duration::from_secs(15);
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// An engine and its watchdog. Dropping it ends both, a moment later.
@@ -59,13 +61,21 @@ impl Process {
         Self::spawn(installation)?.ready(installation).await
     }
 
-    /// Kills the engine, and starts it again on the same port with what it has stored.
-    pub(super) async fn resume(&mut self, installation: &Installed) -> Result<(), EngineError> {
+    /// Ends the engine, and starts it again on the same port with what it has stored.
+    pub(super) async fn resume(
+        &mut self,
+        installation: &Installed,
+        ending: Ending,
+    ) -> Result<(), EngineError> {
         let gone = || EngineError::Forgetful { uri: self.uri.clone() };
         let mut lifeline = self.lifeline.take().ok_or_else(gone)?;
         // Where that fails the watchdog has ended, and deleted the folder.
-        lifeline.write_all(b"k").await.map_err(|_| gone())?;
-        if timeout(STOP_TIMEOUT, self.watchdog.wait()).await.is_err() || !self.folder.is_dir() {
+        let (say, patience) = match ending {
+            Ending::Killed => (b"k", STOP_TIMEOUT),
+            Ending::Terminated => (b"t", STOP_TIMEOUT + TERMINATION),
+        };
+        lifeline.write_all(say).await.map_err(|_| gone())?;
+        if timeout(patience, self.watchdog.wait()).await.is_err() || !self.folder.is_dir() {
             return Err(gone());
         }
         let port = self.uri.rsplit(':').next().unwrap_or("0");

@@ -47,4 +47,4 @@ pub use error::EngineError;
 pub use install::{EmbeddedOptions, InstallStep, Installation, Progress, install};
 pub use kind::{EngineKind, UnknownEngine};
 pub use python::python_version;
-pub use running::Engine;
+pub use running::{Ending, Engine};

@@ -10,6 +10,15 @@ use super::probe::{self, Unusable};
 use super::simulated::{SimulatedMilvus, SimulatedOptions};
 use crate::secret::{Secret, split_credentials};
 
+/// How an engine ends that is to go on with what it had stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// As by a loss of power: it is given no time.
+    Killed,
+    /// It is asked to, and given 15 seconds.
+    Terminated,
+}
+
 /// A running Milvus. One that was started here ends, with its data, when this is dropped or the
 /// harness dies; [`stop`](Self::stop) also waits for it.
 #[derive(Debug)]
@@ -149,17 +158,21 @@ impl Engine {
         }
     }
 
-    /// Kills the engine and starts it again with what it had stored: an embedded one on the same
+    /// Ends the engine and starts it again with what it had stored: an embedded one on the same
     /// port, one in a container most likely on another. An engine that has died by itself has left
     /// nothing.
     ///
     /// # Errors
     /// [`EngineError::Forgetful`] if nothing is stored, as by an engine that was not started here.
-    pub async fn resume(&mut self) -> Result<(), EngineError> {
+    pub async fn resume(&mut self, ending: Ending) -> Result<(), EngineError> {
         match &mut self.0 {
-            Kind::Container { image, container } => image.resume(container).await,
+            Kind::Container { image, container } => image.resume(container, ending).await,
             Kind::Embedded { installation, process } => {
-                process.resume(installation.packages()).await
+                process.resume(installation.packages(), ending).await
+            }
+            Kind::Simulated { server, .. } => {
+                server.restart();
+                Ok(())
             }
             _ => Err(EngineError::Forgetful { uri: self.uri().to_owned() }),
         }

@@ -168,6 +168,16 @@ impl Expr {
         Expr::Binary { op, left: Box::new(left), right: Box::new(right) }
     }
 
+    /// `self and other`.
+    pub fn and(self, other: Expr) -> Expr {
+        Expr::binary(self, BinaryOp::And, other)
+    }
+
+    /// `self or other`.
+    pub fn or(self, other: Expr) -> Expr {
+        Expr::binary(self, BinaryOp::Or, other)
+    }
+
     /// A bare column or dynamic key.
     pub fn field(name: impl Into<String>) -> Expr {
         Expr::Field(FieldPath::new(name))

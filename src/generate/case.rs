@@ -1,5 +1,7 @@
 //! Random cases.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use proptest::strategy::{SBoxedStrategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -7,16 +9,19 @@ use sha2::{Digest, Sha256};
 
 use super::filter::{Chance, Composer, MAX_DEPTH, mistyped};
 use super::rows::{keyed, row};
-use super::{Weights, schemas};
+use super::{Weights, history, relations, schemas};
 use crate::case::{Case, CaseError, Check, Operation};
 use crate::filter::Filter;
 use crate::milvus::Dialect;
+use crate::oracle::Oracle;
 use crate::schema::Schema;
 use crate::value::Row;
 
 const MOST_ROWS: usize = 300;
 /// So many filters are asked of a collection, if nothing else is said.
 pub const FILTERS: usize = 60;
+/// One in so many questions is put to another oracle than the reference.
+const RELATIONS: usize = 6;
 /// So many filters are looked at, at most, for one that the weights let pass.
 const CANDIDATES: usize = 200;
 
@@ -37,6 +42,15 @@ pub struct Options {
     pub rows: Option<SBoxedStrategy<Row>>,
     /// How often the constructs of the filter language are used.
     pub weights: Weights,
+    /// What judges; all that the dialect has a part for, if there is none in it.
+    pub oracles: BTreeSet<Oracle>,
+}
+
+impl Options {
+    /// Whether that oracle judges.
+    pub fn asks(&self, oracle: Oracle) -> bool {
+        self.oracles.is_empty() || self.oracles.contains(&oracle)
+    }
 }
 
 impl Default for Options {
@@ -48,11 +62,12 @@ impl Default for Options {
             schema: None,
             rows: None,
             weights: Weights::default(),
+            oracles: BTreeSet::new(),
         }
     }
 }
 
-/// Cases that the dialect accepts: one collection, some writes, many questions.
+/// Cases that the dialect accepts: one collection, its history, many questions.
 pub fn cases(dialect: &Dialect, options: &Options) -> BoxedStrategy<Case> {
     let (dialect, options) = (dialect.clone(), options.clone());
     let schemas = match &options.schema {
@@ -64,22 +79,22 @@ pub fn cases(dialect: &Dialect, options: &Options) -> BoxedStrategy<Case> {
         .prop_flat_map(move |schema| {
             let row = own.clone().map_or_else(|| row(&schema), Strategy::boxed);
             let rows = keyed(&schema, row.clone(), MOST_ROWS);
-            (Just(schema), Just(row), rows, any::<bool>(), any::<bool>())
+            // What is written later.
+            let more = proptest::collection::vec(row, 0..=history::MORE);
+            (Just(schema), rows, more)
         })
-        .prop_flat_map(|(schema, row, rows, rewrite, flush)| {
-            let operations = operations(&schema, row, rows, rewrite, flush);
-            (Just(schema), operations)
-        })
-        .prop_perturb(move |(schema, operations), rng| {
-            let mut case = Case { schema, operations, checks: vec![Check::Entities] };
-            let rows: Vec<Row> = case.rows().into_values().collect();
-            let composer = Composer::new(&case.schema, &rows, &dialect, options.depth);
+        .prop_perturb(move |(schema, rows, more), rng| {
             let mut chance = Chance::new(rng);
-            let checks = (0..options.filters)
-                .filter_map(|_| weighed(&composer, &mut chance, &case.schema, &options));
-            let checks: Vec<Check> = checks.collect();
-            case.checks.extend(checks);
-            case
+            let composer = Composer::new(&schema, &rows, &dialect, options.depth);
+            let mut question =
+                |chance: &mut Chance| weighed(&composer, chance, &schema, &dialect, &options);
+            let operations =
+                history::history(&schema, &dialect, rows.clone(), more, &mut chance, &mut question);
+            let reads = options.asks(Oracle::Reference).then_some(Check::Entities);
+            let mut checks: Vec<Check> = reads.into_iter().collect();
+            checks.extend((0..options.filters).filter_map(|_| question(&mut chance)));
+            checks.extend(relations::changes(&schema, &dialect, &options, &mut chance, &composer));
+            Case { schema: schema.clone(), operations, checks }
         })
         .boxed()
 }
@@ -89,12 +104,13 @@ fn weighed(
     composer: &Composer,
     chance: &mut Chance,
     schema: &Schema,
+    dialect: &Dialect,
     options: &Options,
 ) -> Option<Check> {
     /// What a weight is a share of.
     const WHOLE: usize = 1 << 20;
     for _ in 0..CANDIDATES {
-        let check = check(composer, chance, schema, options);
+        let check = check(composer, chance, schema, dialect, options);
         let share = check.spelled().map_or(1.0, |filter| options.weights.share(schema, filter));
         // Without weights nothing is drawn, so that the same seed gives the same cases.
         if share >= 1.0 || ((chance.below(WHOLE)) as f64) < share * WHOLE as f64 {
@@ -104,7 +120,26 @@ fn weighed(
     None
 }
 
-fn check(composer: &Composer, chance: &mut Chance, schema: &Schema, options: &Options) -> Check {
+fn check(
+    composer: &Composer,
+    chance: &mut Chance,
+    schema: &Schema,
+    dialect: &Dialect,
+    options: &Options,
+) -> Check {
+    let reference = options.asks(Oracle::Reference);
+    if !reference || chance.one_in(RELATIONS) {
+        // Few of those that are thrown away: most filters can be asked in some other way.
+        for _ in 0..CANDIDATES {
+            let check = relations::check(schema, dialect, options, chance, composer);
+            if check.is_some() || reference {
+                match check {
+                    Some(check) => return check,
+                    None => break,
+                }
+            }
+        }
+    }
     if options.beyond_dialect && chance.one_in(4) {
         let beyond = if chance.one_in(4) { None } else { composer.beyond(chance) };
         if let Some(filter) = beyond {
@@ -133,41 +168,6 @@ fn check(composer: &Composer, chance: &mut Chance, schema: &Schema, options: &Op
 fn paged(composer: &Composer, chance: &mut Chance) -> Filter {
     let lookup = if chance.one_in(5) { composer.lookup(chance) } else { None };
     lookup.unwrap_or_else(|| composer.filter(chance))
-}
-
-/// Inserts in batches; then, in half of the cases, replaces some rows and deletes others.
-fn operations(
-    schema: &Schema,
-    row: BoxedStrategy<Row>,
-    rows: Vec<Row>,
-    rewrite: bool,
-    flush: bool,
-) -> BoxedStrategy<Vec<Operation>> {
-    let batch = rows.len().div_ceil(2).max(1);
-    let mut operations: Vec<Operation> =
-        rows.chunks(batch).map(|rows| Operation::Insert(rows.to_vec())).collect();
-    if flush && !operations.is_empty() {
-        operations.push(Operation::Flush);
-    }
-    // Without keys of their own, rows cannot be replaced.
-    if !rewrite || rows.is_empty() || schema.primary().auto_id {
-        return Just(operations).boxed();
-    }
-    let replaced = proptest::collection::vec(row, 1..=3);
-    let schema = schema.clone();
-    (replaced, any::<prop::sample::Index>())
-        .prop_map(move |(mut replaced, gone)| {
-            let key = schema.primary().name.clone();
-            for (old, new) in rows.iter().zip(&mut replaced) {
-                new.fields.insert(key.clone(), old.get(&key).clone());
-            }
-            replaced.truncate(rows.len());
-            let mut operations = operations.clone();
-            operations.push(Operation::Upsert(replaced));
-            operations.push(Operation::Delete(Vec::from_iter(gone.get(&rows).key(&schema))));
-            operations
-        })
-        .boxed()
 }
 
 /// The case with this number in the campaign with this seed.

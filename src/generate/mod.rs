@@ -6,6 +6,8 @@
 mod boundary;
 mod case;
 mod filter;
+mod history;
+mod relations;
 mod rows;
 mod schema;
 mod weights;

@@ -6,10 +6,10 @@ use super::file::{Cause, Issue, KnownIssues};
 use super::predict::{Prediction, predict};
 use crate::case::{Case, Check};
 use crate::compare::{Change, Diff};
-use crate::filter::{Semantics, Switch};
-use crate::triage::shape;
+use crate::filter::{Filter, Semantics, Switch};
+use crate::triage::check_shape as shape;
 use crate::value::{Key, Row};
-use crate::verdict::{Actual, Class, Divergence};
+use crate::verdict::{Actual, Answer, Class, Divergence, Way};
 
 /// So many issues are tried in every combination.
 const MOST: usize = 3;
@@ -34,6 +34,9 @@ impl KnownIssues {
         }
         if let Some(issue) = self.by_shape(case, check, divergence) {
             return Some(vec![issue]);
+        }
+        if let Actual::Ways(ways) = &divergence.actual {
+            return self.explain_ways(case, ways);
         }
         let canonical = predict(case, check, Semantics::canonical());
         let Prediction::Rows { rows: expected, .. } = &canonical else { return None };
@@ -71,8 +74,47 @@ impl KnownIssues {
             .map(|switches| switches.into_iter().filter_map(|switch| self.of(switch)).collect())
     }
 
+    /// The issues by which each of the ways of asking came to its answer, if any did otherwise than
+    /// documented.
+    fn explain_ways(&self, case: &Case, ways: &[Way]) -> Option<Vec<&Issue>> {
+        let mut issues: Vec<&Issue> = Vec::new();
+        for way in ways {
+            let filter = way.filter.as_deref().map(Filter::parse).transpose().ok()?;
+            let check = filter.map_or(Check::Entities, Check::Query);
+            let answers = |switches: &[Switch]| {
+                let semantics = switches.iter().copied().collect();
+                match (predict(case, &check, semantics), &way.answer) {
+                    (Prediction::Rows { keys, .. }, Answer::Rows(answered)) => keys == *answered,
+                    (Prediction::Rows { keys, .. }, Answer::Count(n)) => keys.len() as u64 == *n,
+                    _ => false,
+                }
+            };
+            if answers(&[]) {
+                continue;
+            }
+            let switches = subsets(&relevant(case, &check, self.semantics()))
+                .find(|switches| answers(switches))?;
+            for issue in switches.into_iter().filter_map(|switch| self.of(switch)) {
+                if !issues.iter().any(|other| other.title == issue.title) {
+                    issues.push(issue);
+                }
+            }
+        }
+        (!issues.is_empty()).then_some(issues)
+    }
+
     /// Whether the known issues bear on the answer to a check, so that a campaign may steer clear.
     pub fn touch(&self, case: &Case, check: &Check) -> bool {
+        match check {
+            Check::Agree { .. } => check
+                .filters(&case.schema)
+                .into_iter()
+                .any(|filter| self.touch(case, &Check::Query(filter))),
+            check => self.touches(case, check),
+        }
+    }
+
+    fn touches(&self, case: &Case, check: &Check) -> bool {
         let canonical = predict(case, check, Semantics::canonical());
         let all = self.semantics();
         all.switches()
@@ -177,6 +219,12 @@ impl KnownIssues {
             (Check::Page { limit, offset, .. }, Actual::Count(count)) => {
                 let left = (answered.len() as u64).saturating_sub(u64::from(*offset));
                 *count == left.min(u64::from(*limit))
+            }
+            // Any of those that are predicted; how near they are is not looked at again.
+            (Check::Search { search, .. }, Actual::Rows(keys)) => {
+                let size = predicted.len().min(search.limit as usize);
+                let whole = search.radius.is_some() || keys.len() == size;
+                whole && keys.iter().all(|key| predicted.contains_key(key))
             }
             // The whole list, rows repeated as often as it does.
             (Check::Page { filter, .. }, Actual::Differs { keys, diff })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::case::{Case, Check, History};
+use crate::case::{Case, Check, State};
 use crate::filter::partition::{partition_of, partition_of_row, searched};
 use crate::filter::{Literal, Semantics, Switch, Truth, Undefined, evaluate};
 use crate::value::{Key, Row};
@@ -25,7 +25,7 @@ pub(super) enum Prediction {
 
 /// What an engine with these switches turned answers.
 pub(super) fn predict(case: &Case, check: &Check, semantics: Semantics) -> Prediction {
-    let History { mut rows, upserted, dead } = case.history(semantics);
+    let State { mut rows, upserted, dead } = case.history(semantics);
     let Some(filter) = check.filter() else {
         let keys = rows.keys().cloned().collect();
         return Prediction::Rows { rows, keys };

@@ -81,7 +81,7 @@ impl Index {
     }
 
     /// As a server describes it: parameters side by side with the rest, or together as JSON.
-    fn described(description: IndexDescription) -> Index {
+    pub(super) fn described(description: IndexDescription) -> Index {
         let mut index = Index::new(description.field_name, "");
         for KeyValuePair { key, value } in description.params {
             match key.as_str() {
@@ -99,7 +99,7 @@ impl Index {
 
     /// The first thing in which a described index is not this one. What the server adds of its own,
     /// as the dimension, is no difference.
-    fn difference(&self, found: &Index) -> Option<String> {
+    pub(super) fn difference(&self, found: &Index) -> Option<String> {
         let field = &self.field;
         if !self.index_type.eq_ignore_ascii_case(&found.index_type) {
             let (found, wanted) = (&found.index_type, &self.index_type);
@@ -282,7 +282,7 @@ impl Milvus {
         self.load_in(collection, options.replicas.unwrap_or(1)).await
     }
 
-    async fn create_index(
+    pub(super) async fn create_index(
         &self,
         collection: &str,
         field: &Field,

@@ -12,7 +12,7 @@ use toml::Spanned;
 
 use crate::filter::Filter;
 use crate::filter::grammar::{self, Cell, Construct, Group, Kind, family};
-use crate::schema::{DataType, Schema};
+use crate::schema::{DataType, Scalar, Schema};
 
 /// The inventory of one engine version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,10 @@ pub struct Dialect {
     pub schema: Vec<SchemaFeature>,
     /// What calls can ask for.
     pub calls: Vec<CallFeature>,
+    /// Those of them that take seconds, and are asked for seldom.
+    pub slow: Vec<CallFeature>,
+    /// Kinds of indexes of scalar fields, in Milvus's own names, and the types that each takes.
+    pub indexes: BTreeMap<String, Vec<String>>,
     /// Constructs that it refuses.
     lacks: BTreeSet<Construct>,
     /// Constructs that it takes on these operands alone.
@@ -44,6 +48,10 @@ struct Entry {
     types: Option<Vec<String>>,
     schema: Option<Vec<SchemaFeature>>,
     calls: Option<Vec<CallFeature>>,
+    #[serde(default)]
+    slow: Vec<CallFeature>,
+    #[serde(default)]
+    indexes: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     lacks: Vec<Spanned<String>>,
     #[serde(default)]
@@ -107,15 +115,33 @@ pub enum CallFeature {
     ConsistencyLevel,
     /// How many replicas of a collection are loaded.
     Replicas,
+    /// Sealing and writing out what is in memory.
+    Flush,
+    /// Merging what is written out.
+    Compaction,
+    /// What states the segments of a collection are in.
+    Segments,
+    /// Releasing a collection, so that it cannot be read until it is loaded again.
+    Release,
+    /// Going on after a restart with what was stored.
+    Restart,
+    /// Searching.
+    Search,
 }
 
 impl CallFeature {
     /// Every feature.
-    pub const ALL: [CallFeature; 4] = [
+    pub const ALL: [CallFeature; 10] = [
         CallFeature::PartialUpsert,
         CallFeature::Shards,
         CallFeature::ConsistencyLevel,
         CallFeature::Replicas,
+        CallFeature::Flush,
+        CallFeature::Compaction,
+        CallFeature::Segments,
+        CallFeature::Release,
+        CallFeature::Restart,
+        CallFeature::Search,
     ];
 }
 
@@ -126,6 +152,12 @@ impl fmt::Display for CallFeature {
             CallFeature::Shards => "choice of shards",
             CallFeature::ConsistencyLevel => "consistency levels of collections",
             CallFeature::Replicas => "choice of replicas",
+            CallFeature::Flush => "flushes",
+            CallFeature::Compaction => "compactions",
+            CallFeature::Segments => "the states of segments",
+            CallFeature::Release => "releasing collections",
+            CallFeature::Restart => "restarts with what was stored",
+            CallFeature::Search => "searches",
         })
     }
 }
@@ -213,6 +245,12 @@ impl Dialect {
         self.calls.contains(&feature)
     }
 
+    /// The kinds of indexes that a field can have.
+    pub fn indexes_of(&self, data_type: DataType) -> impl Iterator<Item = &str> {
+        let takes = move |types: &Vec<String>| types.iter().any(|kind| kind == data_type.kind());
+        self.indexes.iter().filter(move |(_, types)| takes(types)).map(|(kind, _)| kind.as_str())
+    }
+
     /// The built-in dialect of that name, or the one in the file of that name.
     pub fn load(name: &str) -> Result<Dialect, DialectError> {
         let mut known = Dialect::all()?;
@@ -288,8 +326,8 @@ impl Dialect {
             }
             let schema = entry.schema.unwrap_or_else(|| SchemaFeature::ALL.to_vec());
             let calls = entry.calls.unwrap_or_else(|| CallFeature::ALL.to_vec());
-            let Entry { name, versions, .. } = entry;
-            all.push(Dialect { name, versions, types, schema, calls, lacks, only });
+            let Entry { name, versions, slow, indexes, .. } = entry;
+            all.push(Dialect { name, versions, types, schema, calls, slow, indexes, lacks, only });
         }
         Ok(all)
     }
@@ -302,6 +340,11 @@ impl Dialect {
             types: DataType::KINDS.map(str::to_owned).into(),
             schema: SchemaFeature::ALL.to_vec(),
             calls: CallFeature::ALL.to_vec(),
+            slow: Vec::new(),
+            indexes: BTreeMap::from([(
+                "INVERTED".to_owned(),
+                Scalar::ALL.map(|scalar| DataType::Scalar(scalar).kind().to_owned()).to_vec(),
+            )]),
             lacks: BTreeSet::new(),
             only: BTreeMap::new(),
         }

@@ -8,7 +8,9 @@ mod describe;
 pub mod dialect;
 mod encode;
 mod error;
+mod maintain;
 mod query;
+mod search;
 mod session;
 mod write;
 
@@ -16,4 +18,6 @@ pub use connection::{ConnectOptions, Milvus};
 pub use create::{CreateOptions, Index};
 pub use dialect::{CallFeature, Dialect, DialectError, SchemaFeature};
 pub use error::MilvusError;
+pub use maintain::Proof;
 pub use query::{Consistency, QueryOptions, UnknownConsistency};
+pub use search::Nearest;

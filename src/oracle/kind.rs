@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::case::Check;
+use crate::case::{Check, Maintenance, Relation};
 
 /// What tells right answers from wrong ones.
 ///
@@ -122,6 +122,22 @@ impl Check {
             | Check::Page { .. }
             | Check::Refused(_)
             | Check::QueryOrRefusal(_) => Oracle::Reference,
+            Check::Search { .. } => Oracle::Search,
+            Check::Agree { relation, .. } => match relation {
+                Relation::Partition => Oracle::Partition,
+                Relation::Projection => Oracle::Projection,
+                Relation::Rewrite(_) => Oracle::Rewrite,
+                Relation::Paging(_) => Oracle::Paging,
+                Relation::Counts => Oracle::Count,
+                Relation::After(step) => match step {
+                    Maintenance::Index { .. } | Maintenance::DropIndex { .. } => Oracle::Index,
+                    Maintenance::Flush => Oracle::Segment,
+                    Maintenance::Compact => Oracle::Compaction,
+                    Maintenance::Reload => Oracle::Reload,
+                    Maintenance::Restart => Oracle::Restart,
+                    Maintenance::Kill => Oracle::Durability,
+                },
+            },
         }
     }
 }

@@ -1,7 +1,16 @@
 //! From observations to a verdict: one file an oracle. Each says when it applies, and when it must
 //! say "inconclusive".
 
+mod ask;
+mod counts;
 mod kind;
+pub(crate) mod maintenance;
+mod paging;
+mod partition;
+mod projection;
 pub(crate) mod reference;
+pub(crate) mod relation;
+mod rewrite;
+pub(crate) mod search;
 
 pub use kind::{Oracle, UnknownOracle};

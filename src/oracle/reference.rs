@@ -23,14 +23,14 @@ pub(crate) async fn judge(
 ) -> Result<Verdict, ApplyError> {
     let mut judges = Judges::Both;
     let keys = match check {
-        Check::Entities => applied.rows.keys().cloned().collect(),
-        Check::Refused(_) => Vec::new(),
+        Check::Entities => applied.rows().keys().cloned().collect(),
+        Check::Refused(_) | Check::Agree { .. } | Check::Search { .. } => Vec::new(),
         Check::Query(filter)
         | Check::Count(filter)
         | Check::Page { filter, .. }
         | Check::QueryOrRefusal(filter) => {
             let filter = &filter.expr;
-            match matching(filter, &applied.table.schema, &applied.rows) {
+            match matching(filter, &applied.table.schema, applied.rows()) {
                 Ok(keys) => {
                     if !agree(applied, check, filter, &keys).await? {
                         judges = Judges::ModelAlone;
@@ -63,7 +63,7 @@ pub(crate) async fn judge(
 /// Whether a database agrees with the model, and is not one that cannot express the filter. Milvus
 /// is not to be blamed while a single one disagrees: then all of them are asked, and the conflict
 /// says who said what.
-async fn agree(
+pub(super) async fn agree(
     applied: &mut Applied<'_, '_>,
     check: &Check,
     filter: &Expr,
@@ -99,7 +99,8 @@ async fn ask(
     keys: &[Key],
     consistency: Consistency,
 ) -> Result<Option<Divergence>, ApplyError> {
-    let Applied { sides, table, rows, handles, settled, .. } = applied;
+    let rows = applied.rows().clone();
+    let Applied { sides, table, handles, settled, .. } = applied;
     let filter = check.spelled().map(Filter::to_string).unwrap_or_default();
     let options = QueryOptions {
         // The first answer is the barrier after which all writes are visible.
@@ -181,7 +182,7 @@ fn wrong_count(expected: u64, actual: u64) -> Option<Divergence> {
     })
 }
 
-fn failure(error: MilvusError, expected: Expected) -> Result<Divergence, ApplyError> {
+pub(super) fn failure(error: MilvusError, expected: Expected) -> Result<Divergence, ApplyError> {
     let class = match &error {
         MilvusError::Rejected { .. } => Class::WronglyRejected,
         MilvusError::Deadline { .. } => Class::Hang,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::size::size;
 use super::{filter, rows, together};
-use crate::case::{Case, Check};
+use crate::case::{Case, Check, Relation, Search};
 use crate::filter::Filter;
 use crate::value::Key;
 
@@ -133,6 +133,18 @@ fn smaller_filters(case: &Case) -> Vec<Case> {
             smaller.checks[i] = check;
             all.push(smaller);
         };
+        if let Check::Search { search, filter } = check {
+            for smaller in smaller_searches(search) {
+                replace(Check::Search { search: smaller, filter: filter.clone() });
+            }
+            replace(Check::Search { search: search.clone(), filter: None });
+        }
+        if let Check::Agree { relation: Relation::Paging(size), filter } = check {
+            for size in [1, size / 2] {
+                let relation = Relation::Paging(size);
+                replace(Check::Agree { relation, filter: filter.clone() });
+            }
+        }
         if let Some(filter) = check.filter() {
             // Where every row shows it, no filter is needed.
             replace(Check::Entities);
@@ -152,5 +164,16 @@ fn smaller_filters(case: &Case) -> Vec<Case> {
             filter::filters(filter).into_iter().for_each(|f| replace(check.with_filter(f)));
         }
     }
+    all
+}
+
+fn smaller_searches(search: &Search) -> Vec<Search> {
+    let mut all = vec![Search { radius: None, ..search.clone() }];
+    all.extend([1, search.limit / 2].map(|limit| Search { limit, ..search.clone() }));
+    all.extend((0..search.near.len()).map(|i| {
+        let mut near = search.near.clone();
+        near[i] = 0.0;
+        Search { near, ..search.clone() }
+    }));
     all
 }

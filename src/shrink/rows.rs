@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::value;
-use crate::case::{Case, Operation};
-use crate::filter::Expr;
+use super::{filter, value};
+use crate::case::{Case, Check, Maintenance, Operation};
+use crate::filter::{Expr, Filter};
 use crate::schema::{DataType, Field};
 use crate::value::{Key, META, Row, Value};
 
@@ -16,7 +16,7 @@ pub(super) fn only_rows(case: &Case, keys: &[Key]) -> Vec<Case> {
     let keep = |keys: &[Key]| {
         let mut kept = case.clone();
         kept.operations.retain_mut(|operation| match operation {
-            Operation::Insert(rows) | Operation::Upsert(rows) => {
+            Operation::Insert(rows) | Operation::Upsert(rows) | Operation::Patch(rows) => {
                 rows.retain(|row| row.key(&case.schema).is_some_and(|key| keys.contains(&key)));
                 !rows.is_empty()
             }
@@ -24,7 +24,7 @@ pub(super) fn only_rows(case: &Case, keys: &[Key]) -> Vec<Case> {
                 deleted.retain(|key| keys.contains(key));
                 !deleted.is_empty()
             }
-            Operation::Flush => true,
+            _ => true,
         });
         kept
     };
@@ -36,18 +36,17 @@ pub(super) fn only_rows(case: &Case, keys: &[Key]) -> Vec<Case> {
 pub(super) fn large_parts(case: &Case) -> Vec<Case> {
     let mut all = Vec::new();
     for (i, operation) in case.operations.iter().enumerate() {
-        let (Operation::Insert(rows) | Operation::Upsert(rows)) = operation else { continue };
+        let rows = operation.rows();
         for chunk in [2, 4, 8].map(|parts| rows.len().div_ceil(parts)) {
             for start in (0..rows.len()).step_by(chunk.max(1)) {
                 let (before, rest) = rows.split_at(start);
                 let (part, after) = rest.split_at(chunk.min(rest.len()));
                 for rows in [part.to_vec(), [before, after].concat()] {
                     let mut smaller = case.clone();
-                    smaller.operations[i] = match operation {
-                        Operation::Insert(_) => Operation::Insert(rows),
-                        _ => Operation::Upsert(rows),
-                    };
-                    all.push(smaller);
+                    if let Some(operation) = operation.with_rows(rows) {
+                        smaller.operations[i] = operation;
+                        all.push(smaller);
+                    }
                 }
             }
         }
@@ -58,11 +57,20 @@ pub(super) fn large_parts(case: &Case) -> Vec<Case> {
 /// Fewer operations, or fewer rows in them.
 pub(super) fn fewer_rows(case: &Case) -> Vec<Case> {
     let mut all = Vec::new();
+    let key = case.schema.primary().name.clone();
     let with = |operations: Vec<Operation>| Case { operations, ..case.clone() };
-    for i in 0..case.operations.len() {
-        let mut operations = case.operations.clone();
-        operations.remove(i);
-        all.push(with(operations));
+    // Runs of steps, down to single ones.
+    all.extend(parts(&case.operations).into_iter().map(with));
+    if case.operations.len() == 1 {
+        all.push(with(Vec::new()));
+    }
+    let kinds: [fn(&Operation) -> bool; 3] = [
+        |step| !matches!(step, Operation::Ask(_)),
+        |step| !matches!(step, Operation::Maintain(_)),
+        |step| !matches!(step, Operation::Ask(_) | Operation::Maintain(_)),
+    ];
+    for keeps in kinds {
+        all.push(with(case.operations.iter().filter(|step| keeps(step)).cloned().collect()));
     }
     // What stays at the end, written at once.
     if case.operations.len() > 1 {
@@ -85,10 +93,53 @@ pub(super) fn fewer_rows(case: &Case) -> Vec<Case> {
             Operation::Delete(keys) => {
                 parts(keys).into_iter().for_each(|keys| replace(Operation::Delete(keys)));
             }
-            Operation::Flush => {}
+            Operation::Patch(rows) => {
+                parts(rows).into_iter().for_each(|rows| replace(Operation::Patch(rows)));
+                for (r, row) in rows.iter().enumerate() {
+                    for name in row.fields.keys().filter(|name| **name != key) {
+                        let mut rows = rows.clone();
+                        rows[r].fields.remove(name);
+                        replace(Operation::Patch(rows));
+                    }
+                }
+            }
+            Operation::DeleteWhere(filter) => {
+                let gone = gone_by(case, i);
+                if !gone.is_empty() {
+                    replace(Operation::Delete(gone));
+                }
+                for smaller in filter::filters(&filter.expr) {
+                    replace(Operation::DeleteWhere(smaller.into()));
+                }
+                let plain = Filter::from(filter.expr.clone());
+                if *filter != plain {
+                    replace(Operation::DeleteWhere(plain));
+                }
+            }
+            Operation::Ask(check) => {
+                if *check != Check::Entities {
+                    replace(Operation::Ask(Check::Entities));
+                }
+                if let Some(filter) = check.filter() {
+                    for smaller in filter::filters(filter) {
+                        replace(Operation::Ask(check.with_filter(smaller)));
+                    }
+                }
+            }
+            Operation::Maintain(Maintenance::Kill) => {
+                replace(Operation::Maintain(Maintenance::Restart));
+            }
+            Operation::Maintain(_) | Operation::Recreate => {}
         }
     }
     all
+}
+
+/// The keys that the operation with this number deletes.
+fn gone_by(case: &Case, number: usize) -> Vec<Key> {
+    let until = |end| Case { operations: case.operations[..end].to_vec(), ..case.clone() }.rows();
+    let (before, after) = (until(number), until(number + 1));
+    before.into_keys().filter(|key| !after.contains_key(key)).collect()
 }
 
 /// What is left of a list when a half, a quarter, … or one element is taken away.
@@ -114,7 +165,12 @@ fn parts<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
 pub(super) fn fewer_fields(case: &Case) -> Vec<Case> {
     let mut used = BTreeSet::new();
     let mut uses_dynamic = false;
-    for filter in case.checks.iter().filter_map(|check| check.filter()) {
+    for check in case.questions() {
+        if let Check::Search { search, .. } = check {
+            used.insert(search.field.clone());
+        }
+    }
+    for filter in case.filters() {
         filter.for_each_path(&mut |path| {
             uses_dynamic |= case.schema.field(&path.root).is_none() && !path.is_member();
             used.insert(path.root.clone());
@@ -151,7 +207,7 @@ pub(super) fn fewer_fields(case: &Case) -> Vec<Case> {
             plainer
         }));
         let field = &case.schema.fields[i];
-        if field.is_vector() {
+        if field.is_vector() && !used.contains(&field.name) {
             all.push(with_plain_vector(case, i));
         }
         // Structs have one member at least.
@@ -168,10 +224,9 @@ fn with_plain_vector(case: &Case, field: usize) -> Case {
     let declared = &mut plainer.schema.fields[field];
     declared.data_type = DataType::FloatVector { dim: 2 };
     for operation in &mut plainer.operations {
-        if let Operation::Insert(rows) | Operation::Upsert(rows) = operation {
-            for value in rows.iter_mut().filter_map(|row| row.fields.get_mut(&declared.name)) {
-                *value = Value::Vector(vec![0.0; 2]);
-            }
+        let rows = operation.rows_mut().iter_mut();
+        for value in rows.filter_map(|row| row.fields.get_mut(&declared.name)) {
+            *value = Value::Vector(vec![0.0; 2]);
         }
     }
     plainer
@@ -182,10 +237,7 @@ fn without_member(case: &Case, field: usize, member: usize) -> Case {
     let mut smaller = case.clone();
     let declared = &mut smaller.schema.fields[field];
     let gone = declared.members.remove(member).name;
-    let rows = smaller.operations.iter_mut().flat_map(|operation| match operation {
-        Operation::Insert(rows) | Operation::Upsert(rows) => rows.as_mut_slice(),
-        _ => &mut [],
-    });
+    let rows = smaller.operations.iter_mut().flat_map(Operation::rows_mut);
     for row in rows {
         if let Some(Value::Structs(structs)) = row.fields.get_mut(&declared.name) {
             structs.iter_mut().for_each(|members| {
@@ -216,26 +268,21 @@ fn plainer_fields(field: &Field) -> Vec<Field> {
     all
 }
 
-fn written(operation: &Operation) -> &[Row] {
-    match operation {
-        Operation::Insert(rows) | Operation::Upsert(rows) => rows,
-        _ => &[],
-    }
-}
-
 fn without_fields(case: &Case, names: &[String]) -> Case {
     let mut smaller = case.clone();
     smaller.schema.fields.retain(|field| !names.contains(&field.name));
     let dynamic = smaller.schema.dynamic && !names.iter().any(|name| name == META);
     smaller.schema.dynamic = dynamic;
-    for operation in &mut smaller.operations {
-        if let Operation::Insert(rows) | Operation::Upsert(rows) = operation {
-            for row in rows {
-                row.fields.retain(|name, _| !names.contains(name));
-                if !dynamic {
-                    row.dynamic.clear();
-                }
-            }
+    smaller.operations.retain(|operation| match operation {
+        Operation::Maintain(
+            Maintenance::Index { field, .. } | Maintenance::DropIndex { field },
+        ) => !names.contains(field),
+        _ => true,
+    });
+    for row in smaller.operations.iter_mut().flat_map(Operation::rows_mut) {
+        row.fields.retain(|name, _| !names.contains(name));
+        if !dynamic {
+            row.dynamic.clear();
         }
     }
     smaller
@@ -246,17 +293,20 @@ pub(super) fn plainer_values(case: &Case) -> Vec<Case> {
     let key = &case.schema.primary().name;
     let mut all = plainer_keys(case);
     for (o, operation) in case.operations.iter().enumerate() {
-        for (r, row) in written(operation).iter().enumerate() {
+        for (r, row) in operation.rows().iter().enumerate() {
             let mut replace = |change: &dyn Fn(&mut Row)| {
                 let mut smaller = case.clone();
-                if let Operation::Insert(rows) | Operation::Upsert(rows) =
-                    &mut smaller.operations[o]
-                {
-                    change(&mut rows[r]);
+                if let Some(row) = smaller.operations[o].rows_mut().get_mut(r) {
+                    change(row);
                 }
                 all.push(smaller);
             };
-            for field in case.schema.fields.iter().filter(|field| field.name != *key) {
+            // A partial upsert has no more fields than it is given.
+            let given = |field: &&Field| match operation {
+                Operation::Patch(_) => row.fields.contains_key(&field.name),
+                _ => true,
+            };
+            for field in case.schema.fields.iter().filter(|f| f.name != *key).filter(given) {
                 let value = row.get(&field.name);
                 let zero = (*value == Value::Null).then(|| Value::plain(field));
                 for plainer in value::values(value).into_iter().chain(zero) {
@@ -275,7 +325,7 @@ pub(super) fn plainer_values(case: &Case) -> Vec<Case> {
 
 fn plainer_keys(case: &Case) -> Vec<Case> {
     let name = case.schema.primary().name.clone();
-    let rows = case.operations.iter().flat_map(written);
+    let rows = case.operations.iter().flat_map(Operation::rows);
     let keys: BTreeSet<_> = rows.filter_map(|row| row.key(&case.schema)).collect();
     let mut all = Vec::new();
     for old in &keys {
@@ -285,20 +335,15 @@ fn plainer_keys(case: &Case) -> Vec<Case> {
             }
             let mut smaller = case.clone();
             for operation in &mut smaller.operations {
-                match operation {
-                    Operation::Insert(rows) | Operation::Upsert(rows) => {
-                        for row in rows {
-                            if row.key(&case.schema).as_ref() == Some(old) {
-                                row.fields.insert(name.clone(), new.clone().into());
-                            }
-                        }
+                for row in operation.rows_mut() {
+                    if row.key(&case.schema).as_ref() == Some(old) {
+                        row.fields.insert(name.clone(), new.clone().into());
                     }
-                    Operation::Delete(keys) => {
-                        for key in keys.iter_mut().filter(|key| *key == old) {
-                            *key = new.clone();
-                        }
+                }
+                if let Operation::Delete(keys) = operation {
+                    for key in keys.iter_mut().filter(|key| *key == old) {
+                        *key = new.clone();
                     }
-                    Operation::Flush => {}
                 }
             }
             all.push(smaller);

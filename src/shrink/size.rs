@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use half::{bf16, f16};
 use serde_json::{Number, Value as Json};
 
-use crate::case::{Case, Check, Operation};
+use crate::case::{Case, Check, Maintenance, Operation, Relation};
 use crate::filter::{Elements, Expr, FieldPath, Literal, Spelling, Step};
 use crate::schema::{DataType, Field};
 use crate::value::{Key, Row, Value};
@@ -41,14 +41,25 @@ pub fn size(case: &Case) -> Size {
     };
     for operation in &case.operations {
         match operation {
-            Operation::Insert(rows) | Operation::Upsert(rows) => {
+            Operation::Insert(rows) | Operation::Upsert(rows) | Operation::Patch(rows) => {
                 size.rows += rows.len();
                 size.complexity += rows.iter().map(row).sum::<u64>();
                 // An insert is plainer.
-                size.complexity += u64::from(matches!(operation, Operation::Upsert(_)));
+                size.complexity += u64::from(!matches!(operation, Operation::Insert(_)));
             }
             Operation::Delete(keys) => size.complexity += keys.iter().map(key).sum::<u64>(),
-            Operation::Flush => {}
+            Operation::DeleteWhere(filter) => {
+                size.nodes += filter.expr.nodes();
+                size.complexity += expr(&filter.expr);
+            }
+            Operation::Recreate => {}
+            Operation::Maintain(step) => {
+                size.complexity += u64::from(*step == Maintenance::Kill);
+            }
+            Operation::Ask(check) => {
+                size.nodes += check.filter().map_or(1, Expr::nodes);
+                size.complexity += check.filter().map_or(0, expr);
+            }
         }
     }
     size
@@ -72,6 +83,11 @@ fn field(field: &Field) -> u64 {
 fn page(check: &Check) -> u64 {
     match check {
         Check::Page { limit, offset, .. } => u64::from(*limit) + u64::from(*offset),
+        Check::Agree { relation: Relation::Paging(size), .. } => u64::from(*size),
+        Check::Search { search, .. } => {
+            let numbers = search.near.iter().filter(|x| **x != 0.0).count() as u64;
+            u64::from(search.limit) + numbers + 2 * u64::from(search.radius.is_some())
+        }
         _ => 0,
     }
 }

@@ -14,7 +14,7 @@ const MOST: usize = 200;
 /// The same case with one constant plainer wherever it occurs.
 pub(super) fn plainer_everywhere(case: &Case) -> Vec<Case> {
     let mut constants = Vec::new();
-    for filter in case.checks.iter().filter_map(|check| check.filter()) {
+    for filter in case.filters() {
         literals(filter, &mut constants);
     }
     // A list of thousands becomes shorter first.
@@ -38,8 +38,9 @@ fn replace(case: &Case, old: &Literal, new: &Literal) -> Case {
     }
     let key = case.schema.primary().name.clone();
     for operation in &mut changed.operations {
-        if let Operation::Insert(rows) | Operation::Upsert(rows) = operation {
-            rows.iter_mut().for_each(|row| in_row(row, &key, old, new));
+        operation.rows_mut().iter_mut().for_each(|row| in_row(row, &key, old, new));
+        if let Operation::DeleteWhere(filter) = operation {
+            in_filter(&mut filter.expr, old, new);
         }
     }
     changed

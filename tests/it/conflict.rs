@@ -125,7 +125,7 @@ async fn judge_with(
     let deadline = Duration::from_secs(10);
     let options = ConnectOptions { uri: engine.uri(), token: None, deadline };
     let milvus = Milvus::connect(&options).await.unwrap();
-    let mut sides = Sides { milvus: &milvus, backends, query_deadline: deadline };
+    let mut sides = Sides { milvus: &milvus, backends, query_deadline: deadline, engine: None };
     let mut applied = apply(&case, "conflict", &mut sides).await?;
     applied.judge(&case.checks[0]).await
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use milvus_difftest::campaign::{Workbench, WorkbenchOptions};
 use milvus_difftest::case::{Case, Check};
 use milvus_difftest::engine::{
-    CLICKHOUSE_IMAGE, ContainerOptions, Engine, MILVUS_IMAGE, MilvusImage,
+    CLICKHOUSE_IMAGE, ContainerOptions, Ending, Engine, MILVUS_IMAGE, MilvusImage,
 };
 use milvus_difftest::filter::parse;
 use milvus_difftest::milvus::{ConnectOptions, Consistency, Milvus, QueryOptions};
@@ -411,7 +411,7 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
         }
         drop(milvus);
 
-        engine.resume().await.expect("it comes back");
+        engine.resume(Ending::Killed).await.expect("it comes back");
         assert_eq!(engine.container_id().map(str::to_owned), id);
         let milvus = connect(&engine).await;
         milvus.load("kept").await.expect("it is loaded");

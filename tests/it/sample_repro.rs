@@ -32,7 +32,8 @@ async fn milvus_agrees_with_the_references() -> Result<(), Box<dyn std::error::E
     let options = ConnectOptions { uri: engine.uri().to_owned(), token, deadline };
     let milvus = Milvus::connect(&options).await?;
     let mut backends: [Box<dyn Backend>; 1] = [Box::new(DuckDb::in_memory()?)];
-    let mut sides = Sides { milvus: &milvus, backends: &mut backends, query_deadline: deadline };
+    let mut sides =
+        Sides { milvus: &milvus, backends: &mut backends, query_deadline: deadline, engine: None };
     let (case, _) = Case::from_json(CASE)?;
     let collection = format!("repro_{}", std::process::id());
     let mut applied = apply(&case, &collection, &mut sides).await?;

@@ -11,8 +11,9 @@ one to be presented; and perhaps `clean(pid)`, which deletes what the engine lea
 The harness holds the only write end of the watchdog's standard input: it reaches its end when the
 harness closes it or dies, whatever it died of. The watchdog then kills the engine, deletes FOLDER
 and ends with the engine's exit status (128 + N for signal N). If the harness writes a byte to it, the
-watchdog does the same, but leaves FOLDER to the watchdog of an engine that is to go on with it. PORT
-is the one to listen on, or 0.
+watchdog does the same, but leaves FOLDER to the watchdog of an engine that is to go on with it; if it
+is a "t", the engine may end by itself first, for TERMINATION seconds. PORT is the one to listen on, or
+0.
 
 Standard output carries one line, "PORT PID" or "PORT PID TOKEN", and ends with the engine. All else goes to standard
 error. Only the standard library is used until the engine itself is imported.
@@ -22,6 +23,8 @@ import os
 import runpy
 import signal
 import sys
+
+TERMINATION = 15
 
 
 def watch(folder, port):
@@ -52,8 +55,15 @@ def watch(folder, port):
         os.dup2(2, 1)
 
         def kill_when_the_harness_is_gone_or_says_so():
-            if os.read(0, 1):
+            said = os.read(0, 1)
+            if said:
                 keep.set()
+            if said == b"t":
+                engine.terminate()
+                try:
+                    engine.wait(TERMINATION)
+                except subprocess.TimeoutExpired:
+                    pass
             engine.kill()
 
         threading.Thread(target=kill_when_the_harness_is_gone_or_says_so, daemon=True).start()

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use milvus::proto::{common, milvus as pb, schema as schema_pb};
 
 use super::fault::Fault;
+use super::life::Life;
 use super::reply::{Reply, invalid, no_plan};
 use super::sabotage::Sabotage;
 use crate::filter::partition::{partition_of, partition_of_row, searched};
@@ -26,12 +27,18 @@ pub(super) struct Collection {
     pub(super) loaded: bool,
     pub(super) replicas: i32,
     pub(super) rows: BTreeMap<Key, Row>,
+    /// Whether nothing was written since the last flush.
+    pub(super) sealed: bool,
+    /// What the last query is answered with, on a server that remembers answers.
+    pub(super) cached: BTreeSet<Key>,
     /// The timestamp of the last write.
     pub(super) written: u64,
     /// The rows as they were before it, on a server whose queries may be behind.
     pub(super) rows_before: BTreeMap<Key, Row>,
     /// The rows that an upsert has put into the partition of their primary key.
     pub(super) misplaced: BTreeSet<Key>,
+    /// What its history has left behind.
+    pub(super) life: Life,
     /// Deleted and replaced rows, on a server that still computes filters on them.
     pub(super) dead: Vec<Row>,
 }
@@ -94,6 +101,9 @@ impl Collection {
         };
         let rows = rows.iter().filter(|(key, row)| is_searched(key, row));
         let matches = rows.filter(|(_, row)| sabotage.matches(&self.schema, &expr, row));
+        let is_found =
+            |(key, row): &(&Key, &Row)| self.life.is_found(sabotage, &self.schema, &expr, key, row);
+        let matches = matches.filter(is_found);
         let listed = expr.list_of(&self.schema.primary().name);
         match listed.filter(|_| sabotage.has(Fault::Turned(Switch::KeyListRepeatsRows))) {
             None => Ok(matches.collect()),

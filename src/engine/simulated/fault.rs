@@ -96,6 +96,49 @@ faults! {
     /// What a partial upsert leaves out is null, zero, false, or empty from then on.
     PartialUpsertForgets = "partial-upsert-forgets",
 
+    /// The last row of at least two is lost in a flush.
+    FlushLosesLast = "flush-loses-last",
+    /// Rows that were deleted are back after a flush.
+    FlushRevivesDeleted = "flush-revives-deleted",
+    /// A row that was flushed cannot be deleted.
+    DeleteOfFlushedLost = "delete-of-flushed-lost",
+    /// A row that was flushed cannot be replaced.
+    UpsertOfFlushedLost = "upsert-of-flushed-lost",
+    /// Rows that were deleted are back after a compaction.
+    CompactionRevivesDeleted = "compaction-revives-deleted",
+    /// Rows that were replaced are as they were before after a compaction.
+    CompactionUndoesUpserts = "compaction-undoes-upserts",
+    /// The first new row of a write after a compaction is lost.
+    WriteAfterCompactionLost = "write-after-compaction-lost",
+    /// Rows that were deleted after they were flushed are back when the collection is loaded again.
+    ReloadRevivesDeletedFlushed = "reload-revives-deleted-flushed",
+    /// Rows that were replaced are as they were before when the collection is loaded again.
+    ReloadUndoesUpserts = "reload-undoes-upserts",
+    /// The last write is lost in a restart.
+    RestartLosesLastWrite = "restart-loses-last-write",
+    /// What was inserted after the last flush is lost in a restart.
+    RestartLosesUnflushed = "restart-loses-unflushed",
+    /// Negative numbers and empty strings are not found in a field with an index.
+    IndexForgetsNegatives = "index-forgets-negatives",
+    /// Rows that are written after a field was indexed are not found by it.
+    IndexIsStale = "index-is-stale",
+    /// A row that was deleted and inserted again is not found by filters.
+    AgainInsertedIsHidden = "again-inserted-is-hidden",
+    /// A collection that is dropped and created again under its name has its rows again.
+    RecreatedKeepsRows = "recreated-keeps-rows",
+    /// A filter that was asked before is answered as it was then.
+    AnswersAreCached = "answers-are-cached",
+    /// A deletion by a filter that is no list of keys deletes one row.
+    DeleteWhereDeletesOne = "delete-where-deletes-one",
+    /// Each batch of an iteration but the last leaves out its last row.
+    IterationSkips = "iteration-skips",
+    /// A search leaves out the nearest row.
+    SearchMissesNearest = "search-misses-nearest",
+    /// A search returns rows that its filter rules out.
+    SearchIgnoresFilter = "search-ignores-filter",
+    /// The scores of a search are distances, not their squares.
+    SearchScoresAreRoots = "search-scores-are-roots",
+
     /// A read with session consistency does not wait for the session's own writes.
     SessionForgotten = "session-forgotten",
 
@@ -155,10 +198,7 @@ faults! {
 impl Fault {
     /// Whether campaigns make the calls in which it shows. The client makes more.
     pub fn is_of_campaigns(self) -> bool {
-        !matches!(
-            self,
-            Fault::OptionsForgotten | Fault::PartialUpsertForgets | Fault::SessionForgotten
-        )
+        !matches!(self, Fault::OptionsForgotten | Fault::SessionForgotten)
     }
 
     /// The remote procedure that this fault does not survive, if it is one of those.

@@ -17,9 +17,11 @@ mod codec;
 mod collection;
 mod disturbance;
 mod fault;
+mod life;
 mod node;
 mod reply;
 mod sabotage;
+mod search;
 mod server;
 #[cfg(test)]
 mod tests;

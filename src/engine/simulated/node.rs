@@ -8,6 +8,7 @@ use prost::Message as _;
 use super::codec;
 use super::collection::{Collection, Output};
 use super::fault::Fault;
+use super::life::Life;
 use super::reply::{Reply, invalid, no_index, not_found, not_loaded, ok};
 use super::sabotage::Sabotage;
 use super::server::{Freshness, VERSION};
@@ -22,6 +23,8 @@ const FIRST_ASSIGNED: i64 = 450_000_000_000_000_000;
 #[derive(Debug)]
 pub(super) struct Node {
     collections: BTreeMap<String, Collection>,
+    /// The rows of collections that were dropped, on a server that keeps them.
+    dropped: BTreeMap<String, BTreeMap<Key, Row>>,
     sabotage: Sabotage,
     /// Counts calls: ids and timestamps come from here, so that runs repeat exactly.
     clock: u64,
@@ -32,7 +35,19 @@ pub(super) struct Node {
 impl Node {
     pub(super) fn new(faults: Vec<Fault>, lags: bool) -> Node {
         let sabotage = Sabotage::new(faults);
-        Node { collections: BTreeMap::new(), sabotage, clock: 0, lags, last_query: None }
+        Node {
+            collections: BTreeMap::new(),
+            dropped: BTreeMap::new(),
+            sabotage,
+            clock: 0,
+            lags,
+            last_query: None,
+        }
+    }
+
+    /// What reads need.
+    pub(super) fn parts(&self) -> (&BTreeMap<String, Collection>, &Sabotage) {
+        (&self.collections, &self.sabotage)
     }
 
     /// Whether the server goes down instead of serving this call.
@@ -118,7 +133,7 @@ impl Node {
         }
         let created = self.tick();
         let forgets = self.sabotage.has(Fault::OptionsForgotten);
-        let collection = Collection {
+        let mut collection = Collection {
             id: created as i64,
             created,
             schema,
@@ -134,7 +149,14 @@ impl Node {
             rows_before: BTreeMap::new(),
             misplaced: BTreeSet::new(),
             dead: Vec::new(),
+            life: Life::default(),
+            sealed: false,
+            cached: BTreeSet::new(),
         };
+        let kept = self.dropped.remove(&name);
+        if let (Some(kept), true) = (kept, self.sabotage.has(Fault::RecreatedKeepsRows)) {
+            collection.rows = kept;
+        }
         self.collections.insert(name, collection);
         Ok(common::Status::default())
     }
@@ -191,7 +213,12 @@ impl Node {
         &mut self,
         request: pb::DropCollectionRequest,
     ) -> Reply<common::Status> {
-        self.collections.remove(&request.collection_name);
+        let name = request.collection_name;
+        if let Some(dropped) = self.collections.remove(&name)
+            && self.sabotage.has(Fault::RecreatedKeepsRows)
+        {
+            self.dropped.insert(name, dropped.rows);
+        }
         Ok(common::Status::default())
     }
 
@@ -218,6 +245,9 @@ impl Node {
             name => name.to_owned(),
         };
         collection.indexes.retain(|index| index.index_name != index_name);
+        if !field.is_vector() {
+            collection.life.indexed(&field_name, &collection.rows);
+        }
         collection.indexes.push(pb::IndexDescription {
             index_name,
             index_id,
@@ -268,8 +298,75 @@ impl Node {
         &mut self,
         request: pb::ReleaseCollectionRequest,
     ) -> Reply<common::Status> {
-        self.collection(&request.collection_name)?.loaded = false;
+        let Node { collections, sabotage, .. } = self;
+        let name = &request.collection_name;
+        let collection = collections.get_mut(name).ok_or_else(|| not_found(name))?;
+        collection.loaded = false;
+        collection.life.released(sabotage, &mut collection.rows);
         Ok(common::Status::default())
+    }
+
+    pub(super) fn drop_index(&mut self, request: pb::DropIndexRequest) -> Reply<common::Status> {
+        let collection = self.collection(&request.collection_name)?;
+        let named = |index: &pb::IndexDescription| {
+            index.index_name == request.index_name || index.field_name == request.field_name
+        };
+        for index in collection.indexes.extract_if(.., |index| named(index)) {
+            collection.life.unindexed(&index.field_name);
+        }
+        Ok(common::Status::default())
+    }
+
+    /// Everything is in one segment, which is sealed by a flush.
+    pub(super) fn get_persistent_segment_info(
+        &mut self,
+        request: pb::GetPersistentSegmentInfoRequest,
+    ) -> Reply<pb::GetPersistentSegmentInfoResponse> {
+        let collection = self.collection(&request.collection_name)?;
+        let segment = pb::PersistentSegmentInfo {
+            segment_id: collection.id + 1,
+            collection_id: collection.id,
+            num_rows: collection.rows.len() as i64,
+            state: match collection.sealed {
+                true => common::SegmentState::Flushed.into(),
+                false => common::SegmentState::Growing.into(),
+            },
+            ..Default::default()
+        };
+        Ok(pb::GetPersistentSegmentInfoResponse { status: ok(), infos: vec![segment] })
+    }
+
+    pub(super) fn manual_compaction(
+        &mut self,
+        request: pb::ManualCompactionRequest,
+    ) -> Reply<pb::ManualCompactionResponse> {
+        let compaction_id = self.tick() as i64;
+        let Node { collections, sabotage, .. } = self;
+        let name = &request.collection_name;
+        let collection = collections.get_mut(name).ok_or_else(|| not_found(name))?;
+        collection.life.compacted(sabotage, &mut collection.rows);
+        Ok(pb::ManualCompactionResponse { status: ok(), compaction_id, compaction_plan_count: 1 })
+    }
+
+    pub(super) fn get_compaction_state(
+        &mut self,
+        _: pb::GetCompactionStateRequest,
+    ) -> Reply<pb::GetCompactionStateResponse> {
+        Ok(pb::GetCompactionStateResponse {
+            status: ok(),
+            state: common::CompactionState::Completed.into(),
+            completed_plan_no: 1,
+            ..Default::default()
+        })
+    }
+
+    /// Goes down and comes back with what it has stored. Nothing is loaded then.
+    pub(super) fn restart(&mut self) {
+        let Node { collections, sabotage, .. } = self;
+        for collection in collections.values_mut() {
+            collection.loaded = false;
+            collection.life.restarted(sabotage, &mut collection.rows);
+        }
     }
 
     pub(super) fn get_replicas(
@@ -310,8 +407,11 @@ impl Node {
     }
 
     pub(super) fn flush(&mut self, request: pb::FlushRequest) -> Reply<pb::FlushResponse> {
+        let Node { collections, sabotage, .. } = self;
         for name in &request.collection_names {
-            self.collection(name)?;
+            let collection = collections.get_mut(name).ok_or_else(|| not_found(name))?;
+            collection.sealed = true;
+            collection.life.flushed(sabotage, &mut collection.rows);
         }
         Ok(pb::FlushResponse { status: ok(), db_name: request.db_name, ..Default::default() })
     }
@@ -434,7 +534,10 @@ impl Node {
             };
         }
         collection.write_begins(timestamp, *lags);
+        let before = collection.rows.clone();
         store(&mut collection.rows, keyed);
+        collection.life.written(sabotage, before, &mut collection.rows);
+        collection.sealed = false;
         Ok(mutation(&collection.schema, &keys, timestamp))
     }
 
@@ -447,7 +550,14 @@ impl Node {
             return Err(invalid("a delete needs a filter"));
         }
         let matches = collection.select(&collection.rows, sabotage, &request.expr)?;
-        let keys: Vec<_> = matches.into_iter().map(|(key, _)| key.clone()).collect();
+        let mut keys: Vec<_> = matches.into_iter().map(|(key, _)| key.clone()).collect();
+        let listed = parse(&request.expr).ok();
+        let key = &collection.schema.primary().name;
+        let listed = listed.is_some_and(|expr| expr.list_of(key).is_some());
+        if sabotage.has(Fault::DeleteWhereDeletesOne) && !listed {
+            keys.truncate(1);
+        }
+        let before = collection.rows.clone();
         collection.write_begins(timestamp, *lags);
         if !sabotage.has(Fault::LostDelete) {
             let gone: Vec<Row> =
@@ -456,6 +566,7 @@ impl Node {
                 collection.dead.extend(gone);
             }
         }
+        collection.life.written(sabotage, before, &mut collection.rows);
         let result = mutation(&collection.schema, &keys, timestamp);
         Ok(pb::MutationResult { delete_cnt: keys.len() as i64, ..result })
     }
@@ -469,10 +580,17 @@ impl Node {
         self.last_query = Some(freshness);
         let Node { collections, sabotage, lags, .. } = self;
         let name = &request.collection_name;
-        let collection = collections.get(name).ok_or_else(|| not_found(name))?;
+        let collection = collections.get_mut(name).ok_or_else(|| not_found(name))?;
         if !collection.loaded {
             return Err(not_loaded(name));
         }
+        if sabotage.has(Fault::AnswersAreCached) {
+            let matches = collection.select(&collection.rows, sabotage, &request.expr)?;
+            let keys = matches.into_iter().map(|(key, _)| key.clone()).collect();
+            let keys = collection.life.remembered(sabotage, &request.expr, keys);
+            collection.cached = keys.into_iter().collect();
+        }
+        let collection = &*collection;
         let output = collection.output(&request.output_fields)?;
         let must_show = match request.consistency_level() {
             common::ConsistencyLevel::Strong => true,
@@ -485,7 +603,10 @@ impl Node {
             false => &collection.rows,
         };
         let matches = collection.select(visible, sabotage, &request.expr)?;
-        let rows = matches.into_iter().map(|(_, row)| row);
+        let rows = matches.into_iter().filter(|(key, _)| {
+            !sabotage.has(Fault::AnswersAreCached) || collection.cached.contains(*key)
+        });
+        let rows = rows.map(|(_, row)| row);
         let mut rows: Vec<_> =
             rows.filter(|row| !sabotage.is_lost(&collection.schema, row)).collect();
         sabotage.tamper_matches(&mut rows);
@@ -505,6 +626,10 @@ impl Node {
                 let (offset, limit) = if keys { (0, usize::MAX) } else { (offset, limit) };
                 let page = rows.into_iter().skip(offset).take(limit);
                 let mut rows: Vec<_> = page.cloned().collect();
+                let iterates = request.query_params.iter().any(|pair| pair.key == "iterator");
+                if iterates && rows.len() == limit && sabotage.has(Fault::IterationSkips) {
+                    rows.pop();
+                }
                 sabotage.tamper_values(&mut rows, &fields);
                 let schema = &collection.schema;
                 let columns = fields.iter().map(|field| codec::encode_column(schema, field, &rows));

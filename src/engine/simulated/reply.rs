@@ -74,5 +74,6 @@ refusable! {
     AllocTimestampResponse BoolResponse CheckHealthResponse ConnectResponse
     DescribeCollectionResponse DescribeIndexResponse FlushResponse GetLoadStateResponse
     GetLoadingProgressResponse GetReplicasResponse GetVersionResponse MutationResult QueryResults
-    ShowCollectionsResponse
+    ShowCollectionsResponse GetCompactionStateResponse GetPersistentSegmentInfoResponse
+    ManualCompactionResponse SearchResults
 }

@@ -137,6 +137,12 @@ impl SimulatedMilvus {
         self.disturbances.set_down(false);
     }
 
+    /// Goes down and comes back at once, at the same address, with what it has stored. Collections
+    /// have to be loaded again.
+    pub fn restart(&self) {
+        self.node.lock().unwrap_or_else(PoisonError::into_inner).restart();
+    }
+
     /// Stops it. All connections are closed and the port is free when this returns.
     pub fn stop(self) {}
 }
@@ -272,14 +278,21 @@ impl Front {
             "Delete" => self.serve(request, Node::delete).await,
             "DescribeCollection" => self.serve(request, Node::describe_collection).await,
             "DescribeIndex" => self.serve(request, Node::describe_index).await,
+            "DropIndex" => self.serve(request, Node::drop_index).await,
             "DropCollection" => self.serve(request, Node::drop_collection).await,
             "Flush" => self.serve(request, Node::flush).await,
+            "GetCompactionState" => self.serve(request, Node::get_compaction_state).await,
+            "GetPersistentSegmentInfo" => {
+                self.serve(request, Node::get_persistent_segment_info).await
+            }
             "GetLoadState" => self.serve(request, Node::get_load_state).await,
             "GetLoadingProgress" => self.serve(request, Node::get_loading_progress).await,
             "GetReplicas" => self.serve(request, Node::get_replicas).await,
             "GetVersion" => self.serve(request, Node::get_version).await,
             "HasCollection" => self.serve(request, Node::has_collection).await,
             "Insert" => self.serve(request, Node::insert).await,
+            "ManualCompaction" => self.serve(request, Node::manual_compaction).await,
+            "Search" => self.serve(request, Node::search).await,
             "LoadCollection" => self.serve(request, Node::load_collection).await,
             "Query" => self.serve(request, Node::query).await,
             "ReleaseCollection" => self.serve(request, Node::release_collection).await,

@@ -7,6 +7,7 @@
 //! | `repro.rs` | reproducing with this crate, references included |
 //! | `case.json` | `milvus-difftest replay` |
 
+mod history;
 mod literal;
 mod markdown;
 mod python;

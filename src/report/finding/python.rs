@@ -1,5 +1,6 @@
 //! `repro.py`: the finding with pymilvus alone.
 
+use super::history;
 use super::literal;
 use super::title::title;
 use crate::case::{Case, Check, Operation};
@@ -178,12 +179,17 @@ enum Probe {
     Count,
     /// A page with another number of rows, or with rows that do not match.
     Page,
+    /// Answers that do not agree with each other.
+    History(&'static str),
     /// What `body` looks for; it runs the writes too, if they are what goes wrong.
     Steps { body: &'static str, writes: bool },
 }
 
 fn probe(check: Option<&Check>, divergence: &Divergence) -> Probe {
     let writes = matches!(divergence.expected, Expected::Accepted);
+    if let Some(body) = check.and_then(|check| history::body(check, divergence)) {
+        return Probe::History(body);
+    }
     match (divergence.class, &divergence.actual) {
         (Class::Crash, _) => Probe::Steps { body: CRASH, writes },
         (Class::Hang, _) => Probe::Steps { body: HANG, writes },
@@ -200,7 +206,9 @@ fn probe(check: Option<&Check>, divergence: &Divergence) -> Probe {
         _ => match divergence.expected {
             Expected::Count(_) => Probe::Count,
             Expected::Rows(_) => Probe::Keys,
-            Expected::Accepted | Expected::Refused => Probe::Steps { body: REFUSED, writes },
+            Expected::Accepted | Expected::Refused | Expected::Agreement => {
+                Probe::Steps { body: REFUSED, writes }
+            }
         },
     }
 }
@@ -219,7 +227,9 @@ pub(super) fn script(finding: &Finding) -> String {
     modules.extend((values && moments).then_some("datetime"));
     modules.extend((values && geometries).then_some("re"));
     modules.extend(matches!(probe, Probe::Steps { body: HANG, .. }).then_some("time"));
+    modules.extend(history::modules(case));
     modules.sort_unstable();
+    modules.dedup();
     let mut script =
         format!("# {title}\n# Found by milvus-difftest in {}.\n{USAGE}", finding.engine);
     script.extend(modules.iter().map(|module| format!("import {module}\n")));
@@ -229,8 +239,9 @@ pub(super) fn script(finding: &Finding) -> String {
         script.push_str("HANDLES = {}  # what the rows are called here, by the key they got\n");
     }
     script.push_str(&write_function(case));
+    script.push_str(&history::functions(case, matches!(probe, Probe::History(_))));
     let reads = !matches!(probe, Probe::Steps { writes: true, .. });
-    if reads {
+    if reads && !matches!(probe, Probe::History(_)) {
         script.push_str(&query_function(&probe, &case.schema, check));
     }
     if values {
@@ -243,6 +254,7 @@ pub(super) fn script(finding: &Finding) -> String {
         Probe::Values => VALUES.to_owned(),
         Probe::Count => COUNT.to_owned(),
         Probe::Page => PAGE.to_owned(),
+        Probe::History(body) => history::filled(body, case),
         Probe::Steps { body, writes: true } => body.replace("@STEPS@", "write(client, name)"),
         Probe::Steps { body, .. } => body.replace("@STEPS@", "query(client, name)"),
     };
@@ -259,6 +271,7 @@ pub(super) fn script(finding: &Finding) -> String {
 fn expected(probe: &Probe, case: &Case, divergence: &Divergence) -> String {
     let key = literal::string(&case.schema.primary().name);
     match (probe, &divergence.expected) {
+        (Probe::History(_), _) => history::constants(case, divergence),
         (Probe::Keys, Expected::Rows(keys)) => {
             let mut keys: Vec<&Key> = keys.iter().collect();
             keys.sort();
@@ -346,9 +359,21 @@ pub(in crate::report) fn write_function(case: &Case) -> String {
          consistency_level=\"Strong\", timeout=TIMEOUT\n    )"
             .to_owned(),
     );
-    lines.extend(case.operations.iter().filter_map(|step| operation(&case.schema, step)));
-    let lines: String = lines.into_iter().map(|line| format!("    {line}\n")).collect();
-    format!("\n\ndef write(client, name):\n{lines}")
+    let indented = |lines: Vec<String>| -> String {
+        lines.into_iter().map(|line| format!("    {line}\n")).collect()
+    };
+    let steps = case.operations.iter().filter_map(|step| operation(&case.schema, step));
+    // Only a collection that is created again needs a function for that.
+    if case.operations.contains(&Operation::Recreate) {
+        let mut writes = vec!["create(client, name)".to_owned()];
+        writes.extend(steps);
+        let (create, write) = (indented(lines), indented(writes));
+        return format!(
+            "\n\ndef create(client, name):\n{create}\n\ndef write(client, name):\n{write}"
+        );
+    }
+    lines.extend(steps);
+    format!("\n\ndef write(client, name):\n{}", indented(lines))
 }
 
 /// The lines that add a field.
@@ -415,7 +440,20 @@ fn operation(schema: &Schema, operation: &Operation) -> Option<String> {
             }
             return Some(format!("client.delete(name, ids={ids}, timeout=TIMEOUT)"));
         }
-        Operation::Flush => return Some("client.flush(name, timeout=TIMEOUT)".to_owned()),
+        Operation::Patch(rows) => ("upsert", rows),
+        Operation::DeleteWhere(filter) => {
+            let filter = literal::string(&filter.to_string());
+            return Some(format!("client.delete(name, filter={filter}, timeout=TIMEOUT)"));
+        }
+        Operation::Recreate => {
+            return Some("client.drop_collection(name)\n    create(client, name)".to_owned());
+        }
+        Operation::Maintain(step) => return Some(history::maintenance(step)),
+        Operation::Ask(check) => return Some(history::question(schema, check)),
+    };
+    let partial = match operation {
+        Operation::Patch(_) => "partial_update=True, ",
+        _ => "",
     };
     if rows.is_empty() {
         return None;
@@ -425,7 +463,7 @@ fn operation(schema: &Schema, operation: &Operation) -> Option<String> {
     }
     let rows: String =
         rows.iter().map(|row| format!("        {},\n", literal::row(schema, row))).collect();
-    Some(format!("rows = [\n{rows}    ]\n    client.{call}(name, rows, timeout=TIMEOUT)"))
+    Some(format!("rows = [\n{rows}    ]\n    client.{call}(name, rows, {partial}timeout=TIMEOUT)"))
 }
 
 /// Inserts rows without their keys, and keeps which key each of them got.

@@ -9,7 +9,7 @@ use crate::engine::EngineKind;
 use crate::finding::Finding;
 use crate::schema::Schema;
 use crate::value::{Key, META, Row};
-use crate::verdict::{Actual, Class, Expected, Judges};
+use crate::verdict::{Actual, Answer, Class, Expected, Judges, Way};
 
 /// Rows of one operation that are shown; `case.json` has all of them.
 const ROWS: usize = 20;
@@ -53,6 +53,9 @@ fn summary(finding: &Finding) -> String {
             "Independent references agree on the expected answer: {backend}, and the \
              three-valued evaluator of milvus-difftest."
         ),
+        Judges::Target => {
+            "Both ways of asking are put to the same engine, and must agree.".to_owned()
+        }
         Judges::ModelAlone => "The expected answer is that of the three-valued evaluator of \
              milvus-difftest alone: SQL cannot express the filter."
             .to_owned(),
@@ -96,7 +99,15 @@ fn steps(finding: &Finding) -> String {
             Operation::Insert(batch) => format!("Insert:\n\n{}", rows(schema, batch)),
             Operation::Upsert(batch) => format!("Upsert:\n\n{}", rows(schema, batch)),
             Operation::Delete(keys) => format!("Delete {}.\n", keys_in_words(keys)),
-            Operation::Flush => "Flush.\n".to_owned(),
+            Operation::Patch(batch) => format!("Upsert in part:\n\n{}", rows(schema, batch)),
+            Operation::DeleteWhere(filter) => {
+                format!("Delete where:\n\n{}", block("", &filter.to_string()))
+            }
+            Operation::Recreate => {
+                "Drop the collection, and create it again under its name.\n".to_owned()
+            }
+            Operation::Maintain(step) => sentence(&step.to_string()),
+            Operation::Ask(check) => sentence(&format!("ask for {check}")),
         });
     }
     match finding.case.checks.first() {
@@ -117,6 +128,12 @@ fn steps(finding: &Finding) -> String {
         }
         Some(Check::Refused(filter) | Check::QueryOrRefusal(filter)) => {
             text.push_str(&format!("\nQuery:\n\n{}", block("", &filter.to_string())));
+        }
+        Some(Check::Agree { relation, filter }) => {
+            text.push_str(&format!("\nQuery, {relation}:\n\n{}", block("", &filter.to_string())));
+        }
+        Some(check @ Check::Search { .. }) => {
+            text.push_str(&format!("\nSearch:\n\n{}", block("", &check.to_string())));
         }
         Some(Check::Entities) => text.push_str("\nRead all rows back.\n"),
         None => {}
@@ -155,6 +172,7 @@ fn expected(finding: &Finding) -> String {
         Expected::Rows(keys) => keys_in_words(keys),
         Expected::Count(count) => counted(finding, *count),
         Expected::Accepted => "the write is accepted".to_owned(),
+        Expected::Agreement => "the same answer either way".to_owned(),
     };
     format!("## Expected\n\n{answer}\n")
 }
@@ -164,6 +182,18 @@ fn actual(finding: &Finding) -> String {
         Actual::Count(count) => counted(finding, *count) + "\n",
         Actual::Rows(keys) => keys_in_words(keys) + "\n",
         Actual::Error(error) => block("text", error),
+        Actual::Ways(ways) => {
+            let line = |way: &Way| {
+                let answer = match &way.answer {
+                    Answer::Rows(keys) => keys_in_words(keys),
+                    Answer::Count(count) => format!("{count} rows"),
+                };
+                let filter = way.filter.as_deref().map(|filter| code(&shortened(filter, CELL)));
+                vec![way.what.clone(), filter.unwrap_or_default(), answer]
+            };
+            let header = ["", "Filter", "Answer"].map(str::to_owned);
+            table(&header, &ways.iter().map(line).collect::<Vec<_>>())
+        }
         Actual::Differs { keys, diff } => {
             let mut text = keys_in_words(keys) + "\n";
             let changes: Vec<Vec<String>> = diff
@@ -196,6 +226,13 @@ fn counted(finding: &Finding, count: u64) -> String {
         Some(Check::Page { .. }) => format!("{count} rows"),
         _ => format!("`count(*)` is {count}"),
     }
+}
+
+/// With a capital, a full stop and a line's end.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.\n", letters.as_str())
 }
 
 fn keys_in_words(keys: &[Key]) -> String {

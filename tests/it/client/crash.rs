@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use milvus_difftest::backend::DuckDb;
 use milvus_difftest::client::{ClientError, DiffClient, EntityOptions, Settled, Written};
-use milvus_difftest::engine::Engine;
+use milvus_difftest::engine::{Ending, Engine};
 use milvus_difftest::milvus::{ConnectOptions, Milvus};
 use milvus_difftest::schema::{DataType, Field, Scalar, Schema};
 use milvus_difftest::value::{Key, Row};
@@ -74,7 +74,7 @@ async fn killed_after(engine: &mut Engine, pause: Duration) {
         }),
         async {
             tokio::time::sleep(pause).await;
-            engine.resume().await
+            engine.resume(Ending::Killed).await
         }
     );
     resumed.unwrap();

@@ -44,6 +44,28 @@ fn witness(fault: Fault) -> Witness {
         | Fault::LostInsert
         | Fault::StaleAfterUpsert
         | Fault::LostDelete
+        // In the campaign of `selftest`: they take a history, or a search.
+        | Fault::FlushLosesLast
+        | Fault::FlushRevivesDeleted
+        | Fault::DeleteOfFlushedLost
+        | Fault::UpsertOfFlushedLost
+        | Fault::CompactionRevivesDeleted
+        | Fault::CompactionUndoesUpserts
+        | Fault::WriteAfterCompactionLost
+        | Fault::ReloadRevivesDeletedFlushed
+        | Fault::ReloadUndoesUpserts
+        | Fault::RestartLosesLastWrite
+        | Fault::RestartLosesUnflushed
+        | Fault::IndexForgetsNegatives
+        | Fault::IndexIsStale
+        | Fault::AgainInsertedIsHidden
+        | Fault::RecreatedKeepsRows
+        | Fault::AnswersAreCached
+        | Fault::DeleteWhereDeletesOne
+        | Fault::IterationSkips
+        | Fault::SearchMissesNearest
+        | Fault::SearchIgnoresFilter
+        | Fault::SearchScoresAreRoots
         // In the tests of the client.
         | Fault::OptionsForgotten
         | Fault::PartialUpsertForgets

@@ -1,0 +1,194 @@
+//! The questions of a case.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Maintenance;
+use crate::filter::{Expr, FieldPath, Filter, Rewrite};
+use crate::schema::Schema;
+
+/// One question.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Check {
+    /// Every row, and every field of it.
+    Entities,
+    /// Which rows match, and every field of them.
+    Query(Filter),
+    /// How many rows match, by `count(*)`.
+    Count(Filter),
+    /// A page of the rows that match: as many of them as there should be, each once. Which ones,
+    /// Milvus does not promise.
+    Page {
+        /// What the rows match.
+        filter: Filter,
+        /// Rows on the page, at most; at least 1.
+        limit: u32,
+        /// Rows before the page.
+        offset: u32,
+    },
+    /// A filter whose types do not fit, which must be refused.
+    Refused(Filter),
+    /// Which rows match, of an engine that may have no such filter: a refusal is an answer too.
+    QueryOrRefusal(Filter),
+    /// Two ways of asking the same engine, which must agree.
+    Agree {
+        /// The ways.
+        relation: Relation,
+        /// What is asked about.
+        filter: Filter,
+    },
+    /// The nearest of the rows that match.
+    Search {
+        /// What to look for.
+        search: Search,
+        /// What the rows match; all of them without one.
+        filter: Option<Filter>,
+    },
+}
+
+/// How an engine is asked in two ways.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Relation {
+    /// Where the filter is true, where it is false and where it is unknown: together the whole.
+    Partition,
+    /// By the filter, and by the filter's answer on what the engine returns without it.
+    Projection,
+    /// By a filter that means the same.
+    Rewrite(Rewrite),
+    /// At once, and page by page of so many rows, by offsets and by keys.
+    Paging(u32),
+    /// By rows, and by `count(*)`.
+    Counts,
+    /// Before this, and after it.
+    After(Maintenance),
+}
+
+/// A search in one field, for a vector that every engine can be asked about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Search {
+    /// The field, a FLOAT_VECTOR.
+    pub field: String,
+    /// What is looked for: as many numbers as the field's vectors have.
+    pub near: Vec<f32>,
+    /// So many rows, at most; at least 1.
+    pub limit: u32,
+    /// Only rows at least so near: the square of a distance for L2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub radius: Option<f32>,
+}
+
+impl Check {
+    /// The filter that is asked about; none for all entities.
+    pub fn filter(&self) -> Option<&Expr> {
+        self.spelled().map(|filter| &filter.expr)
+    }
+
+    /// The filter and how it is written.
+    pub fn spelled(&self) -> Option<&Filter> {
+        match self {
+            Check::Entities => None,
+            Check::Query(filter)
+            | Check::Count(filter)
+            | Check::Page { filter, .. }
+            | Check::Refused(filter)
+            | Check::QueryOrRefusal(filter)
+            | Check::Agree { filter, .. } => Some(filter),
+            Check::Search { filter, .. } => filter.as_ref(),
+        }
+    }
+
+    /// The same question about another filter, written in the same way.
+    pub fn with_filter(&self, expr: Expr) -> Check {
+        let spelling = self.spelled().map(|filter| filter.spelling).unwrap_or_default();
+        self.with_spelled(Filter { expr, spelling })
+    }
+
+    /// The same question about another filter.
+    pub fn with_spelled(&self, filter: Filter) -> Check {
+        match self {
+            Check::Entities | Check::Query(_) => Check::Query(filter),
+            Check::Count(_) => Check::Count(filter),
+            Check::Page { limit, offset, .. } => {
+                Check::Page { filter, limit: *limit, offset: *offset }
+            }
+            Check::Refused(_) => Check::Refused(filter),
+            Check::QueryOrRefusal(_) => Check::QueryOrRefusal(filter),
+            Check::Agree { relation, .. } => Check::Agree { relation: relation.clone(), filter },
+            Check::Search { search, .. } => {
+                Check::Search { search: search.clone(), filter: Some(filter) }
+            }
+        }
+    }
+
+    /// Every filter that is sent to an engine for it, but for those that pages by key make.
+    pub fn filters(&self, schema: &Schema) -> Vec<Filter> {
+        let mut filters: Vec<Filter> = self.spelled().cloned().into_iter().collect();
+        if let Check::Agree { relation, filter } = self {
+            match relation {
+                Relation::Partition => {
+                    filters.push(Expr::Not(Box::new(filter.expr.clone())).into());
+                    filters.extend(unknown(schema, &filter.expr).map(Filter::from));
+                }
+                Relation::Rewrite(rewrite) => {
+                    filters.extend(rewrite.apply(schema, &filter.expr).map(Filter::from));
+                }
+                Relation::Projection
+                | Relation::Paging(_)
+                | Relation::Counts
+                | Relation::After(_) => {}
+            }
+        }
+        filters
+    }
+}
+
+/// Where a filter may be unknown: where a column that it uses is null. `None` if none can be.
+pub(crate) fn unknown(schema: &Schema, filter: &Expr) -> Option<Expr> {
+    let mut used = Vec::new();
+    filter.for_each_path(&mut |path| {
+        let nullable = schema.field(&path.root).is_some_and(|field| field.nullable);
+        if nullable && !used.contains(&path.root) {
+            used.push(path.root.clone());
+        }
+    });
+    let is_null = |name: String| Expr::IsNull { operand: FieldPath::new(name), negated: false };
+    used.into_iter().map(is_null).reduce(|all, one| all.or(one))
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Check::Entities => f.write_str("all entities"),
+            Check::Query(filter) | Check::QueryOrRefusal(filter) => filter.fmt(f),
+            Check::Count(filter) => write!(f, "count(*) of {filter}"),
+            Check::Page { filter, limit, offset } => {
+                write!(f, "limit {limit} offset {offset} of {filter}")
+            }
+            Check::Refused(filter) => write!(f, "refusal of {filter}"),
+            Check::Agree { relation, filter } => write!(f, "{filter} ({relation})"),
+            Check::Search { search, filter } => {
+                write!(f, "the {} nearest to {:?} in {}", search.limit, search.near, search.field)?;
+                if let Some(radius) = search.radius {
+                    write!(f, ", nearer than {radius}")?;
+                }
+                filter.as_ref().map_or(Ok(()), |filter| write!(f, " of {filter}"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Relation::Partition => f.write_str("where it is true, false and unknown"),
+            Relation::Projection => f.write_str("and the same of all rows"),
+            Relation::Rewrite(rule) => write!(f, "and rewritten by {rule}"),
+            Relation::Paging(size) => write!(f, "at once and {size} rows at a time"),
+            Relation::Counts => f.write_str("by rows and by count(*)"),
+            Relation::After(step) => write!(f, "before and after: {step}"),
+        }
+    }
+}

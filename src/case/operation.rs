@@ -1,0 +1,100 @@
+//! The steps of a case.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Check;
+use crate::filter::Filter;
+use crate::value::{Key, Row};
+
+/// One step in the life of a collection.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Operation {
+    /// Inserts rows with new keys.
+    Insert(Vec<Row>),
+    /// Inserts rows, replacing those whose keys exist.
+    Upsert(Vec<Row>),
+    /// Changes the given fields of rows that exist, and keeps the others (partial upsert).
+    Patch(Vec<Row>),
+    /// Deletes the rows with these keys.
+    Delete(Vec<Key>),
+    /// Deletes the rows that match.
+    DeleteWhere(Filter),
+    /// Drops the collection and creates it again under its name, empty.
+    Recreate,
+    /// What changes no answer.
+    Maintain(Maintenance),
+    /// A question in between, which is judged as those at the end are.
+    Ask(Check),
+}
+
+impl Operation {
+    /// The rows that it writes.
+    pub fn rows(&self) -> &[Row] {
+        match self {
+            Operation::Insert(rows) | Operation::Upsert(rows) | Operation::Patch(rows) => rows,
+            _ => &[],
+        }
+    }
+
+    /// The rows that it writes, to change them.
+    pub fn rows_mut(&mut self) -> &mut [Row] {
+        match self {
+            Operation::Insert(rows) | Operation::Upsert(rows) | Operation::Patch(rows) => rows,
+            _ => &mut [],
+        }
+    }
+
+    /// The same with other rows; `None` if it writes none.
+    pub fn with_rows(&self, rows: Vec<Row>) -> Option<Operation> {
+        match self {
+            Operation::Insert(_) => Some(Operation::Insert(rows)),
+            Operation::Upsert(_) => Some(Operation::Upsert(rows)),
+            Operation::Patch(_) => Some(Operation::Patch(rows)),
+            _ => None,
+        }
+    }
+}
+
+/// What is done to a collection, or to its engine, that changes no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Maintenance {
+    /// Seals and writes out what is in memory.
+    Flush,
+    /// Merges what is written out, and leaves out what is deleted.
+    Compact,
+    /// Makes an index of a scalar field.
+    Index {
+        /// The field.
+        field: String,
+        /// The kind in Milvus's own names, as `INVERTED`.
+        kind: String,
+    },
+    /// Drops the index of a field.
+    DropIndex {
+        /// The field.
+        field: String,
+    },
+    /// Releases the collection and loads it again.
+    Reload,
+    /// Ends the engine in an orderly way and starts it again with its data.
+    Restart,
+    /// Kills the engine and starts it again with its data.
+    Kill,
+}
+
+impl fmt::Display for Maintenance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Maintenance::Flush => f.write_str("flush"),
+            Maintenance::Compact => f.write_str("compact"),
+            Maintenance::Index { field, kind } => write!(f, "index '{field}' ({kind})"),
+            Maintenance::DropIndex { field } => write!(f, "drop the index of '{field}'"),
+            Maintenance::Reload => f.write_str("release and load"),
+            Maintenance::Restart => f.write_str("restart the engine"),
+            Maintenance::Kill => f.write_str("kill the engine and start it again"),
+        }
+    }
+}

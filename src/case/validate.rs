@@ -1,0 +1,170 @@
+//! What the comparison relies on.
+
+use std::collections::BTreeSet;
+
+use super::history::State;
+use super::{Case, CaseError, Check, Maintenance, Operation, Relation};
+use crate::filter::check::{Place, resolve};
+use crate::filter::operator::OpClass;
+use crate::filter::{self, Expr, Semantics};
+use crate::schema::{DataType, Field, Schema};
+
+impl Case {
+    /// Checks what the comparison relies on: a valid schema, filters that fit it, and no key
+    /// inserted while it exists.
+    pub fn validate(&self) -> Result<(), CaseError> {
+        self.schema.validate().map_err(|error| CaseError::Invalid(error.to_string()))?;
+        for check in self.questions() {
+            check.validate(&self.schema)?;
+        }
+        if self.schema.primary().auto_id {
+            self.validate_handles()?;
+        }
+        let mut state = State::default();
+        for operation in &self.operations {
+            self.validate_rows(&state, operation)?;
+            match operation {
+                Operation::DeleteWhere(filter) => {
+                    let fits = filter::check(&self.schema, &filter.expr);
+                    fits.map_err(|error| CaseError::Invalid(error.to_string()))?;
+                }
+                Operation::Maintain(
+                    Maintenance::Index { field, .. } | Maintenance::DropIndex { field },
+                ) if self.schema.field(field).is_none() => {
+                    return Err(CaseError::Invalid(format!(
+                        "there is no field '{field}' to index"
+                    )));
+                }
+                _ => {}
+            }
+            state.apply(&self.schema, operation, Semantics::canonical()).map_err(|open| {
+                CaseError::Invalid(format!("which rows are deleted is not defined: {open}"))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn validate_rows(&self, state: &State, operation: &Operation) -> Result<(), CaseError> {
+        let mut batch = BTreeSet::new();
+        for row in operation.rows() {
+            let key = row
+                .key(&self.schema)
+                .ok_or_else(|| CaseError::Invalid("a row has no primary key".to_owned()))?;
+            let is_there = state.rows.contains_key(&key);
+            let partial = matches!(operation, Operation::Patch(_));
+            let unfit = |field: &&Field| {
+                let given = !partial || row.fields.contains_key(&field.name);
+                given && !row.get(&field.name).fits(field)
+            };
+            if let Some(field) = self.schema.fields.iter().find(unfit) {
+                let (name, value) = (&field.name, row.get(&field.name));
+                return Err(CaseError::Invalid(format!(
+                    "'{name}' is {} and cannot hold {value}",
+                    field.data_type
+                )));
+            }
+            if partial && !is_there {
+                return Err(CaseError::Invalid(format!("there is no row {key} to be changed")));
+            }
+            let twice = is_there && matches!(operation, Operation::Insert(_));
+            if twice || !batch.insert(key.clone()) {
+                return Err(CaseError::Invalid(format!(
+                    "the key {key} is inserted twice, which Milvus leaves undefined"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the engine assigns, a case can neither name in a filter nor write itself.
+    fn validate_handles(&self) -> Result<(), CaseError> {
+        let key = &self.schema.primary().name;
+        let invalid = |what: &str| {
+            let reason = format!("the engine assigns the keys '{key}' (auto_id), so that {what}");
+            Err(CaseError::Invalid(reason))
+        };
+        let by_key = |step: &Operation| matches!(step, Operation::Upsert(_) | Operation::Patch(_));
+        if self.operations.iter().any(by_key) {
+            return invalid("rows cannot be upserted by them; use insert and delete");
+        }
+        let deletes = self.operations.iter().filter_map(|operation| match operation {
+            Operation::DeleteWhere(filter) => Some(&filter.expr),
+            _ => None,
+        });
+        for filter in self.questions().filter_map(Check::filter).chain(deletes) {
+            let mut named = false;
+            filter.for_each_path(&mut |path| named |= path.root == *key);
+            if named {
+                return invalid(&format!("`{filter}` must not mention them"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Check {
+    fn validate(&self, schema: &Schema) -> Result<(), CaseError> {
+        let invalid = |reason: String| Err(CaseError::Invalid(reason));
+        match self {
+            Check::Entities => return Ok(()),
+            Check::Page { limit: 0, .. } | Check::Agree { relation: Relation::Paging(0), .. } => {
+                return invalid("a page needs a limit".to_owned());
+            }
+            Check::Agree { relation: Relation::Rewrite(rewrite), filter }
+                if rewrite.apply(schema, &filter.expr).is_none() =>
+            {
+                return invalid(format!("`{filter}` cannot be rewritten by {rewrite}"));
+            }
+            Check::Search { search, .. } => {
+                let dim = schema.field(&search.field).and_then(|field| match field.data_type {
+                    DataType::FloatVector { dim } => Some(usize::from(dim)),
+                    _ => None,
+                });
+                if dim != Some(search.near.len()) || search.limit == 0 {
+                    return invalid(format!(
+                        "a search needs a limit, and a FLOAT_VECTOR of as many numbers as are \
+                         looked for; '{}' is none",
+                        search.field
+                    ));
+                }
+            }
+            Check::Refused(filter) => {
+                return if is_mistyped(schema, &filter.expr) {
+                    Ok(())
+                } else {
+                    invalid(format!(
+                        "`{filter}` is no single term on a column whose types do not fit"
+                    ))
+                };
+            }
+            _ => {}
+        }
+        match self.filter() {
+            Some(filter) => {
+                filter::check(schema, filter).map_err(|error| CaseError::Invalid(error.to_string()))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a filter is a term on a scalar column, on which every engine must notice that types do
+/// not fit. What else is wrong with a filter need not be refused.
+fn is_mistyped(schema: &Schema, filter: &Expr) -> bool {
+    let column = |operand: &Expr| match operand {
+        Expr::Field(path) => matches!(resolve(schema, path), Ok(Place::Column(..))),
+        _ => false,
+    };
+    let literal = |operand: &Expr| matches!(operand, Expr::Literal(_));
+    let term = match filter {
+        Expr::Binary { op, left, right } if op.is_comparison() && literal(right) => match &**left {
+            Expr::Binary { op, left, right } if op.class() == OpClass::Arithmetic => {
+                column(left) && literal(right)
+            }
+            left => column(left),
+        },
+        Expr::In { operand, .. } | Expr::Like { operand, .. } => column(operand),
+        _ => false,
+    };
+    term && filter::check(schema, filter).is_err()
+}

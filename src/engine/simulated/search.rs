@@ -1,0 +1,81 @@
+//! Searches of a simulated Milvus: every vector is looked at.
+
+use milvus::proto::{common, milvus as pb, schema as schema_pb};
+use prost::Message as _;
+
+use super::fault::Fault;
+use super::node::Node;
+use super::reply::{Reply, invalid, not_found, not_loaded, ok};
+use crate::value::{Key, Value};
+
+impl Node {
+    /// By L2, for one vector.
+    pub(super) fn search(&mut self, request: pb::SearchRequest) -> Reply<pb::SearchResults> {
+        let (collections, sabotage) = self.parts();
+        let name = &request.collection_name;
+        let collection = collections.get(name).ok_or_else(|| not_found(name))?;
+        if !collection.loaded {
+            return Err(not_loaded(name));
+        }
+        let parameter = |key: &str| {
+            let found = request.search_params.iter().find(|pair| pair.key == key);
+            found.map(|pair| pair.value.as_str()).unwrap_or_default()
+        };
+        let limit: usize = parameter("topk").parse().map_err(|_| invalid("topk is no number"))?;
+        let params: serde_json::Value = serde_json::from_str(parameter("params"))
+            .map_err(|error| invalid(format!("params: {error}")))?;
+        let radius = params.get("radius").and_then(serde_json::Value::as_f64);
+        let Some(pb::search_request::SearchInput::PlaceholderGroup(bytes)) = &request.search_input
+        else {
+            return Err(invalid("a search needs a vector"));
+        };
+        let group = common::PlaceholderGroup::decode(bytes.as_slice());
+        let group = group.map_err(|error| invalid(error.to_string()))?;
+        let near = group.placeholders.first().and_then(|placeholder| placeholder.values.first());
+        let near: Vec<f32> = near
+            .ok_or_else(|| invalid("a search needs a vector"))?
+            .chunks_exact(4)
+            .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+            .collect();
+        let filter = match sabotage.has(Fault::SearchIgnoresFilter) {
+            true => "",
+            false => &request.dsl,
+        };
+        let matches = collection.select(&collection.rows, sabotage, filter)?;
+        let mut scored: Vec<(f32, &Key)> = matches
+            .into_iter()
+            .filter_map(|(key, row)| match row.get(parameter("anns_field")) {
+                Value::Vector(vector) => {
+                    let pairs = vector.iter().zip(&near);
+                    Some((pairs.map(|(a, b)| (a - b) * (a - b)).sum(), key))
+                }
+                _ => None,
+            })
+            .filter(|(score, _)| radius.is_none_or(|radius| f64::from(*score) < radius))
+            .collect();
+        scored.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
+        if sabotage.has(Fault::SearchMissesNearest) && scored.len() >= 2 {
+            scored.remove(0);
+        }
+        scored.truncate(limit);
+        if sabotage.has(Fault::SearchScoresAreRoots) {
+            scored.iter_mut().for_each(|(score, _)| *score = score.sqrt());
+        }
+        let keys: Vec<Key> = scored.iter().map(|(_, key)| (*key).clone()).collect();
+        let results = schema_pb::SearchResultData {
+            num_queries: 1,
+            top_k: limit as i64,
+            scores: scored.iter().map(|(score, _)| *score).collect(),
+            topks: vec![keys.len() as i64],
+            ids: Some(super::codec::encode_keys(&collection.schema, &keys)),
+            primary_field_name: collection.schema.primary().name.clone(),
+            ..Default::default()
+        };
+        Ok(pb::SearchResults {
+            status: ok(),
+            results: Some(results),
+            collection_name: request.collection_name,
+            ..Default::default()
+        })
+    }
+}

@@ -1,0 +1,250 @@
+//! Random histories: what happens to a collection between its creation and the last questions.
+//!
+//! In the words of proptest-state-machine: [`State`] is the reference machine, an operation is a
+//! transition, and what is drawn here has its preconditions met in the state that it is applied to.
+
+use std::collections::BTreeSet;
+
+use super::filter::Chance;
+use crate::case::{Check, Maintenance, Operation, State};
+use crate::filter::Semantics;
+use crate::milvus::{CallFeature, Dialect};
+use crate::schema::{Field, Schema};
+use crate::value::{Key, Row};
+
+/// So many rows are at hand for what is written later.
+pub(super) const MORE: usize = 12;
+/// So many steps, at most, after the first inserts.
+const STEPS: usize = 9;
+/// One in so many histories has what is slow.
+const SLOW: usize = 12;
+
+/// Inserts in batches, and in most cases a life after that.
+pub(super) fn history(
+    schema: &Schema,
+    dialect: &Dialect,
+    rows: Vec<Row>,
+    more: Vec<Row>,
+    chance: &mut Chance,
+    question: &mut dyn FnMut(&mut Chance) -> Option<Check>,
+) -> Vec<Operation> {
+    let mut all: Vec<Operation> = Vec::new();
+    if !rows.is_empty() {
+        let batch = rows.len().div_ceil(if chance.one_in(2) { 2 } else { 1 });
+        all.extend(rows.chunks(batch).map(|rows| Operation::Insert(rows.to_vec())));
+    }
+    let mut story = Story {
+        schema,
+        dialect,
+        with_slow: chance.one_in(SLOW),
+        state: State::default(),
+        gone: Vec::new(),
+        more,
+        indexed: BTreeSet::new(),
+    };
+    all.iter().for_each(|operation| story.take(operation));
+    let steps = if chance.one_in(4) { 0 } else { chance.within(1, STEPS) };
+    for _ in 0..steps {
+        if let Some(operation) = story.next(chance, question) {
+            story.take(&operation);
+            all.push(operation);
+        }
+    }
+    all
+}
+
+/// A history that is being told.
+struct Story<'a> {
+    schema: &'a Schema,
+    dialect: &'a Dialect,
+    with_slow: bool,
+    state: State,
+    /// Keys of rows that were deleted.
+    gone: Vec<Key>,
+    /// Rows that were not written yet.
+    more: Vec<Row>,
+    indexed: BTreeSet<String>,
+}
+
+impl Story<'_> {
+    fn take(&mut self, operation: &Operation) {
+        let before: Vec<Key> = self.state.rows.keys().cloned().collect();
+        // What is drawn has a defined outcome.
+        let _ = self.state.apply(self.schema, operation, Semantics::canonical());
+        self.gone.extend(before.into_iter().filter(|key| !self.state.rows.contains_key(key)));
+        match operation {
+            Operation::Maintain(Maintenance::Index { field, .. }) => {
+                self.indexed.insert(field.clone());
+            }
+            Operation::Maintain(Maintenance::DropIndex { field }) => {
+                self.indexed.remove(field);
+            }
+            Operation::Recreate => self.indexed.clear(),
+            _ => {}
+        }
+    }
+
+    /// Any step whose preconditions are met; `None` if those of the one that was drawn are not.
+    fn next(
+        &mut self,
+        chance: &mut Chance,
+        question: &mut dyn FnMut(&mut Chance) -> Option<Check>,
+    ) -> Option<Operation> {
+        match chance.below(32) {
+            0..4 => self.insert(chance),
+            4..9 => self.upsert(chance),
+            9..13 => self.patch(chance),
+            13..17 => self.delete(chance),
+            17..20 => self.delete_where(chance, question),
+            20..25 => question(chance).map(Operation::Ask),
+            25..27 => self.offers(CallFeature::Flush, Maintenance::Flush),
+            27 => self.offers(CallFeature::Compaction, Maintenance::Compact),
+            28 => self.offers(CallFeature::Release, Maintenance::Reload),
+            29 => self.index(chance),
+            30 => {
+                let field = pick(chance, &self.indexed.iter().cloned().collect::<Vec<_>>())?;
+                Some(Operation::Maintain(Maintenance::DropIndex { field }))
+            }
+            _ if chance.one_in(2) => {
+                let step = if chance.one_in(2) { Maintenance::Kill } else { Maintenance::Restart };
+                self.offers(CallFeature::Restart, step)
+            }
+            _ => Some(Operation::Recreate),
+        }
+    }
+
+    fn offers(&self, feature: CallFeature, step: Maintenance) -> Option<Operation> {
+        is_offered(self.dialect, feature, self.with_slow).then_some(Operation::Maintain(step))
+    }
+
+    /// New rows, and rows with the keys of those that were deleted.
+    fn insert(&mut self, chance: &mut Chance) -> Option<Operation> {
+        let mut rows: Vec<Row> = Vec::new();
+        for _ in 0..chance.within(1, 3) {
+            let Some(mut row) = self.more.pop() else { break };
+            if let Some(key) = pick(chance, &self.gone)
+                && chance.one_in(2)
+            {
+                row.fields.insert(self.schema.primary().name.clone(), key.into());
+            }
+            let key = row.key(self.schema)?;
+            let taken = rows.iter().any(|other| other.key(self.schema).as_ref() == Some(&key));
+            if !taken && !self.state.rows.contains_key(&key) {
+                rows.push(row);
+            }
+        }
+        (!rows.is_empty()).then_some(Operation::Insert(rows))
+    }
+
+    /// Rows in the place of others, and perhaps a new one.
+    fn upsert(&mut self, chance: &mut Chance) -> Option<Operation> {
+        if self.schema.primary().auto_id {
+            return None;
+        }
+        let mut rows: Vec<Row> = Vec::new();
+        for _ in 0..chance.within(1, 3) {
+            let Some(mut row) = self.more.pop() else { break };
+            if let (Some(key), false) = (self.any_key(chance), chance.one_in(5)) {
+                row.fields.insert(self.schema.primary().name.clone(), key.into());
+            }
+            let key = row.key(self.schema)?;
+            if !rows.iter().any(|other| other.key(self.schema).as_ref() == Some(&key)) {
+                rows.push(row);
+            }
+        }
+        (!rows.is_empty()).then_some(Operation::Upsert(rows))
+    }
+
+    /// Some fields of rows that exist, the same ones for all.
+    fn patch(&mut self, chance: &mut Chance) -> Option<Operation> {
+        if self.schema.primary().auto_id || !self.dialect.offers(CallFeature::PartialUpsert) {
+            return None;
+        }
+        let key = &self.schema.primary().name;
+        // Changing a partition key moves the row.
+        let can = |field: &&Field| !field.primary && !field.partition_key;
+        let fields: Vec<&Field> = self.schema.fields.iter().filter(can).collect();
+        let given: Vec<&Field> = fields.iter().filter(|_| chance.one_in(2)).copied().collect();
+        let mut rows: Vec<Row> = Vec::new();
+        for _ in 0..chance.within(1, 2) {
+            let Some(new) = self.more.pop() else { break };
+            let old = self.any_key(chance)?;
+            if rows.iter().any(|other| other.key(self.schema).as_ref() == Some(&old)) {
+                continue;
+            }
+            let mut row = Row::default();
+            row.fields.insert(key.clone(), old.into());
+            // What has a default may be left out of a row.
+            for field in given.iter().filter(|field| new.fields.contains_key(&field.name)) {
+                row.fields.insert(field.name.clone(), new.get(&field.name).clone());
+            }
+            if self.schema.dynamic && given.len() % 2 == 1 {
+                row.dynamic = new.dynamic;
+            }
+            rows.push(row);
+        }
+        (!rows.is_empty() && !given.is_empty()).then_some(Operation::Patch(rows))
+    }
+
+    fn delete(&mut self, chance: &mut Chance) -> Option<Operation> {
+        let mut keys: Vec<Key> =
+            (0..chance.within(1, 3)).filter_map(|_| self.any_key(chance)).collect();
+        keys.sort();
+        keys.dedup();
+        (!keys.is_empty()).then_some(Operation::Delete(keys))
+    }
+
+    /// By a filter with a meaning on every row, that leaves some of them.
+    fn delete_where(
+        &mut self,
+        chance: &mut Chance,
+        question: &mut dyn FnMut(&mut Chance) -> Option<Check>,
+    ) -> Option<Operation> {
+        let Some(Check::Query(filter)) = question(chance) else { return None };
+        let operation = Operation::DeleteWhere(filter);
+        let mut after = self.state.clone();
+        after.apply(self.schema, &operation, Semantics::canonical()).ok()?;
+        let (before, after) = (self.state.rows.len(), after.rows.len());
+        (after < before && after > 0).then_some(operation)
+    }
+
+    fn index(&mut self, chance: &mut Chance) -> Option<Operation> {
+        // Where writing out takes long, so does what follows it.
+        if !is_offered(self.dialect, CallFeature::Flush, self.with_slow) {
+            return None;
+        }
+        let (field, kind) = any_index(self.schema, self.dialect, chance, &self.indexed)?;
+        Some(Operation::Maintain(Maintenance::Index { field, kind }))
+    }
+
+    fn any_key(&self, chance: &mut Chance) -> Option<Key> {
+        let keys: Vec<&Key> = self.state.rows.keys().collect();
+        pick(chance, &keys).cloned()
+    }
+}
+
+/// Whether a dialect has something, and not only slowly.
+pub(super) fn is_offered(dialect: &Dialect, feature: CallFeature, with_slow: bool) -> bool {
+    dialect.offers(feature) && (with_slow || !dialect.slow.contains(&feature))
+}
+
+/// A field without an index, and a kind of index that it can have.
+pub(super) fn any_index(
+    schema: &Schema,
+    dialect: &Dialect,
+    chance: &mut Chance,
+    indexed: &BTreeSet<String>,
+) -> Option<(String, String)> {
+    let free = schema.payload().filter(|field| !indexed.contains(&field.name));
+    let kinds: Vec<(String, String)> = free
+        .flat_map(|field| {
+            let kinds = dialect.indexes_of(field.data_type);
+            kinds.map(|kind| (field.name.clone(), kind.to_owned()))
+        })
+        .collect();
+    pick(chance, &kinds)
+}
+
+fn pick<T: Clone>(chance: &mut Chance, all: &[T]) -> Option<T> {
+    if all.is_empty() { None } else { all.get(chance.below(all.len())).cloned() }
+}

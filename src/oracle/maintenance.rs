@@ -1,0 +1,101 @@
+//! A query before and after what changes no answer: an index, a flush, a compaction, releasing and
+//! loading, a restart, the death of the engine.
+//!
+//! Applies to every filter, whatever it means. Inconclusive unless the server's own metadata prove
+//! that it was done; see [`Milvus`](crate::milvus::Milvus) for what counts as proof of each.
+
+use super::ask::{Asked, keys, way};
+use super::relation::{Outcome, verdict};
+use crate::apply::{Applied, ApplyError};
+use crate::case::Maintenance;
+use crate::engine::Ending;
+use crate::filter::Filter;
+use crate::milvus::{Index, MilvusError, Proof};
+use crate::verdict::{Doubt, Verdict};
+
+pub(super) async fn judge(
+    applied: &mut Applied<'_, '_>,
+    step: &Maintenance,
+    filter: &Filter,
+) -> Result<Verdict, ApplyError> {
+    let text = filter.to_string();
+    let before = match keys(applied, &text).await? {
+        Asked::Answer(keys) => keys,
+        Asked::Refused(why) => return Ok(verdict(Outcome::Unproven(why))),
+        Asked::Failed(divergence) => return Ok(verdict(Outcome::Failed(divergence))),
+    };
+    let unproven = |why| Ok(verdict(Outcome::Unproven(why)));
+    match carry_out(applied, step).await {
+        Ok(Proof::Done) => {}
+        Ok(Proof::Missing(why)) => return unproven(why),
+        Err(MilvusError::Rejected { reason, .. }) => {
+            return unproven(format!("the target refuses to {step}: {reason}"));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let mut after = Vec::new();
+    for _ in 0..2 {
+        match keys(applied, &text).await? {
+            Asked::Answer(keys) if keys == before => {
+                return Ok(match after.is_empty() {
+                    true => verdict(Outcome::Agree(keys.len())),
+                    false => Verdict::Inconclusive(Doubt::Unrepeatable(format!(
+                        "after {step} the target answered otherwise, and rightly when asked again"
+                    ))),
+                });
+            }
+            Asked::Answer(keys) => after.push(keys),
+            Asked::Refused(why) => return unproven(why),
+            Asked::Failed(divergence) => return Ok(verdict(Outcome::Failed(divergence))),
+        }
+    }
+    let after = after.pop().unwrap_or_default();
+    Ok(verdict(Outcome::Disagree(vec![
+        way("before", Some(text.clone()), before),
+        way(format!("after {step}"), Some(text), after),
+    ])))
+}
+
+/// Does it, and says whether the server proves it.
+///
+/// # Errors
+/// If the target refuses, or does not come back.
+pub(crate) async fn carry_out(
+    applied: &mut Applied<'_, '_>,
+    step: &Maintenance,
+) -> Result<Proof, MilvusError> {
+    let rows = applied.rows().len() as u64;
+    let Applied { sides, table, .. } = applied;
+    let (milvus, collection) = (sides.milvus, &*table.name);
+    let missing = |what: &str| Ok(Proof::Missing(what.to_owned()));
+    match step {
+        Maintenance::Flush => milvus.flush_proven(collection, rows).await,
+        Maintenance::Compact => milvus.compact(collection).await,
+        Maintenance::Index { field, kind } => match table.schema.field(field) {
+            Some(field) => {
+                milvus.make_index(collection, field, &Index::new(&field.name, kind)).await
+            }
+            None => missing("there is no such field"),
+        },
+        Maintenance::DropIndex { field } => milvus.drop_index(collection, field).await,
+        Maintenance::Reload => milvus.reload(collection).await,
+        Maintenance::Restart | Maintenance::Kill => {
+            let Some(engine) = sides.engine.as_deref_mut() else {
+                return missing("the engine was not started here, and cannot be restarted");
+            };
+            let ending = match step {
+                Maintenance::Restart => Ending::Terminated,
+                _ => Ending::Killed,
+            };
+            let uri = engine.uri().to_owned();
+            if let Err(error) = engine.resume(ending).await {
+                return missing(&error.to_string());
+            }
+            if engine.uri() != uri {
+                return missing("the engine has come back at another address");
+            }
+            milvus.load(collection).await?;
+            Ok(Proof::Done)
+        }
+    }
+}

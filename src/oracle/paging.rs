@@ -1,0 +1,69 @@
+//! A query at once, page by page by offsets (documentation, "Query": limit and offset), and batch by
+//! batch by keys, as the clients' query iterators read. Each way must return every row once.
+//!
+//! Applies to every filter, whatever it means. Where the engine assigns the keys, it is read by
+//! offsets alone: a case cannot name the keys.
+
+use super::ask::{answer, batch, keys, page, way};
+use super::relation::Outcome;
+use crate::apply::{Applied, ApplyError};
+use crate::filter::{BinaryOp, Expr, Filter, Literal};
+use crate::value::Key;
+
+pub(super) async fn measure(
+    applied: &mut Applied<'_, '_>,
+    size: u32,
+    filter: &Filter,
+) -> Result<Outcome, ApplyError> {
+    let text = filter.to_string();
+    let size = size.max(1);
+    let whole = answer!(keys(applied, &text).await?);
+    // What goes on for longer than that returns rows again.
+    let most = whole.len() / size as usize + 2;
+    let mut paged = Vec::new();
+    for number in 0..most as u32 {
+        let next = answer!(page(applied, &text, Some((size, number * size))).await?);
+        let ends = next.len() < size as usize;
+        paged.extend(next);
+        if ends {
+            break;
+        }
+    }
+    paged.sort();
+    let mut iterated = None;
+    let key = applied.table.schema.primary().clone();
+    if !key.auto_id {
+        let mut all: Vec<Key> = Vec::new();
+        for _ in 0..most {
+            let expr = match all.iter().max() {
+                None => filter.expr.clone(),
+                Some(last) => {
+                    let last = match last {
+                        Key::Int(i) => Literal::Int(*i),
+                        Key::Text(text) => Literal::Text(text.clone()),
+                    };
+                    let later =
+                        Expr::binary(Expr::field(&key.name), BinaryOp::Gt, Expr::Literal(last));
+                    filter.expr.clone().and(later)
+                }
+            };
+            let next = answer!(batch(applied, &expr.to_string(), size).await?);
+            let ends = next.len() < size as usize;
+            all.extend(next);
+            if ends {
+                break;
+            }
+        }
+        all.sort();
+        iterated = Some(all);
+    }
+    if paged == whole && iterated.as_ref().is_none_or(|all| *all == whole) {
+        return Ok(Outcome::Agree(whole.len()));
+    }
+    let mut ways = vec![
+        way("at once", Some(text.clone()), whole),
+        way(format!("by pages of {size}"), Some(text.clone()), paged),
+    ];
+    ways.extend(iterated.map(|all| way(format!("by keys, {size} at a time"), Some(text), all)));
+    Ok(Outcome::Disagree(ways))
+}

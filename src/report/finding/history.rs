@@ -1,0 +1,267 @@
+//! The parts of `repro.py` for histories, and for answers that disagree with each other.
+
+use super::literal;
+use crate::case::{Case, Check, Maintenance, Operation, Relation};
+use crate::filter::Filter;
+use crate::schema::Schema;
+use crate::verdict::{Actual, Class, Divergence};
+
+const ASKED: &str = r#"
+
+def asked(client, name, filter, **options):
+    """The keys that a query returns, sorted."""
+    limit = {} if filter or options else {"limit": 16384}
+    rows = client.query(
+        name, filter=filter, output_fields=[KEY], timeout=TIMEOUT, **limit, **options
+    )
+    return sorted(row[KEY] for row in rows)
+"#;
+
+const RESTARTED: &str = r#"
+
+def restarted(client, name):
+    """Restarts the server with its data, by the command in MILVUS_RESTART."""
+    command = os.environ.get("MILVUS_RESTART")
+    if not command:
+        raise RuntimeError("set MILVUS_RESTART to a command that restarts the server")
+    subprocess.run(command, shell=True, check=True)
+    client.load_collection(name)
+"#;
+
+const COMPACTED: &str = r#"
+
+def compacted(client, name):
+    """Compacts, and waits until that is done."""
+    job = client.compact(name)
+    while client.get_compaction_state(job) != "Completed":
+        time.sleep(0.1)
+"#;
+
+const PARTITION: &str = r#"
+    true, false, *unknown = (asked(client, name, filter) for filter in FILTERS)
+    whole = set(asked(client, name, ""))
+    print("where it is true:       ", true)
+    print("where it is false:      ", false)
+    print("where it may be unknown:", unknown)
+    print("all rows:               ", sorted(whole))
+    both = set(true) | set(false)
+    left = whole - both - set().union(*unknown)
+    return bool(set(true) & set(false)) or bool(both - whole) or bool(left)
+"#;
+
+const REWRITE: &str = r#"
+    first, second = (asked(client, name, filter) for filter in FILTERS)
+    print("as it is: ", first)
+    print("rewritten:", second)
+    return first != second
+"#;
+
+const PROJECTION: &str = r#"
+    actual = asked(client, name, FILTERS[0])
+    print("of the rows as they are returned, these match:", EXPECTED)
+    print("by the filter:                                ", actual)
+    return actual != EXPECTED
+"#;
+
+const COUNTS: &str = r#"
+    rows = asked(client, name, FILTERS[0])
+    count = client.query(
+        name, filter=FILTERS[0], output_fields=["count(*)"], timeout=TIMEOUT
+    )[0]["count(*)"]
+    print("rows:    ", len(rows))
+    print("count(*):", count)
+    return len(rows) != count
+"#;
+
+const PAGING: &str = r#"
+    whole = asked(client, name, FILTERS[0])
+    paged = []
+    for offset in range(0, len(whole) + 2 * SIZE, SIZE):
+        paged += asked(client, name, FILTERS[0], limit=SIZE, offset=offset)
+    iterated = []
+    iterator = client.query_iterator(
+        name, batch_size=SIZE, filter=FILTERS[0], output_fields=[KEY], timeout=TIMEOUT
+    )
+    while batch := iterator.next():
+        iterated += [row[KEY] for row in batch]
+    print("at once: ", whole)
+    print("by pages:", sorted(paged))
+    print("by keys: ", sorted(iterated))
+    return whole != sorted(paged) or whole != sorted(iterated)
+"#;
+
+const AFTER: &str = r#"
+    before = asked(client, name, FILTERS[0])
+    @STEP@
+    after = asked(client, name, FILTERS[0])
+    print("before:", before)
+    print("after: ", after)
+    return before != after
+"#;
+
+const SEARCH: &str = r#"
+    result = client.search(
+        name,
+        [NEAR],
+        filter=FILTERS[0],
+        limit=LIMIT,
+        anns_field=FIELD,
+        search_params=SEARCH,
+        timeout=TIMEOUT,
+    )[0]
+    actual = [hit[KEY] if KEY in hit else hit["id"] for hit in result]
+    print("expected:", EXPECTED)
+    print("actual:  ", [(hit.get(KEY, hit.get("id")), hit["distance"]) for hit in result])
+    return actual != EXPECTED
+"#;
+
+/// What tells that the bug is present, if it is one of these.
+pub(super) fn body(check: &Check, divergence: &Divergence) -> Option<&'static str> {
+    match (check, &divergence.actual) {
+        (Check::Agree { relation, .. }, Actual::Ways(_)) => Some(match relation {
+            Relation::Partition => PARTITION,
+            Relation::Projection => PROJECTION,
+            Relation::Rewrite(_) => REWRITE,
+            Relation::Paging(_) => PAGING,
+            Relation::Counts => COUNTS,
+            Relation::After(_) => AFTER,
+        }),
+        (Check::Search { .. }, Actual::Rows(_)) if divergence.class != Class::WrongValue => {
+            Some(SEARCH)
+        }
+        _ => None,
+    }
+}
+
+/// The body with what it is about.
+pub(super) fn filled(body: &str, case: &Case) -> String {
+    match case.checks.first() {
+        Some(Check::Agree { relation: Relation::After(step), .. }) => {
+            body.replace("@STEP@", &maintenance(step))
+        }
+        _ => body.to_owned(),
+    }
+}
+
+/// The constants of such a body.
+pub(super) fn constants(case: &Case, divergence: &Divergence) -> String {
+    let mut text = format!("KEY = {}\n", literal::string(&case.schema.primary().name));
+    let Some(check) = case.checks.first() else { return text };
+    let mut filters: Vec<String> =
+        check.filters(&case.schema).iter().map(Filter::to_string).collect();
+    if filters.is_empty() {
+        filters.push(String::new());
+    }
+    let filters = filters.iter().map(|filter| format!("    {},\n", literal::string(filter)));
+    text.push_str(&format!("FILTERS = [\n{}]\n", filters.collect::<String>()));
+    match (check, &divergence.actual) {
+        (Check::Agree { relation: Relation::Paging(size), .. }, _) => {
+            text.push_str(&format!("SIZE = {size}\n"));
+        }
+        (Check::Agree { relation: Relation::Projection, .. }, Actual::Ways(ways)) => {
+            if let Some(crate::verdict::Answer::Rows(keys)) = ways.last().map(|way| &way.answer) {
+                let keys = literal::list(keys.iter().map(literal::key));
+                text.push_str(&format!("EXPECTED = {keys}\n"));
+            }
+        }
+        (Check::Search { search, .. }, _) => {
+            let near = literal::list(search.near.iter().map(|x| format!("{x:?}")));
+            let radius = search.radius.map(|r| format!(r#", "params": {{"radius": {r:?}}}"#));
+            let keys = match &divergence.expected {
+                crate::verdict::Expected::Rows(keys) => {
+                    literal::list(keys.iter().map(literal::key))
+                }
+                _ => "[]".to_owned(),
+            };
+            text.push_str(&format!(
+                "NEAR = {near}\nLIMIT = {}\nFIELD = {}\nSEARCH = {{\"metric_type\": \"L2\"{}}}\n\
+                 EXPECTED = {keys}\n",
+                search.limit,
+                literal::string(&search.field),
+                radius.unwrap_or_default()
+            ));
+        }
+        _ => {}
+    }
+    text
+}
+
+/// The call that does it.
+pub(super) fn maintenance(step: &Maintenance) -> String {
+    match step {
+        Maintenance::Flush => "client.flush(name, timeout=TIMEOUT)".to_owned(),
+        Maintenance::Compact => "compacted(client, name)".to_owned(),
+        Maintenance::Index { field, kind } => format!(
+            "index = client.prepare_index_params()\n    index.add_index({}, index_type={})\n    \
+             client.create_index(name, index, timeout=TIMEOUT)",
+            literal::string(field),
+            literal::string(kind)
+        ),
+        Maintenance::DropIndex { field } => {
+            format!("client.drop_index(name, index_name={})", literal::string(field))
+        }
+        Maintenance::Reload => {
+            "client.release_collection(name)\n    client.load_collection(name)".to_owned()
+        }
+        Maintenance::Restart | Maintenance::Kill => "restarted(client, name)".to_owned(),
+    }
+}
+
+/// A question in between, whose answer is of no interest here.
+pub(super) fn question(schema: &Schema, check: &Check) -> String {
+    let filter = check.spelled().map(ToString::to_string);
+    let (output, limit) = match check {
+        Check::Count(_) => ("count(*)".to_owned(), String::new()),
+        Check::Page { limit, offset, .. } => {
+            (schema.primary().name.clone(), format!(", limit={limit}, offset={offset}"))
+        }
+        _ if filter.is_none() => (schema.primary().name.clone(), ", limit=16384".to_owned()),
+        _ => (schema.primary().name.clone(), String::new()),
+    };
+    format!(
+        "client.query(\n        name,\n        filter={},\n        output_fields=[{}]{limit},\n        \
+         timeout=TIMEOUT,\n    )",
+        literal::string(&filter.unwrap_or_default()),
+        literal::string(&output)
+    )
+}
+
+/// Every maintenance of a case, in its operations and in its check.
+fn steps(case: &Case) -> impl Iterator<Item = &Maintenance> {
+    let operations = case.operations.iter().filter_map(|operation| match operation {
+        Operation::Maintain(step) => Some(step),
+        _ => None,
+    });
+    let checks = case.checks.iter().filter_map(|check| match check {
+        Check::Agree { relation: Relation::After(step), .. } => Some(step),
+        _ => None,
+    });
+    operations.chain(checks)
+}
+
+fn restarts(case: &Case) -> bool {
+    steps(case).any(|step| matches!(step, Maintenance::Restart | Maintenance::Kill))
+}
+
+fn compacts(case: &Case) -> bool {
+    steps(case).any(|step| *step == Maintenance::Compact)
+}
+
+/// What is imported for that.
+pub(super) fn modules(case: &Case) -> Vec<&'static str> {
+    let mut modules = Vec::new();
+    modules.extend(restarts(case).then_some("subprocess"));
+    modules.extend(compacts(case).then_some("time"));
+    modules
+}
+
+/// The functions that are called.
+pub(super) fn functions(case: &Case, asks: bool) -> String {
+    let mut text = String::new();
+    for (needed, function) in
+        [(restarts(case), RESTARTED), (compacts(case), COMPACTED), (asks, ASKED)]
+    {
+        text.push_str(if needed { function } else { "" });
+    }
+    text
+}
