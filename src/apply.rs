@@ -200,8 +200,13 @@ impl Applied<'_, '_> {
             self.remember(operation).await?;
             (self.verified, self.settled) = (false, false);
         }
-        if let Err(error) = self.write(operation).await {
-            self.refused = Some(refusal(error)?);
+        match (self.write(operation).await, operation) {
+            (Ok(()), _) => {}
+            // It changes no answer, whether it is done or not.
+            (Err(MilvusError::Rejected { reason, .. }), Operation::Maintain(step)) => {
+                tracing::debug!(%step, reason, "the target refuses a step of a history");
+            }
+            (Err(error), _) => self.refused = Some(refusal(error)?),
         }
         Ok(())
     }

@@ -44,6 +44,19 @@ impl Case {
         Ok(())
     }
 
+    /// Leaves out the operations whose preconditions are not met, as when one before them is gone.
+    pub(crate) fn leave_out_the_impossible(&mut self) {
+        let mut state = State::default();
+        let operations = std::mem::take(&mut self.operations);
+        for operation in operations {
+            let possible = self.validate_rows(&state, &operation).is_ok()
+                && state.apply(&self.schema, &operation, Semantics::canonical()).is_ok();
+            if possible {
+                self.operations.push(operation);
+            }
+        }
+    }
+
     fn validate_rows(&self, state: &State, operation: &Operation) -> Result<(), CaseError> {
         let mut batch = BTreeSet::new();
         for row in operation.rows() {

@@ -18,6 +18,7 @@ use super::shell::ShellArgs;
 use crate::engine::EngineChoice;
 use crate::engine::simulated::Fault;
 use crate::filter::Switch;
+use crate::oracle::Oracle;
 use crate::report::corpus::Format;
 use crate::report::matrix::Form as MatrixForm;
 
@@ -225,6 +226,17 @@ pub struct FuzzArgs {
     /// filters whose types do not fit. Engines may crash
     #[arg(long, env = "MILVUS_DIFFTEST_BEYOND_DIALECT", hide_env = true)]
     pub beyond_dialect: bool,
+    /// What judges: reference, partition, projection, rewrite, paging, count, search, index, segment,
+    /// compaction, reload, restart or durability. May be given more than once [default: all that the
+    /// engine has a part for]
+    #[arg(
+        long,
+        value_name = "ORACLE",
+        value_delimiter = ',',
+        env = "MILVUS_DIFFTEST_ORACLE",
+        hide_env = true
+    )]
+    pub oracle: Vec<Oracle>,
     #[command(flatten)]
     pub target: TargetArgs,
     #[command(flatten)]

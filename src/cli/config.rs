@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::args::{BackendArgs, FuzzArgs, TargetArgs, duration};
 use crate::engine::EngineChoice;
+use crate::oracle::Oracle;
 
 /// A configuration file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,7 @@ struct File {
     backend_password: Option<String>,
     depth: Option<u16>,
     beyond_dialect: Option<bool>,
+    oracle: Option<String>,
     target: Option<String>,
     dialect: Option<String>,
     token: Option<String>,
@@ -57,6 +59,14 @@ pub fn with_file(args: FuzzArgs) -> Result<FuzzArgs, ConfigError> {
         let parsed = value.map(|text| duration(&text)).transpose();
         parsed.map_err(|reason| invalid(&path, format!("{key}: {reason}")))
     };
+    let mut oracle = args.oracle;
+    if oracle.is_empty() {
+        let names = file.oracle.iter().flat_map(|names| names.split(','));
+        oracle = names
+            .map(|name| name.trim().parse::<Oracle>())
+            .collect::<Result<_, _>>()
+            .map_err(|error| invalid(&path, format!("oracle: {error}")))?;
+    }
     // Whichever is on the command line replaces both.
     let (mut engine, mut target) = (args.target.engine, args.target.target);
     if engine.is_empty() && target.is_empty() {
@@ -75,6 +85,7 @@ pub fn with_file(args: FuzzArgs) -> Result<FuzzArgs, ConfigError> {
         jobs: args.jobs.or(file.jobs),
         filters: args.filters.or(file.filters),
         depth: args.depth.or(file.depth),
+        oracle,
         beyond_dialect: args.beyond_dialect || file.beyond_dialect.unwrap_or(false),
         target: TargetArgs {
             dialect: args.target.dialect.or(file.dialect),

@@ -146,6 +146,7 @@ fn campaign(
             depth: args.depth.map_or(MAX_DEPTH, usize::from),
             filters: args.filters.map_or(FILTERS, usize::from),
             beyond_dialect: args.beyond_dialect,
+            oracles: args.oracle.iter().copied().collect(),
             ..Options::default()
         },
         ..Campaign::new(Target::Simulated(SimulatedOptions::default()))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::file::{Cause, Issue, KnownIssues};
 use super::predict::{Prediction, predict};
-use crate::case::{Case, Check};
+use crate::case::{Case, Check, Relation};
 use crate::compare::{Change, Diff};
 use crate::filter::{Filter, Semantics, Switch};
 use crate::triage::check_shape as shape;
@@ -36,7 +36,7 @@ impl KnownIssues {
             return Some(vec![issue]);
         }
         if let Actual::Ways(ways) = &divergence.actual {
-            return self.explain_ways(case, ways);
+            return self.explain_ways(case, check, ways);
         }
         let canonical = predict(case, check, Semantics::canonical());
         let Prediction::Rows { rows: expected, .. } = &canonical else { return None };
@@ -76,14 +76,20 @@ impl KnownIssues {
 
     /// The issues by which each of the ways of asking came to its answer, if any did otherwise than
     /// documented.
-    fn explain_ways(&self, case: &Case, ways: &[Way]) -> Option<Vec<&Issue>> {
+    fn explain_ways(&self, case: &Case, check: &Check, ways: &[Way]) -> Option<Vec<&Issue>> {
         let mut issues: Vec<&Issue> = Vec::new();
         for way in ways {
+            // What the model says of the rows that were returned.
+            if let (Check::Agree { relation: Relation::Projection, .. }, None) =
+                (check, &way.filter)
+            {
+                continue;
+            }
             let filter = way.filter.as_deref().map(Filter::parse).transpose().ok()?;
-            let check = filter.map_or(Check::Entities, Check::Query);
+            let asked = filter.map_or(Check::Entities, Check::Query);
             let answers = |switches: &[Switch]| {
                 let semantics = switches.iter().copied().collect();
-                match (predict(case, &check, semantics), &way.answer) {
+                match (predict(case, &asked, semantics), &way.answer) {
                     (Prediction::Rows { keys, .. }, Answer::Rows(answered)) => keys == *answered,
                     (Prediction::Rows { keys, .. }, Answer::Count(n)) => keys.len() as u64 == *n,
                     _ => false,
@@ -92,7 +98,7 @@ impl KnownIssues {
             if answers(&[]) {
                 continue;
             }
-            let switches = subsets(&relevant(case, &check, self.semantics()))
+            let switches = subsets(&relevant(case, &asked, self.semantics()))
                 .find(|switches| answers(switches))?;
             for issue in switches.into_iter().filter_map(|switch| self.of(switch)) {
                 if !issues.iter().any(|other| other.title == issue.title) {

@@ -158,12 +158,14 @@ impl Milvus {
         }
     }
 
-    /// Drops the index of a field. Proven by its absence from what the server describes.
+    /// Drops the index of a field; for that the collection is released (documentation, "Drop index")
+    /// and loaded again. Proven by its absence from what the server describes.
     ///
     /// # Errors
     /// If the server refuses.
     pub async fn drop_index(&self, collection: &str, field: &str) -> Result<Proof, MilvusError> {
         const OPERATION: &str = "drop index";
+        self.release(collection).await?;
         let request = DropIndexRequest {
             collection_name: collection.to_owned(),
             field_name: field.to_owned(),
@@ -173,6 +175,7 @@ impl Milvus {
         let mut raw = self.raw.clone();
         let status = self.call_raw(OPERATION, raw.drop_index(request)).await?;
         check_status(OPERATION, Some(&status))?;
+        self.load(collection).await?;
         let left = self.indexes(collection).await?;
         Ok(match left.iter().any(|index| index.field == field) {
             false => Proof::Done,
@@ -185,14 +188,8 @@ impl Milvus {
     /// # Errors
     /// If the server refuses.
     pub async fn reload(&self, collection: &str) -> Result<Proof, MilvusError> {
-        const OPERATION: &str = "release collection";
-        let request = ReleaseCollectionRequest {
-            collection_name: collection.to_owned(),
-            ..ReleaseCollectionRequest::default()
-        };
+        self.release(collection).await?;
         let mut raw = self.raw.clone();
-        let status = self.call_raw(OPERATION, raw.release_collection(request)).await?;
-        check_status(OPERATION, Some(&status))?;
         let request = GetLoadStateRequest {
             collection_name: collection.to_owned(),
             ..GetLoadStateRequest::default()
@@ -205,6 +202,17 @@ impl Milvus {
             true => Proof::Done,
             false => Proof::Missing("it is loaded after it was released".to_owned()),
         })
+    }
+
+    async fn release(&self, collection: &str) -> Result<(), MilvusError> {
+        const OPERATION: &str = "release collection";
+        let request = ReleaseCollectionRequest {
+            collection_name: collection.to_owned(),
+            ..ReleaseCollectionRequest::default()
+        };
+        let mut raw = self.raw.clone();
+        let status = self.call_raw(OPERATION, raw.release_collection(request)).await?;
+        check_status(OPERATION, Some(&status))
     }
 
     async fn collection_id(&self, collection: &str) -> Result<i64, MilvusError> {

@@ -197,6 +197,26 @@ pub fn table(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
         coverage.hit(),
         coverage.wanted().len(),
     );
+    if summary.oracles.len() > 1 {
+        let _ = writeln!(text, "by oracle, checks (and what passed, is known, proves nothing):");
+        for (oracle, tally) in &summary.oracles {
+            let found = match tally.divergence {
+                0 => String::new(),
+                some => format!(", {some} DIVERGE"),
+            };
+            let _ = writeln!(
+                text,
+                "  {oracle:12} {:>7} ({}, {}, {}){found}",
+                tally.total(),
+                tally.pass,
+                tally.known,
+                tally.inconclusive
+            );
+        }
+    }
+    for (reason, count) in &summary.unproven {
+        let _ = writeln!(text, "  {count} inconclusive: {reason}");
+    }
     for (reason, count) in &summary.undefined {
         let _ = writeln!(text, "  {count} inconclusive: {reason}");
     }
