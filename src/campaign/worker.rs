@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::event::{Event, Kind};
+use super::shard::Shard;
 use super::steer::{Steered, steer};
 use super::workbench::{BenchError, SameClass, Workbench};
 use crate::case::{Case, Check, Operation};
@@ -32,10 +33,15 @@ pub(super) struct Shared {
     pub dialect: Dialect,
     pub known_issues: KnownIssues,
     pub generation: generate::Options,
+    pub shard: Shard,
+    /// The cases that were judged before.
+    pub done: BTreeSet<u64>,
     pub cases: Option<u64>,
     pub deadline: Option<Instant>,
     pub shrink: Budget,
     pub started: Instant,
+    /// How long the campaign had taken before it was resumed.
+    pub before: Duration,
     pub next: AtomicU64,
     pub stop: AtomicBool,
     /// What became of the divergences, by the shape that they had when they were first seen.
@@ -68,8 +74,15 @@ impl Shared {
         if self.is_over() {
             return None;
         }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.cases.is_none_or(|cases| number < cases).then_some(number)
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            if self.cases.is_some_and(|cases| number >= cases) {
+                return None;
+            }
+            if self.shard.has(number) && !self.done.contains(&number) {
+                return Some(number);
+            }
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -98,7 +111,7 @@ pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), B
         let mut case =
             generate::case_with(shared.seed, number, &shared.dialect, &shared.generation)?;
         let Steered { dropped, kept } = steer(&mut case, &shared.known_issues, number);
-        shared.emit(Event::Steered { dropped, kept });
+        shared.emit(Event::Steered { case: number, dropped, kept });
         // Each question with the history that leads to it.
         let questions: Vec<Case> = (0..).map_while(|number| case.asking(number)).collect();
         let mut known = Vec::new();
@@ -108,7 +121,7 @@ pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), B
             let rows = asked.rows().len();
             shared.met().extend(titles.iter().cloned());
             known.push(!titles.is_empty());
-            shared.emit(checked(check, verdict, rows, titles));
+            shared.emit(checked(number, check, verdict, rows, titles));
             if shared.stop.load(Ordering::Relaxed) {
                 ControlFlow::Break(())
             } else {
@@ -116,13 +129,11 @@ pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), B
             }
         };
         let verdicts = bench.judge(&case, &mut seen).await?;
-        announce_restarts(shared, bench);
+        announce_restarts(shared, bench, number);
+        let whole = verdicts.len() == questions.len();
         let asked = case.questions().take(verdicts.len());
-        shared.emit(Event::CaseDone {
-            number,
-            digest: digest(&case),
-            cells: touched(&case.schema, asked),
-        });
+        let done =
+            Event::CaseDone { number, digest: digest(&case), cells: touched(&case.schema, asked) };
         // Together where they are asked of the same state.
         let mut diverging: Vec<(Case, Vec<(Check, Divergence)>)> = Vec::new();
         for ((mut asked, verdict), known) in questions.into_iter().zip(verdicts).zip(known) {
@@ -137,6 +148,10 @@ pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), B
         }
         for (case, diverging) in diverging {
             investigate(shared, bench, number, &case, diverging).await?;
+        }
+        // A case that was interrupted is one that a resumed campaign begins again.
+        if whole {
+            shared.emit(done);
         }
     }
     Ok(())
@@ -172,9 +187,9 @@ pub(super) async fn look_for_fixed(
     Ok(())
 }
 
-fn announce_restarts(shared: &Shared, bench: &mut Workbench) {
+fn announce_restarts(shared: &Shared, bench: &mut Workbench, case: u64) {
     for reason in bench.take_restarts() {
-        shared.emit(Event::Restarted { reason });
+        shared.emit(Event::Restarted { case, reason });
     }
 }
 
@@ -189,7 +204,7 @@ fn explained(shared: &Shared, case: &Case, check: &Check, verdict: &Verdict) -> 
     }
 }
 
-fn checked(check: &Check, verdict: &Verdict, rows: usize, known: Vec<String>) -> Event {
+fn checked(case: u64, check: &Check, verdict: &Verdict, rows: usize, known: Vec<String>) -> Event {
     let matched = match verdict {
         Verdict::Pass { matched, .. } => Some(*matched),
         Verdict::Divergence(divergence) => match &divergence.expected {
@@ -200,6 +215,7 @@ fn checked(check: &Check, verdict: &Verdict, rows: usize, known: Vec<String>) ->
         _ => None,
     };
     Event::Checked {
+        case,
         oracle: check.oracle(),
         kind: if known.is_empty() { Kind::from(verdict) } else { Kind::Known },
         doubt: match verdict {
@@ -270,7 +286,7 @@ async fn investigate(
     };
     let between = asked.questions().count() - asked.checks.len();
     let verdicts = bench.judge(&asked, &mut stop.clone()).await?;
-    announce_restarts(shared, bench);
+    announce_restarts(shared, bench, number);
     let mut answers: Vec<(Check, Divergence)> = Vec::new();
     for (check, verdict) in asked.checks.into_iter().zip(verdicts.into_iter().skip(between)) {
         if explained(shared, case, &check, &verdict).is_empty()
@@ -301,22 +317,23 @@ async fn investigate(
         let met = shared.shapes().get(&first_shape).cloned();
         match met {
             Some(Met::Finding(shape)) => {
-                shared.emit(Event::Repeated { shape });
+                shared.emit(Event::Repeated { case: number, shape, seen_as: first_shape });
                 continue;
             }
             Some(Met::Known(titles)) => {
-                shared.emit(Event::Recognised { oracle, titles });
+                let seen_as = first_shape;
+                shared.emit(Event::Recognised { case: number, oracle, titles, seen_as });
                 continue;
             }
             None => {}
         }
         if shared.patience_is_over() {
-            shared.emit(Event::Unexplored);
+            shared.emit(Event::Unexplored { case: number });
             continue;
         }
         shared.shapes().insert(first_shape.clone(), Met::Finding(first_shape.clone()));
         pursue(shared, bench, number, single, divergence, oracle, first_shape).await?;
-        announce_restarts(shared, bench);
+        announce_restarts(shared, bench, number);
     }
     Ok(())
 }
@@ -343,7 +360,7 @@ async fn pursue(
     oracle: Oracle,
     first_shape: String,
 ) -> Result<(), BenchError> {
-    let seconds_to_first = shared.started.elapsed().as_secs_f64();
+    let seconds_to_first = (shared.before + shared.started.elapsed()).as_secs_f64();
     let mut budget = shared.shrink;
     if let Some(deadline) = shared.deadline {
         let left = (deadline + 2 * GRACE).saturating_duration_since(Instant::now());
@@ -365,7 +382,7 @@ async fn pursue(
         Some(Verdict::Divergence(last)) if last.class == divergence.class => *last,
         _ => {
             shared.shapes().remove(&first_shape);
-            shared.emit(Event::Unstable { what: first_shape });
+            shared.emit(Event::Unstable { case: number, what: first_shape });
             return Ok(());
         }
     };
@@ -374,8 +391,9 @@ async fn pursue(
         && let Some(issues) = shared.known_issues.explain(&shrunk.case, check, &divergence)
     {
         let titles: Vec<String> = issues.into_iter().map(|issue| issue.title.clone()).collect();
-        shared.shapes().insert(first_shape, Met::Known(titles.clone()));
-        shared.emit(Event::Recognised { oracle, titles });
+        shared.shapes().insert(first_shape.clone(), Met::Known(titles.clone()));
+        let seen_as = first_shape;
+        shared.emit(Event::Recognised { case: number, oracle, titles, seen_as });
         return Ok(());
     }
     let shape = shape(&shrunk.case, &divergence);
@@ -383,16 +401,17 @@ async fn pursue(
         let mut shapes = shared.shapes();
         let finding = Met::Finding(shape.clone());
         let repeated = shapes.values().any(|met| *met == finding) && shape != first_shape;
-        shapes.insert(first_shape, finding.clone());
+        shapes.insert(first_shape.clone(), finding.clone());
         shapes.insert(shape.clone(), finding);
         repeated
     };
     if repeated {
-        shared.emit(Event::Repeated { shape });
+        shared.emit(Event::Repeated { case: number, shape, seen_as: first_shape });
         return Ok(());
     }
     shared.emit(Event::Found(Box::new(Finding {
         shape,
+        seen_as: first_shape,
         oracle,
         sql: bench.sql(&shrunk.case),
         engine: bench.engine_version().to_owned(),

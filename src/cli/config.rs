@@ -41,6 +41,8 @@ struct File {
     python: Option<PathBuf>,
     query_timeout: Option<String>,
     out: Option<PathBuf>,
+    shard: Option<String>,
+    resume: Option<PathBuf>,
     summary: Option<PathBuf>,
     events: Option<PathBuf>,
     shrink_evaluations: Option<usize>,
@@ -105,7 +107,15 @@ pub fn with_file(args: FuzzArgs) -> Result<FuzzArgs, ConfigError> {
             },
             backend_password: args.backends.backend_password.or(file.backend_password),
         },
-        out: args.out.or(file.out),
+        // One of them on the command line replaces the other in the file.
+        out: if args.resume.is_some() { None } else { args.out.clone().or(file.out) },
+        resume: args.resume.or(if args.out.is_some() { None } else { file.resume }),
+        shard: match (args.shard, file.shard) {
+            (None, Some(text)) => {
+                Some(text.parse().map_err(|error| invalid(&path, format!("shard: {error}")))?)
+            }
+            (given, _) => given,
+        },
         summary: args.summary.or(file.summary),
         events: args.events.or(file.events),
         shrink_evaluations: args.shrink_evaluations.or(file.shrink_evaluations),

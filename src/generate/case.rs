@@ -92,7 +92,15 @@ pub fn cases(dialect: &Dialect, options: &Options) -> BoxedStrategy<Case> {
                 history::history(&schema, &dialect, rows.clone(), more, &mut chance, &mut question);
             let reads = options.asks(Oracle::Reference).then_some(Check::Entities);
             let mut checks: Vec<Check> = reads.into_iter().collect();
-            checks.extend((0..options.filters).filter_map(|_| question(&mut chance)));
+            // What was asked before has another answer now, and must not be remembered.
+            let again = operations.iter().filter_map(|operation| match operation {
+                Operation::Ask(check) => Some(check.clone()),
+                _ => None,
+            });
+            let again: Vec<Check> = again.collect();
+            let others = options.filters.saturating_sub(again.len());
+            checks.extend((0..others).filter_map(|_| question(&mut chance)));
+            checks.extend(again);
             checks.extend(relations::changes(&schema, &dialect, &options, &mut chance, &composer));
             Case { schema: schema.clone(), operations, checks }
         })

@@ -43,14 +43,74 @@ pub(super) fn history(
         indexed: BTreeSet::new(),
     };
     all.iter().for_each(|operation| story.take(operation));
-    let steps = if chance.one_in(4) { 0 } else { chance.within(1, STEPS) };
-    for _ in 0..steps {
-        if let Some(operation) = story.next(chance, question) {
+    let mut steps: Vec<Kind> = Vec::new();
+    if !chance.one_in(4) {
+        steps.extend((0..chance.within(1, STEPS)).map(|_| Kind::any(chance)));
+    }
+    // What is known to matter to storage engines, somewhere in between.
+    if chance.one_in(3) {
+        let at = chance.within(0, steps.len());
+        steps.splice(at..at, Kind::motif(chance));
+    }
+    for kind in steps {
+        if let Some(operation) = story.step(kind, chance, question) {
             story.take(&operation);
             all.push(operation);
         }
     }
     all
+}
+
+/// The kinds of steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Insert,
+    Upsert,
+    Patch,
+    Delete,
+    DeleteWhere,
+    Ask,
+    Flush,
+    Compact,
+    Reload,
+    Index,
+    DropIndex,
+    Restart,
+    Kill,
+    Recreate,
+}
+
+impl Kind {
+    /// One that is drawn by its weight.
+    fn any(chance: &mut Chance) -> Kind {
+        match chance.below(32) {
+            0..4 => Kind::Insert,
+            4..9 => Kind::Upsert,
+            9..13 => Kind::Patch,
+            13..17 => Kind::Delete,
+            17..20 => Kind::DeleteWhere,
+            20..24 => Kind::Ask,
+            24..26 => Kind::Flush,
+            26 => Kind::Compact,
+            27 => Kind::Reload,
+            28 => Kind::Index,
+            29 => Kind::DropIndex,
+            30 => chance.one_of([Kind::Restart, Kind::Kill]),
+            _ => Kind::Recreate,
+        }
+    }
+
+    /// Rows that are written out, changed, and read after something has touched what was written
+    /// out; or that come again after they were gone.
+    fn motif(chance: &mut Chance) -> Vec<Kind> {
+        let change = chance.one_of([Kind::Delete, Kind::Upsert, Kind::Patch, Kind::DeleteWhere]);
+        let touch = chance.one_of([Kind::Reload, Kind::Compact, Kind::Kill, Kind::Flush]);
+        match chance.below(4) {
+            0 | 1 => vec![Kind::Insert, Kind::Flush, change, touch],
+            2 => vec![Kind::Delete, touch, Kind::Insert],
+            _ => vec![Kind::Index, change, Kind::Ask],
+        }
+    }
 }
 
 /// A history that is being told.
@@ -84,32 +144,31 @@ impl Story<'_> {
         }
     }
 
-    /// Any step whose preconditions are met; `None` if those of the one that was drawn are not.
-    fn next(
+    /// A step of that kind; `None` if its preconditions are not met.
+    fn step(
         &mut self,
+        kind: Kind,
         chance: &mut Chance,
         question: &mut dyn FnMut(&mut Chance) -> Option<Check>,
     ) -> Option<Operation> {
-        match chance.below(32) {
-            0..4 => self.insert(chance),
-            4..9 => self.upsert(chance),
-            9..13 => self.patch(chance),
-            13..17 => self.delete(chance),
-            17..20 => self.delete_where(chance, question),
-            20..25 => question(chance).map(Operation::Ask),
-            25..27 => self.offers(CallFeature::Flush, Maintenance::Flush),
-            27 => self.offers(CallFeature::Compaction, Maintenance::Compact),
-            28 => self.offers(CallFeature::Release, Maintenance::Reload),
-            29 => self.index(chance),
-            30 => {
+        match kind {
+            Kind::Insert => self.insert(chance),
+            Kind::Upsert => self.upsert(chance),
+            Kind::Patch => self.patch(chance),
+            Kind::Delete => self.delete(chance),
+            Kind::DeleteWhere => self.delete_where(chance, question),
+            Kind::Ask => question(chance).map(Operation::Ask),
+            Kind::Flush => self.offers(CallFeature::Flush, Maintenance::Flush),
+            Kind::Compact => self.offers(CallFeature::Compaction, Maintenance::Compact),
+            Kind::Reload => self.offers(CallFeature::Release, Maintenance::Reload),
+            Kind::Index => self.index(chance),
+            Kind::DropIndex => {
                 let field = pick(chance, &self.indexed.iter().cloned().collect::<Vec<_>>())?;
                 Some(Operation::Maintain(Maintenance::DropIndex { field }))
             }
-            _ if chance.one_in(2) => {
-                let step = if chance.one_in(2) { Maintenance::Kill } else { Maintenance::Restart };
-                self.offers(CallFeature::Restart, step)
-            }
-            _ => Some(Operation::Recreate),
+            Kind::Restart => self.offers(CallFeature::Restart, Maintenance::Restart),
+            Kind::Kill => self.offers(CallFeature::Restart, Maintenance::Kill),
+            Kind::Recreate => Some(Operation::Recreate),
         }
     }
 

@@ -1,5 +1,6 @@
-//! What people read: the terminal, the summary file, the file of events, the folders of findings. Each is a consumer
-//! of a campaign's events, and changes nothing. Beside them, what a single filter means.
+//! What people read: the terminal, the summary file, the file of events, the folders of findings.
+//! Each is a consumer of a campaign's events, and changes nothing. Beside them, what a single filter
+//! means.
 
 pub mod corpus;
 pub mod coverage;
