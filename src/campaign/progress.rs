@@ -149,3 +149,98 @@ pub(super) struct Resumed {
     pub done: BTreeSet<u64>,
     pub shapes: HashMap<String, Met>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::Case;
+    use crate::finding::Finding;
+    use crate::oracle::Oracle;
+    use crate::schema::Schema;
+    use crate::verdict::{Actual, Class, Divergence, Expected, Judges};
+
+    fn found(number: u64, seen_as: &str, shape: &str) -> Event {
+        let schema = Schema { fields: Vec::new(), dynamic: false };
+        Event::Found(Box::new(Finding {
+            shape: shape.to_owned(),
+            oracle: Oracle::Reference,
+            seen_as: seen_as.to_owned(),
+            case: Case { schema, operations: Vec::new(), checks: Vec::new() },
+            divergence: Divergence {
+                class: Class::WrongCount,
+                expected: Expected::Count(1),
+                actual: Actual::Count(2),
+                judges: Judges::Both,
+            },
+            sql: None,
+            engine: String::new(),
+            backend: String::new(),
+            count: 1,
+            minimal: true,
+            evaluations: 1,
+            seconds_to_first: 0.0,
+            seed: 1,
+            number,
+        }))
+    }
+
+    fn repeated(case: u64, seen_as: &str, shape: &str) -> Event {
+        Event::Repeated { case, shape: shape.to_owned(), seen_as: seen_as.to_owned() }
+    }
+
+    fn done(number: u64) -> Event {
+        Event::CaseDone { number, digest: 1, cells: BTreeMap::new() }
+    }
+
+    fn progress(events: &[Event]) -> Progress {
+        let mut progress = Progress::default();
+        for event in events {
+            progress.add(event, Duration::ZERO);
+        }
+        progress
+    }
+
+    fn counts(summary: &Summary) -> Vec<(&str, u64)> {
+        summary.findings.iter().map(|f| (f.shape.as_str(), f.count)).collect()
+    }
+
+    #[test]
+    fn what_was_found_in_a_case_that_is_begun_again_stays_and_counts_once() {
+        let killed = [found(0, "seen", "small"), repeated(0, "other", "small")];
+        let resumed = progress(&killed).resumed();
+        assert_eq!(counts(&resumed.summary), [("small", 0)]);
+        assert!(resumed.done.is_empty());
+        for seen in ["seen", "small", "other"] {
+            assert_eq!(resumed.shapes.get(seen), Some(&Met::Finding("small".to_owned())));
+        }
+        let mut again = progress(&killed);
+        let resumption = Event::Resumed { elapsed: Duration::ZERO, jobs: 1 };
+        for event in
+            [resumption, repeated(0, "seen", "small"), repeated(0, "other", "small"), done(0)]
+        {
+            again.add(&event, Duration::ZERO);
+        }
+        assert_eq!(counts(&again.summary()), [("small", 2)]);
+        assert_eq!(again.resumed().done, BTreeSet::from([0]));
+    }
+
+    #[test]
+    fn one_more_of_what_another_worker_has_not_shrunk_yet_is_not_settled() {
+        // Case 0 is being shrunk when case 1 meets the same.
+        let killed = progress(&[repeated(1, "seen", "seen"), done(1)]).resumed();
+        assert!(killed.done.is_empty() && killed.shapes.is_empty());
+        // Not killed, it comes to two.
+        let ended =
+            progress(&[repeated(1, "seen", "seen"), done(1), found(0, "seen", "small"), done(0)]);
+        assert_eq!(counts(&ended.summary()), [("small", 2)]);
+    }
+
+    #[test]
+    fn a_case_for_which_there_was_no_time_is_begun_again() {
+        let short = progress(&[Event::Unexplored { case: 0 }, done(0), done(1)]);
+        assert_eq!((short.summary().unexplored, short.summary().cases), (1, 2));
+        let resumed = short.resumed();
+        assert_eq!((resumed.summary.unexplored, resumed.summary.cases), (0, 1));
+        assert_eq!(resumed.done, BTreeSet::from([1]));
+    }
+}
