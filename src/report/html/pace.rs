@@ -1,0 +1,64 @@
+//! Checks over time.
+
+use maud::{Markup, html};
+
+use crate::report::run::Side;
+use crate::verdict::Tally;
+
+const HEIGHT: u64 = 100;
+const WIDTH: usize = 10;
+
+/// A bar for each moment of the run, from what passed up to what diverged.
+pub fn chart(side: &Side, seconds: f64) -> Markup {
+    let highest = side.pace.iter().map(Tally::total).max().unwrap_or(0);
+    if highest == 0 {
+        return html! {};
+    }
+    let totals = kinds(&side.summary.verdicts);
+    let width = side.pace.len() * WIDTH;
+    let moment = seconds / side.pace.len() as f64;
+    let words: Vec<String> =
+        totals.iter().map(|(_, name, count)| format!("{count} {name}")).collect();
+    let label = format!("Checks over {seconds:.1} s: {}", words.join(", "));
+    html! {
+        h2 { "Checks over time, " (side.target) }
+        svg.pace viewBox=(format!("0 0 {width} {HEIGHT}")) preserveAspectRatio="none" role="img"
+            aria-label=(label) {
+            @for (i, tally) in side.pace.iter().enumerate() {
+                @for (class, top, height) in stack(tally, highest) {
+                    rect class=(class) x=(i * WIDTH) y=(format!("{top:.2}")) width=(WIDTH - 1)
+                        height=(format!("{height:.2}")) {}
+                }
+            }
+        }
+        div.axis { span { "0 s" } span { "at most " (highest) " checks in " (format!("{moment:.1} s")) }
+            span { (format!("{seconds:.1} s")) } }
+        ul.keys {
+            @for (class, name, count) in totals {
+                li { span class={ "key " (class) } aria-hidden="true" {} (count) " " (name) }
+            }
+        }
+    }
+}
+
+fn kinds(tally: &Tally) -> [(&'static str, &'static str, u64); 4] {
+    [
+        ("pass", "passed", tally.pass),
+        ("known", "known", tally.known),
+        ("open", "inconclusive or unsupported", tally.inconclusive + tally.unsupported),
+        ("diverge", "diverged", tally.divergence),
+    ]
+}
+
+/// Class, top and height of each piece of a bar.
+fn stack(tally: &Tally, highest: u64) -> Vec<(&'static str, f64, f64)> {
+    let scale = HEIGHT as f64 / highest as f64;
+    let mut top = HEIGHT as f64;
+    let mut pieces = Vec::new();
+    for (class, _, count) in kinds(tally) {
+        let height = count as f64 * scale;
+        top -= height;
+        pieces.extend((count > 0).then_some((class, top, height)));
+    }
+    pieces
+}

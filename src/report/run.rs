@@ -1,0 +1,223 @@
+//! A run, added up from its records: what every output after a run is made of.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::record::Record;
+use crate::campaign::{Event, Kind, Summary};
+use crate::finding::Finding;
+use crate::oracle::Oracle;
+use crate::verdict::Tally;
+
+/// Moments into which a run is cut to show its pace.
+const MOMENTS: usize = 48;
+
+/// A run on one engine or on several side by side.
+#[derive(Debug, Clone, Default)]
+pub struct Run {
+    /// The engines, in the order in which they began.
+    pub sides: Vec<Side>,
+    /// From the first record to the last, in seconds.
+    pub seconds: f64,
+}
+
+/// One engine's part of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Side {
+    /// What the engine is called in the run.
+    pub target: String,
+    /// The figures.
+    pub summary: Summary,
+    /// The folder of each finding, by its shape.
+    pub folders: HashMap<String, PathBuf>,
+    /// Why checks of an oracle were inconclusive, and how often.
+    pub doubts: BTreeMap<Oracle, BTreeMap<String, u64>>,
+    /// The verdicts of each of as many moments of equal length as [`Run::seconds`] is cut into.
+    pub pace: Vec<Tally>,
+    /// When the engine was started again, in seconds since the run began, and why.
+    pub restarts: Vec<(f64, String)>,
+    /// Whether the records go on to the end of the campaign.
+    pub finished: bool,
+}
+
+/// How a run ended, from good to bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// Enough was checked, and nothing diverged.
+    Clean,
+    /// Nothing diverged, and too little was proven for that to mean anything.
+    Vacuous,
+    /// There are findings, or divergences that were not looked into.
+    Findings,
+    /// The references disagree with each other.
+    Conflict,
+    /// The environment failed.
+    Failed,
+    /// It was interrupted.
+    Interrupted,
+    /// Its records stop before its end: it was killed, or still goes on.
+    Unfinished,
+}
+
+impl Run {
+    /// Adds up the records of a run.
+    pub fn of(records: &[Record]) -> Run {
+        let seconds = records.iter().map(|record| record.seconds).fold(0.0, f64::max);
+        let mut run = Run { sides: Vec::new(), seconds };
+        for record in records {
+            let known = run.sides.iter().position(|side| side.target == record.target);
+            let at = known.unwrap_or_else(|| {
+                run.sides.push(Side {
+                    target: record.target.clone(),
+                    pace: vec![Tally::default(); MOMENTS],
+                    ..Side::default()
+                });
+                run.sides.len() - 1
+            });
+            if let Some(side) = run.sides.get_mut(at) {
+                side.add(record, seconds);
+            }
+        }
+        run
+    }
+
+    /// The worst of its sides' ends; a run without any proves nothing.
+    pub fn end(&self) -> End {
+        self.sides.iter().map(Side::end).max().unwrap_or(End::Vacuous)
+    }
+
+    /// All findings, each with the engine that it is of.
+    pub fn findings(&self) -> impl Iterator<Item = (&Side, &Finding)> {
+        self.sides.iter().flat_map(|side| side.summary.findings.iter().map(move |f| (side, f)))
+    }
+}
+
+impl Side {
+    fn add(&mut self, record: &Record, whole: f64) {
+        self.summary.add(&record.event);
+        match &record.event {
+            Event::Checked { oracle, kind, doubt, .. } => {
+                let moment = (record.seconds / whole * MOMENTS as f64) as usize;
+                if let Some(tally) = self.pace.get_mut(moment.min(MOMENTS - 1)) {
+                    match kind {
+                        Kind::Pass => tally.pass += 1,
+                        Kind::Divergence => tally.divergence += 1,
+                        Kind::Known => tally.known += 1,
+                        Kind::Inconclusive => tally.inconclusive += 1,
+                        Kind::Unsupported => tally.unsupported += 1,
+                    }
+                }
+                if let Some(doubt) = doubt {
+                    let doubts = self.doubts.entry(*oracle).or_default();
+                    *doubts.entry(doubt.to_string()).or_default() += 1;
+                }
+            }
+            Event::Found(finding) => {
+                let folder = record.folder.clone().map(|folder| (finding.shape.clone(), folder));
+                self.folders.extend(folder);
+            }
+            Event::Restarted { reason, .. } => {
+                self.restarts.push((record.seconds, reason.clone()));
+            }
+            _ => {}
+        }
+        self.finished = matches!(record.event, Event::Finished { .. });
+        if !self.finished {
+            let elapsed = Duration::try_from_secs_f64(record.seconds).unwrap_or_default();
+            self.summary.elapsed = elapsed;
+        }
+    }
+
+    /// How it ended.
+    pub fn end(&self) -> End {
+        let Summary { interrupted, error, conflicts, findings, unexplored, .. } = &self.summary;
+        if !self.finished {
+            End::Unfinished
+        } else if *interrupted {
+            End::Interrupted
+        } else if error.is_some() {
+            End::Failed
+        } else if *conflicts > 0 {
+            End::Conflict
+        } else if !findings.is_empty() || *unexplored > 0 {
+            End::Findings
+        } else if self.summary.is_vacuous() {
+            End::Vacuous
+        } else {
+            End::Clean
+        }
+    }
+
+    /// How it ended, in a sentence.
+    pub fn sentence(&self) -> String {
+        let summary = &self.summary;
+        let checks = counted(summary.verdicts.total(), "check", "checks");
+        match self.end() {
+            End::Clean => format!(
+                "Nothing wrong was found: {} of {checks} passed{}.",
+                summary.verdicts.pass,
+                match summary.verdicts.known {
+                    0 => String::new(),
+                    known => format!(", {known} failed as known issues say"),
+                }
+            ),
+            End::Vacuous if summary.verdicts.total() == 0 => {
+                "This run proves nothing: no check was made.".to_owned()
+            }
+            End::Vacuous => format!(
+                "This run proves nothing: of {checks} {:.0} % were rejected, unsupported or \
+                 inconclusive.",
+                100.0 * summary.unproven_share()
+            ),
+            End::Findings => {
+                let findings = summary.findings.len() as u64;
+                let mut text = counted(findings, "distinct finding", "distinct findings");
+                if summary.unexplored > 0 {
+                    text += &format!(
+                        ", and {} that could not be looked into in time",
+                        counted(summary.unexplored, "divergence", "divergences")
+                    );
+                }
+                format!("{text}: {checks} were made.")
+            }
+            End::Conflict => "The references disagree with each other. This is a defect of \
+                              milvus-difftest, not of Milvus; please report it."
+                .to_owned(),
+            End::Failed => format!(
+                "The run ended early: {}",
+                summary.error.as_deref().and_then(|e| e.lines().next()).unwrap_or_default()
+            ),
+            End::Interrupted => format!("The run was interrupted after {checks}."),
+            End::Unfinished => format!(
+                "The records stop before the end of the run, after {checks}: it was killed, or \
+                 still goes on."
+            ),
+        }
+    }
+
+    /// The case file of a finding, if its folder is known.
+    pub fn case_file(&self, finding: &Finding) -> Option<PathBuf> {
+        self.folders.get(&finding.shape).map(|folder| folder.join("case.json"))
+    }
+}
+
+/// A number of things.
+pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+impl End {
+    /// In a word or two.
+    pub fn word(self) -> &'static str {
+        match self {
+            End::Clean => "clean",
+            End::Vacuous => "proves nothing",
+            End::Findings => "findings",
+            End::Conflict => "references disagree",
+            End::Failed => "failed",
+            End::Interrupted => "interrupted",
+            End::Unfinished => "unfinished",
+        }
+    }
+}
