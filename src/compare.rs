@@ -36,6 +36,60 @@ pub struct Change {
     pub actual: Value,
 }
 
+/// Differences with values that can be read back without their schema, where [`Diff`] itself has
+/// them as plain JSON.
+pub(crate) mod typed {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Key;
+    use crate::value::Typed;
+
+    #[derive(Serialize, Deserialize)]
+    struct Diff {
+        missing: Vec<Key>,
+        extra: Vec<Key>,
+        changed: Vec<Change>,
+        keyless: usize,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Change {
+        key: Key,
+        field: String,
+        expected: Typed,
+        actual: Typed,
+    }
+
+    pub(crate) fn serialize<S: Serializer>(
+        diff: &super::Diff,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let change = |change: &super::Change| Change {
+            key: change.key.clone(),
+            field: change.field.clone(),
+            expected: Typed::from(&change.expected),
+            actual: Typed::from(&change.actual),
+        };
+        let super::Diff { missing, extra, changed, keyless } = diff.clone();
+        let changed = changed.iter().map(change).collect();
+        Diff { missing, extra, changed, keyless }.serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<super::Diff, D::Error> {
+        let Diff { missing, extra, changed, keyless } = Diff::deserialize(deserializer)?;
+        let change = |Change { key, field, expected, actual }| super::Change {
+            key,
+            field,
+            expected: expected.into(),
+            actual: actual.into(),
+        };
+        let changed = changed.into_iter().map(change).collect();
+        Ok(super::Diff { missing, extra, changed, keyless })
+    }
+}
+
 impl Diff {
     /// Compares an answer with the rows that it should consist of.
     pub fn rows(schema: &Schema, expected: &BTreeMap<Key, &Row>, actual: &[Row]) -> Diff {

@@ -1,19 +1,25 @@
 //! A finding: a shrunk divergence, with everything that a report of it needs.
 
+use serde::{Deserialize, Serialize};
+
 use crate::case::Case;
 use crate::oracle::Oracle;
 use crate::verdict::Divergence;
 
 /// A shrunk divergence.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Finding {
     /// Findings of the same shape are one; see [`crate::triage::shape`].
     pub shape: String,
     /// What found it.
     pub oracle: Oracle,
+    /// The shape that its first divergence had before it was shrunk.
+    pub seen_as: String,
     /// The shrunk case. It has one check, or none when a write was refused.
+    #[serde(rename = "reproduction", with = "as_file")]
     pub case: Case,
     /// What the target does on it.
+    #[serde(flatten)]
     pub divergence: Divergence,
     /// The reference's SQL for the check's filter.
     pub sql: Option<String>,
@@ -32,6 +38,7 @@ pub struct Finding {
     /// The campaign's seed.
     pub seed: u64,
     /// The case's number in the campaign.
+    #[serde(rename = "case")]
     pub number: u64,
 }
 
@@ -55,5 +62,26 @@ impl Finding {
     /// Fields besides the key and vectors, the dynamic field included.
     pub fn fields(&self) -> usize {
         self.case.schema.payload().count() + usize::from(self.case.schema.dynamic)
+    }
+}
+
+/// Cases as in case files.
+mod as_file {
+    use serde::de::Error as _;
+    use serde::ser::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::Value as Json;
+
+    use super::Case;
+
+    pub fn serialize<S: Serializer>(case: &Case, serializer: S) -> Result<S::Ok, S::Error> {
+        let json: Json = serde_json::from_str(&case.to_json(None)).map_err(S::Error::custom)?;
+        json.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Case, D::Error> {
+        let json = Json::deserialize(deserializer)?;
+        let (case, _) = Case::from_json(&json.to_string()).map_err(D::Error::custom)?;
+        Ok(case)
     }
 }

@@ -12,10 +12,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value as Json};
 
 pub use self::geometry::Geometry;
+pub(crate) use self::typed::Typed;
 use crate::schema::{DataType, Field, Scalar, Schema};
 
 mod geometry;
 pub(crate) mod timestamp;
+mod typed;
 
 /// The name under which Milvus keeps keys that no field declares.
 pub const META: &str = "$meta";

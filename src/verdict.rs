@@ -26,7 +26,8 @@ pub enum Verdict {
 }
 
 /// Who knows the expected answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Judges {
     /// The model and the reference database, which agree.
     Both,
@@ -35,7 +36,8 @@ pub enum Judges {
 }
 
 /// Why a check proves nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Doubt {
     /// The documentation leaves the answer open.
     Undefined(String),
@@ -83,7 +85,7 @@ impl fmt::Display for Class {
 }
 
 /// A difference between the target and the references.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Divergence {
     /// Its kind.
     pub class: Class,
@@ -96,7 +98,8 @@ pub struct Divergence {
 }
 
 /// What the references agree on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Expected {
     /// These rows match.
     Rows(Vec<Key>),
@@ -109,13 +112,15 @@ pub enum Expected {
 }
 
 /// What the target did.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Actual {
     /// It answered with other rows or values.
     Differs {
         /// The keys in its answer, in its order.
         keys: Vec<Key>,
         /// How they differ.
+        #[serde(with = "crate::compare::typed")]
         diff: Diff,
     },
     /// It counted so many.

@@ -3,13 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::filter::grammar::Cell;
 use crate::finding::Finding;
 use crate::oracle::Oracle;
 use crate::verdict::{Class, Doubt, Verdict};
 
 /// Something that happened in a campaign.
-#[derive(Debug, Clone)]
+///
+/// Serialised, it is what docs/events.md promises.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
     /// The campaign begins.
@@ -29,25 +34,34 @@ pub enum Event {
     },
     /// A check was judged.
     Checked {
+        /// The number of its case.
+        case: u64,
         /// By what.
         oracle: Oracle,
         /// How.
+        #[serde(rename = "verdict")]
         kind: Kind,
         /// Why nothing could be said, for inconclusive checks.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         doubt: Option<Doubt>,
         /// Whether its filter selects some of the rows and not all; `None` for checks without a
         /// filter or without an answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         selective: Option<bool>,
         /// The class, for divergences.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         class: Option<Class>,
         /// Whether the model judged it alone, because no reference database can express it.
         model_alone: bool,
         /// The known issues that explain a divergence fully, by their titles.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         known: Vec<String>,
     },
     /// How many checks of a case were left out because known issues bear on their answers, and how
     /// many of those were kept.
     Steered {
+        /// The number of the case.
+        case: u64,
         /// Left out.
         dropped: u64,
         /// Kept.
@@ -55,48 +69,68 @@ pub enum Event {
     },
     /// A divergence, counted as one before, turned out to be known when it was small.
     Recognised {
+        /// The number of its case.
+        case: u64,
         /// What had judged it.
         oracle: Oracle,
         /// The issues, by their titles.
+        #[serde(rename = "known")]
         titles: Vec<String>,
+        /// The shape that it had before it was shrunk.
+        seen_as: String,
     },
     /// The case of a known issue passes on this engine.
     Fixed {
         /// The issue's title.
+        #[serde(rename = "known")]
         title: String,
     },
-    /// All checks of a case were judged.
+    /// All checks of a case were judged, and their divergences looked into.
     CaseDone {
         /// Its number.
+        #[serde(rename = "case")]
         number: u64,
         /// A hash of the case's file.
+        #[serde(with = "hexadecimal")]
         digest: u64,
         /// How many of its checks touch each cell of the grammar.
         cells: BTreeMap<Cell, u64>,
     },
-    /// A new finding, shrunk.
+    /// A divergence of a new shape, shrunk.
     Found(Box<Finding>),
     /// One more divergence of a shape that is known.
     Repeated {
+        /// The number of its case.
+        case: u64,
         /// The finding's shape.
         shape: String,
+        /// The shape that it had before it was shrunk, or the finding's if it was not.
+        seen_as: String,
     },
     /// A divergence of a new shape for which there was no time left. It is in the same campaign
     /// with more time.
-    Unexplored,
+    Unexplored {
+        /// The number of its case.
+        case: u64,
+    },
     /// A divergence went away while it was looked into; it is not reported.
     Unstable {
+        /// The number of its case.
+        case: u64,
         /// What it was.
         what: String,
     },
     /// The engine was started again.
     Restarted {
+        /// The number of the case that it was asked.
+        case: u64,
         /// What had happened to it.
         reason: String,
     },
     /// The campaign ends.
     Finished {
         /// How long it took.
+        #[serde(with = "seconds")]
         elapsed: Duration,
         /// Whether it was interrupted.
         interrupted: bool,
@@ -105,8 +139,43 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// What serialised events are called; of a newer release there may be others.
+    pub const NAMES: [&str; 12] = [
+        "started",
+        "checked",
+        "steered",
+        "recognised",
+        "fixed",
+        "case_done",
+        "found",
+        "repeated",
+        "unexplored",
+        "unstable",
+        "restarted",
+        "finished",
+    ];
+
+    /// The number of the case that it is about; `None` if it is about the campaign.
+    pub fn case(&self) -> Option<u64> {
+        match self {
+            Event::Checked { case, .. }
+            | Event::Steered { case, .. }
+            | Event::Recognised { case, .. }
+            | Event::CaseDone { number: case, .. }
+            | Event::Repeated { case, .. }
+            | Event::Unexplored { case }
+            | Event::Unstable { case, .. }
+            | Event::Restarted { case, .. } => Some(*case),
+            Event::Found(finding) => Some(finding.number),
+            Event::Started { .. } | Event::Fixed { .. } | Event::Finished { .. } => None,
+        }
+    }
+}
+
 /// A verdict without its particulars.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// See [`Verdict::Pass`].
     Pass,
@@ -128,5 +197,35 @@ impl From<&Verdict> for Kind {
             Verdict::Inconclusive(_) => Kind::Inconclusive,
             Verdict::Unsupported(_) => Kind::Unsupported,
         }
+    }
+}
+
+/// 16 digits: JSON readers with doubles would round the number.
+mod hexadecimal {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{number:016x}"))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        u64::from_str_radix(&text, 16).map_err(D::Error::custom)
+    }
+}
+
+mod seconds {
+    use std::time::Duration;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(time.as_secs_f64())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }

@@ -83,7 +83,9 @@ impl Summary {
                 self.coverage = Coverage::of(cells.clone());
                 self.jobs = *jobs;
             }
-            Event::Checked { oracle, kind, doubt, selective, class, model_alone, known } => {
+            Event::Checked {
+                oracle, kind, doubt, selective, class, model_alone, known, ..
+            } => {
                 self.model_alone += u64::from(*model_alone);
                 for tally in [&mut self.verdicts, self.oracles.entry(*oracle).or_default()] {
                     match kind {
@@ -115,16 +117,16 @@ impl Summary {
                 self.cases_digest = self.cases_digest.wrapping_add(*digest);
             }
             Event::Found(finding) => self.findings.push((**finding).clone()),
-            Event::Repeated { shape } => {
+            Event::Repeated { shape, .. } => {
                 if let Some(finding) = self.findings.iter_mut().find(|f| f.shape == *shape) {
                     finding.count += 1;
                 }
             }
-            Event::Steered { dropped, kept } => {
+            Event::Steered { dropped, kept, .. } => {
                 self.steered += dropped;
                 self.unsteered += kept;
             }
-            Event::Recognised { oracle, titles } => {
+            Event::Recognised { oracle, titles, .. } => {
                 for tally in [&mut self.verdicts, self.oracles.entry(*oracle).or_default()] {
                     tally.divergence = tally.divergence.saturating_sub(1);
                     tally.known += 1;
@@ -134,7 +136,7 @@ impl Summary {
                 }
             }
             Event::Fixed { title } => self.fixed.push(title.clone()),
-            Event::Unexplored => self.unexplored += 1,
+            Event::Unexplored { .. } => self.unexplored += 1,
             Event::Unstable { .. } => self.unrepeatable += 1,
             Event::Restarted { .. } => self.restarts += 1,
             Event::Finished { elapsed, interrupted, error } => {

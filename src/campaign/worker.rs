@@ -98,14 +98,14 @@ pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), B
         let mut case =
             generate::case_with(shared.seed, number, &shared.dialect, &shared.generation)?;
         let Steered { dropped, kept } = steer(&mut case, &shared.known_issues, number);
-        shared.emit(Event::Steered { dropped, kept });
+        shared.emit(Event::Steered { case: number, dropped, kept });
         let rows = case.rows().len();
         let mut known = Vec::new();
         let mut seen = |check: &Check, verdict: &Verdict| {
             let titles = explained(shared, &case, check, verdict);
             shared.met().extend(titles.iter().cloned());
             known.push(!titles.is_empty());
-            shared.emit(checked(check, verdict, rows, titles));
+            shared.emit(checked(number, check, verdict, rows, titles));
             if shared.stop.load(Ordering::Relaxed) {
                 ControlFlow::Break(())
             } else {
@@ -113,13 +113,11 @@ pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), B
             }
         };
         let verdicts = bench.judge(&case, &mut seen).await?;
-        announce_restarts(shared, bench);
+        announce_restarts(shared, bench, number);
+        let whole = verdicts.len() == case.checks.len();
         let asked = case.checks.iter().take(verdicts.len());
-        shared.emit(Event::CaseDone {
-            number,
-            digest: digest(&case),
-            cells: touched(&case.schema, asked),
-        });
+        let done =
+            Event::CaseDone { number, digest: digest(&case), cells: touched(&case.schema, asked) };
         let judged = case.checks.iter().zip(verdicts).zip(known);
         let diverging = judged.filter_map(|((check, verdict), known)| match verdict {
             Verdict::Divergence(divergence) if !known => Some((check.clone(), *divergence)),
@@ -128,6 +126,10 @@ pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), B
         let diverging: Vec<_> = diverging.collect();
         if !diverging.is_empty() {
             investigate(shared, bench, number, &case, diverging).await?;
+        }
+        // A case that was interrupted is one that a resumed campaign begins again.
+        if whole {
+            shared.emit(done);
         }
     }
     Ok(())
@@ -163,9 +165,9 @@ pub(super) async fn look_for_fixed(
     Ok(())
 }
 
-fn announce_restarts(shared: &Shared, bench: &mut Workbench) {
+fn announce_restarts(shared: &Shared, bench: &mut Workbench, case: u64) {
     for reason in bench.take_restarts() {
-        shared.emit(Event::Restarted { reason });
+        shared.emit(Event::Restarted { case, reason });
     }
 }
 
@@ -180,7 +182,7 @@ fn explained(shared: &Shared, case: &Case, check: &Check, verdict: &Verdict) -> 
     }
 }
 
-fn checked(check: &Check, verdict: &Verdict, rows: usize, known: Vec<String>) -> Event {
+fn checked(case: u64, check: &Check, verdict: &Verdict, rows: usize, known: Vec<String>) -> Event {
     let matched = match verdict {
         Verdict::Pass { matched, .. } => Some(*matched),
         Verdict::Divergence(divergence) => match &divergence.expected {
@@ -191,6 +193,7 @@ fn checked(check: &Check, verdict: &Verdict, rows: usize, known: Vec<String>) ->
         _ => None,
     };
     Event::Checked {
+        case,
         oracle: check.oracle(),
         kind: if known.is_empty() { Kind::from(verdict) } else { Kind::Known },
         doubt: match verdict {
@@ -252,7 +255,7 @@ async fn investigate(
         }
     };
     let verdicts = bench.judge(&asked, &mut stop.clone()).await?;
-    announce_restarts(shared, bench);
+    announce_restarts(shared, bench, number);
     let mut answers: Vec<(Check, Divergence)> = Vec::new();
     for (check, verdict) in asked.checks.into_iter().zip(verdicts) {
         if explained(shared, case, &check, &verdict).is_empty()
@@ -270,22 +273,23 @@ async fn investigate(
         let met = shared.shapes().get(&first_shape).cloned();
         match met {
             Some(Met::Finding(shape)) => {
-                shared.emit(Event::Repeated { shape });
+                shared.emit(Event::Repeated { case: number, shape, seen_as: first_shape });
                 continue;
             }
             Some(Met::Known(titles)) => {
-                shared.emit(Event::Recognised { oracle, titles });
+                let seen_as = first_shape;
+                shared.emit(Event::Recognised { case: number, oracle, titles, seen_as });
                 continue;
             }
             None => {}
         }
         if shared.patience_is_over() {
-            shared.emit(Event::Unexplored);
+            shared.emit(Event::Unexplored { case: number });
             continue;
         }
         shared.shapes().insert(first_shape.clone(), Met::Finding(first_shape.clone()));
         pursue(shared, bench, number, single, divergence, oracle, first_shape).await?;
-        announce_restarts(shared, bench);
+        announce_restarts(shared, bench, number);
     }
     Ok(())
 }
@@ -321,7 +325,7 @@ async fn pursue(
         Some(Verdict::Divergence(last)) if last.class == divergence.class => *last,
         _ => {
             shared.shapes().remove(&first_shape);
-            shared.emit(Event::Unstable { what: first_shape });
+            shared.emit(Event::Unstable { case: number, what: first_shape });
             return Ok(());
         }
     };
@@ -330,8 +334,9 @@ async fn pursue(
         && let Some(issues) = shared.known_issues.explain(&shrunk.case, check, &divergence)
     {
         let titles: Vec<String> = issues.into_iter().map(|issue| issue.title.clone()).collect();
-        shared.shapes().insert(first_shape, Met::Known(titles.clone()));
-        shared.emit(Event::Recognised { oracle, titles });
+        shared.shapes().insert(first_shape.clone(), Met::Known(titles.clone()));
+        let seen_as = first_shape;
+        shared.emit(Event::Recognised { case: number, oracle, titles, seen_as });
         return Ok(());
     }
     let shape = shape(&shrunk.case, &divergence);
@@ -339,16 +344,17 @@ async fn pursue(
         let mut shapes = shared.shapes();
         let finding = Met::Finding(shape.clone());
         let repeated = shapes.values().any(|met| *met == finding) && shape != first_shape;
-        shapes.insert(first_shape, finding.clone());
+        shapes.insert(first_shape.clone(), finding.clone());
         shapes.insert(shape.clone(), finding);
         repeated
     };
     if repeated {
-        shared.emit(Event::Repeated { shape });
+        shared.emit(Event::Repeated { case: number, shape, seen_as: first_shape });
         return Ok(());
     }
     shared.emit(Event::Found(Box::new(Finding {
         shape,
+        seen_as: first_shape,
         oracle,
         sql: bench.sql(&shrunk.case),
         engine: bench.engine_version().to_owned(),

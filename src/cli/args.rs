@@ -13,6 +13,7 @@ use super::export::ExportArgs;
 use super::filters::FiltersArgs;
 use super::info::InfoArgs;
 use super::query::QueryArgs;
+use super::report::ReportArgs;
 use super::sample::SampleArgs;
 use super::shell::ShellArgs;
 use crate::engine::EngineChoice;
@@ -39,6 +40,13 @@ field, and vectors may be left out.
 
 Ends with exit code 0 if the filter has a meaning, with 2 if it has none or the options are wrong,
 and with 3 if Milvus cannot be reached.";
+
+/// What the exit codes mean where nothing is tested any more.
+const REPORT: &str = "\
+docs/reports.md says what each form is for.
+
+Ends with exit code 0 if the report could be made, whatever it says of the run; with 2 if RUN is no
+run or the options are wrong, and with 3 if the report cannot be written.";
 
 /// What the exit codes mean where engines are kept.
 const ENGINES: &str = "\
@@ -83,6 +91,9 @@ pub enum Command {
     /// Run saved cases again and say of each: STILL FAILING, FIXED or INCONCLUSIVE
     #[command(after_help = format!("{ENVIRONMENT}\n\n{}", exit::HELP))]
     Replay(ReplayArgs),
+    /// Show a run again from its events: as text, HTML, JUnit XML, SARIF, annotations, Markdown
+    #[command(after_help = REPORT)]
+    Report(ReportArgs),
     /// Ask several engines, or versions of one, the same saved questions: what to look at before an
     /// upgrade
     #[command(after_help = format!("{ENVIRONMENT}\n\n{}", exit::HELP))]

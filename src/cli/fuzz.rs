@@ -360,6 +360,7 @@ mod tests {
         Finding {
             shape: String::new(),
             oracle: crate::oracle::Oracle::Reference,
+            seen_as: String::new(),
             case: Case { schema, operations: Vec::new(), checks: Vec::new() },
             divergence: Divergence {
                 class,

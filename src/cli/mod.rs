@@ -19,6 +19,7 @@ mod live;
 mod matrix;
 mod query;
 mod replay;
+mod report;
 mod sample;
 mod selftest;
 mod setup;

@@ -1,21 +1,20 @@
-//! `--events`: everything that happens in a campaign, as JSON lines.
+//! `--events`: everything that happens in a campaign, as JSON lines, and back.
 //!
 //! The keys are promised for as long as `version` stays the same; docs/events.md describes them.
+//! What an event has, [`Event`] itself says.
 
-use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Write};
-use std::path::Path;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use serde::Serialize;
-use serde_json::Value as Json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
 
-use crate::campaign::{Event, Kind};
-use crate::oracle::Oracle;
-use crate::verdict::{Class, Doubt};
+use crate::campaign::Event;
 
+const FORMAT: &str = "milvus-difftest/events";
 const VERSION: u32 = 1;
 
 /// A file of events, of one campaign or of several side by side.
@@ -28,88 +27,88 @@ pub struct EventLog {
     begun: Instant,
 }
 
-#[derive(Serialize)]
-struct Line<'a> {
-    /// Since the file was begun.
-    seconds: f64,
-    /// What the engine is called in this run.
-    target: &'a str,
-    #[serde(flatten)]
-    what: What<'a>,
+/// The first line: what the file is.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    format: String,
+    version: u64,
 }
 
 #[derive(Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-enum What<'a> {
-    Started {
-        format: &'static str,
-        version: u32,
-        seed: u64,
-        engine: &'a str,
-        backend: &'a str,
-        dialect: &'a str,
-        cells: usize,
-        jobs: usize,
+struct Line<'a> {
+    seconds: f64,
+    target: &'a str,
+    #[serde(flatten)]
+    event: &'a Event,
+    /// For readers that cannot take a case apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+}
+
+/// A line of a file of events.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// When it was written, in seconds since the file was begun.
+    pub seconds: f64,
+    /// What the engine is called in this run.
+    pub target: String,
+    /// What happened.
+    pub event: Event,
+    /// The folder of a finding, if it could be written.
+    pub folder: Option<PathBuf>,
+}
+
+/// A file of events, read.
+#[derive(Debug, Clone)]
+pub struct Events {
+    /// Its events, in the order in which they were written.
+    pub records: Vec<Record>,
+    /// Whether the last line was cut off, because the run was killed while writing it.
+    pub torn: bool,
+}
+
+/// A file of events that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EventsError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
     },
-    Checked {
-        oracle: Oracle,
-        verdict: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        class: Option<Class>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        doubt: Option<String>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        selective: Option<bool>,
-        model_alone: bool,
-        #[serde(skip_serializing_if = "<[_]>::is_empty")]
-        known: &'a [String],
+    /// The first line does not say that it is a file of events.
+    #[error(
+        "{} is no file of events: its first line does not have the format {FORMAT}", path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
     },
-    Steered {
-        dropped: u64,
-        kept: u64,
+    /// Written by a newer release.
+    #[error(
+        "{} has format version {found}, and this release reads version {VERSION}; update \
+         milvus-difftest", path.display()
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version in the file.
+        found: u64,
     },
-    Recognised {
-        oracle: Oracle,
-        known: &'a [String],
-    },
-    Fixed {
-        known: &'a str,
-    },
-    CaseDone {
-        case: u64,
-        /// Hexadecimal: JSON readers with doubles would round it.
-        digest: String,
-        cells: BTreeMap<String, u64>,
-    },
-    Found {
-        oracle: Oracle,
-        class: Class,
-        shape: &'a str,
-        filter: String,
-        expected: String,
-        actual: String,
-        minimal: bool,
-        evaluations: usize,
-        seed: u64,
-        case: u64,
-        /// As in a case file.
-        reproduction: Json,
-        path: Option<String>,
-    },
-    Repeated {
-        shape: &'a str,
-    },
-    Unexplored,
-    Unstable {
-        what: &'a str,
-    },
-    Restarted {
-        reason: &'a str,
-    },
-    Finished {
-        elapsed: f64,
-        interrupted: bool,
-        error: &'a Option<String>,
+    /// A line that is none of a file of events.
+    #[error("line {line} of {} is broken: {reason}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The number of the line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
     },
 }
 
@@ -119,8 +118,10 @@ impl EventLog {
     /// # Errors
     /// The file system's.
     pub fn create(path: &Path) -> io::Result<EventLog> {
-        let file = Arc::new(Mutex::new(File::create(path)?));
-        Ok(EventLog { file, begun: Instant::now() })
+        let mut file = File::create(path)?;
+        let header = Header { format: FORMAT.to_owned(), version: u64::from(VERSION) };
+        file.write_all(&line(&header)?)?;
+        Ok(EventLog { file: Arc::new(Mutex::new(file)), begun: Instant::now() })
     }
 
     /// Writes an event of the campaign on the engine that this run calls so; a finding with the
@@ -129,12 +130,10 @@ impl EventLog {
     /// # Errors
     /// The file system's.
     pub fn write(&self, target: &str, event: &Event, folder: Option<&Path>) -> io::Result<()> {
-        let seconds = self.begun.elapsed().as_secs_f64();
-        let line = Line { seconds, target, what: what(event, folder) };
-        let mut text = serde_json::to_string(&line)?;
-        text.push('\n');
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(text.as_bytes())?;
+        // In the order of the lines, whoever writes them.
+        let seconds = self.begun.elapsed().as_secs_f64();
+        file.write_all(&line(&Line::of(seconds, target, event, folder))?)?;
         match event {
             Event::Found(_) | Event::Finished { .. } => file.sync_data(),
             _ => Ok(()),
@@ -142,64 +141,123 @@ impl EventLog {
     }
 }
 
-fn what<'a>(event: &'a Event, folder: Option<&Path>) -> What<'a> {
-    match event {
-        Event::Started { seed, engine, backend, dialect, cells, jobs } => What::Started {
-            format: "milvus-difftest/events",
-            version: VERSION,
-            seed: *seed,
-            engine,
-            backend,
-            dialect,
-            cells: cells.len(),
-            jobs: *jobs,
-        },
-        Event::Checked { oracle, kind, doubt, selective, class, model_alone, known } => {
-            What::Checked {
-                oracle: *oracle,
-                verdict: match kind {
-                    Kind::Pass => "pass",
-                    Kind::Divergence => "divergence",
-                    Kind::Known => "known",
-                    Kind::Inconclusive => "inconclusive",
-                    Kind::Unsupported => "unsupported",
-                },
-                class: *class,
-                doubt: doubt.as_ref().map(Doubt::to_string),
-                selective: *selective,
-                model_alone: *model_alone,
-                known,
-            }
+impl Line<'_> {
+    fn of<'a>(seconds: f64, target: &'a str, event: &'a Event, folder: Option<&Path>) -> Line<'a> {
+        let filter = match event {
+            Event::Found(finding) => Some(finding.filter_text()),
+            _ => None,
+        };
+        let path = folder.map(|folder| folder.display().to_string());
+        Line { seconds, target, event, filter, path }
+    }
+}
+
+/// A file of events with these records.
+///
+/// # Errors
+/// None in memory; those of the serialiser's interface.
+pub fn lines(records: &[Record]) -> io::Result<String> {
+    let mut bytes = line(&Header { format: FORMAT.to_owned(), version: u64::from(VERSION) })?;
+    for Record { seconds, target, event, folder } in records {
+        bytes.extend(line(&Line::of(*seconds, target, event, folder.as_deref()))?);
+    }
+    String::from_utf8(bytes).map_err(io::Error::other)
+}
+
+fn line(what: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut text = serde_json::to_vec(what)?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// Reads a file of events. Keys and events that this release does not know are left out; of a run
+/// that was killed, the last line may be cut off.
+///
+/// # Errors
+/// See [`EventsError`].
+pub fn read(path: &Path) -> Result<Events, EventsError> {
+    let mut reader = Reader::open(path)?;
+    let records = reader.by_ref().collect::<Result<_, _>>()?;
+    Ok(Events { records, torn: reader.torn })
+}
+
+/// The lines of a file of events, one after the other: the file of a long run is large.
+struct Reader {
+    path: PathBuf,
+    file: BufReader<File>,
+    line: usize,
+    torn: bool,
+}
+
+impl Reader {
+    fn open(path: &Path) -> Result<Reader, EventsError> {
+        let io = |source| EventsError::Io { path: path.to_owned(), source };
+        let file = BufReader::new(File::open(path).map_err(io)?);
+        let mut reader = Reader { path: path.to_owned(), file, line: 0, torn: false };
+        let foreign = || EventsError::Foreign { path: path.to_owned() };
+        let first = reader.next_line()?.ok_or_else(foreign)?;
+        let header: Header = serde_json::from_slice(&first).map_err(|_| foreign())?;
+        if header.format != FORMAT {
+            return Err(foreign());
         }
-        Event::Steered { dropped, kept } => What::Steered { dropped: *dropped, kept: *kept },
-        Event::Recognised { oracle, titles } => What::Recognised { oracle: *oracle, known: titles },
-        Event::Fixed { title } => What::Fixed { known: title },
-        Event::CaseDone { number, digest, cells } => What::CaseDone {
-            case: *number,
-            digest: format!("{digest:016x}"),
-            cells: cells.iter().map(|(cell, count)| (cell.to_string(), *count)).collect(),
-        },
-        Event::Found(finding) => What::Found {
-            oracle: finding.oracle,
-            class: finding.divergence.class,
-            shape: &finding.shape,
-            filter: finding.filter_text(),
-            expected: finding.divergence.expected.to_string(),
-            actual: finding.divergence.actual.to_string(),
-            minimal: finding.minimal,
-            evaluations: finding.evaluations,
-            seed: finding.seed,
-            case: finding.number,
-            // It is JSON, as `Case::to_json` promises.
-            reproduction: serde_json::from_str(&finding.case.to_json(None)).unwrap_or_default(),
-            path: folder.map(|folder| folder.display().to_string()),
-        },
-        Event::Repeated { shape } => What::Repeated { shape },
-        Event::Unexplored => What::Unexplored,
-        Event::Unstable { what } => What::Unstable { what },
-        Event::Restarted { reason } => What::Restarted { reason },
-        Event::Finished { elapsed, interrupted, error } => {
-            What::Finished { elapsed: elapsed.as_secs_f64(), interrupted: *interrupted, error }
+        if header.version != u64::from(VERSION) {
+            return Err(EventsError::Version { path: path.to_owned(), found: header.version });
+        }
+        Ok(reader)
+    }
+
+    /// The next line that is whole.
+    fn next_line(&mut self) -> Result<Option<Vec<u8>>, EventsError> {
+        let mut line = Vec::new();
+        let read = self.file.read_until(b'\n', &mut line);
+        read.map_err(|source| EventsError::Io { path: self.path.clone(), source })?;
+        self.line += 1;
+        match line.last() {
+            Some(b'\n') => Ok(Some(line)),
+            Some(_) => {
+                self.torn = true;
+                Ok(None)
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn record(&self, line: &[u8]) -> Result<Option<Record>, EventsError> {
+        let broken =
+            |reason: String| EventsError::Line { path: self.path.clone(), line: self.line, reason };
+        let json: Map<String, Json> =
+            serde_json::from_slice(line).map_err(|error| broken(error.to_string()))?;
+        let text = |key: &str| json.get(key).and_then(Json::as_str);
+        let name = text("event").ok_or_else(|| broken("it has no event".to_owned()))?;
+        if !Event::NAMES.contains(&name) {
+            return Ok(None);
+        }
+        let seconds = json.get("seconds").and_then(Json::as_f64);
+        let seconds = seconds.ok_or_else(|| broken("it has no seconds".to_owned()))?;
+        let target = text("target").ok_or_else(|| broken("it has no target".to_owned()))?;
+        let (target, folder) = (target.to_owned(), text("path").map(PathBuf::from));
+        let event = Event::deserialize(Json::Object(json));
+        let event = event.map_err(|error| broken(error.to_string()))?;
+        Ok(Some(Record { seconds, target, event, folder }))
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<Record, EventsError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let record = match self.next_line() {
+                Ok(None) => return None,
+                Ok(Some(line)) => self.record(&line),
+                Err(error) => Err(error),
+            };
+            if let Some(record) = record.transpose() {
+                return Some(record);
+            }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,13 +7,11 @@
 use std::path::Path;
 
 use super::finding::plain;
-use super::record::Record;
 use super::run::{End, Run, Side};
 use crate::finding::Finding;
 
 /// The lines: the ends that are no findings first, because GitHub shows ten errors of a step.
-pub fn annotations(records: &[Record]) -> String {
-    let run = Run::of(records);
+pub fn annotations(run: &Run) -> String {
     let mut lines: Vec<String> = run.sides.iter().filter_map(end).collect();
     lines.extend(run.findings().map(|(side, finding)| found(side, finding)));
     for side in &run.sides {

@@ -10,7 +10,6 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event as Xml};
 
 use super::finding::plain;
-use super::record::Record;
 use super::run::{End, Run, Side, counted};
 use crate::finding::Finding;
 use crate::oracle::Oracle;
@@ -35,8 +34,7 @@ enum Outcome {
 ///
 /// # Errors
 /// None in memory; those of the XML writer's interface.
-pub fn junit(records: &[Record]) -> io::Result<String> {
-    let run = Run::of(records);
+pub fn junit(run: &Run) -> io::Result<String> {
     let suites: Vec<(&Side, Vec<Test>)> = run.sides.iter().map(|s| (s, tests(s))).collect();
     let all: Vec<&Test> = suites.iter().flat_map(|(_, tests)| tests).collect();
     let mut bytes = Vec::new();

@@ -4,14 +4,12 @@ use std::fmt::Write as _;
 
 use super::finding::markdown::{block, code, table};
 use super::finding::{replay, title};
-use super::record::Record;
 use super::run::{Run, Side, counted};
 use crate::finding::Finding;
 use crate::verdict::Tally;
 
 /// The document.
-pub fn markdown(records: &[Record]) -> String {
-    let run = Run::of(records);
+pub fn markdown(run: &Run) -> String {
     let mut text = format!("## milvus-difftest: {}\n", run.end().word());
     // Writing to a string cannot fail.
     for side in &run.sides {
@@ -20,7 +18,7 @@ pub fn markdown(records: &[Record]) -> String {
     if run.sides.is_empty() {
         text.push_str("\nThere are no records of any engine.\n");
     }
-    let _ = write!(text, "\n{}", figures(&run));
+    let _ = write!(text, "\n{}", figures(run));
     let findings: Vec<_> = run.findings().collect();
     if !findings.is_empty() {
         let _ = writeln!(text, "\n### Findings\n");

@@ -1,6 +1,6 @@
-//! What people and programs read of a run, each a consumer of its events that changes nothing: the terminal, the summary
-//! file, the file of events, the folders of findings, and what continuous integration and browsers show. Beside them,
-//! what a single filter means.
+//! What people and programs read of a run, each a consumer of its events that changes nothing: the
+//! terminal, the summary file, the file of events, the folders of findings, and what continuous
+//! integration and browsers show. Beside them, what a single filter means.
 
 pub mod corpus;
 pub mod coverage;
@@ -12,7 +12,7 @@ pub mod html;
 pub mod junit;
 pub mod markdown;
 pub mod matrix;
-pub mod record;
+pub mod output;
 pub mod rows;
 pub mod run;
 pub mod sarif;

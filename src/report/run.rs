@@ -4,22 +4,26 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::record::Record;
+use super::events::Record;
 use crate::campaign::{Event, Kind, Summary};
 use crate::finding::Finding;
 use crate::oracle::Oracle;
 use crate::verdict::Tally;
 
-/// Moments into which a run is cut to show its pace.
-const MOMENTS: usize = 48;
+/// Moments into which a run is cut at most to show its pace.
+const MOMENTS: usize = 60;
+/// How long a moment is at first, in seconds; it is doubled as often as a run needs.
+const FIRST_MOMENT: f64 = 0.25;
 
 /// A run on one engine or on several side by side.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Run {
     /// The engines, in the order in which they began.
     pub sides: Vec<Side>,
-    /// From the first record to the last, in seconds.
+    /// When the last record was made, in seconds since the run began.
     pub seconds: f64,
+    /// How long each moment of [`Side::pace`] is, in seconds.
+    pub moment: f64,
 }
 
 /// One engine's part of a run.
@@ -33,7 +37,7 @@ pub struct Side {
     pub folders: HashMap<String, PathBuf>,
     /// Why checks of an oracle were inconclusive, and how often.
     pub doubts: BTreeMap<Oracle, BTreeMap<String, u64>>,
-    /// The verdicts of each of as many moments of equal length as [`Run::seconds`] is cut into.
+    /// The verdicts of each moment of the run; there may have been none in the last ones.
     pub pace: Vec<Tally>,
     /// When the engine was started again, in seconds since the run began, and why.
     pub restarts: Vec<(f64, String)>,
@@ -60,26 +64,36 @@ pub enum End {
     Unfinished,
 }
 
+impl Default for Run {
+    fn default() -> Run {
+        Run { sides: Vec::new(), seconds: 0.0, moment: FIRST_MOMENT }
+    }
+}
+
 impl Run {
     /// Adds up the records of a run.
-    pub fn of(records: &[Record]) -> Run {
-        let seconds = records.iter().map(|record| record.seconds).fold(0.0, f64::max);
-        let mut run = Run { sides: Vec::new(), seconds };
-        for record in records {
-            let known = run.sides.iter().position(|side| side.target == record.target);
-            let at = known.unwrap_or_else(|| {
-                run.sides.push(Side {
-                    target: record.target.clone(),
-                    pace: vec![Tally::default(); MOMENTS],
-                    ..Side::default()
-                });
-                run.sides.len() - 1
-            });
-            if let Some(side) = run.sides.get_mut(at) {
-                side.add(record, seconds);
-            }
-        }
+    pub fn of<'a>(records: impl IntoIterator<Item = &'a Record>) -> Run {
+        let mut run = Run::default();
+        records.into_iter().for_each(|record| run.add(record));
         run
+    }
+
+    /// Takes a record into account; not earlier than those before it.
+    pub fn add(&mut self, record: &Record) {
+        self.seconds = self.seconds.max(record.seconds);
+        while self.seconds / self.moment >= MOMENTS as f64 {
+            self.moment *= 2.0;
+            self.sides.iter_mut().for_each(Side::slow_down);
+        }
+        let known = self.sides.iter().position(|side| side.target == record.target);
+        let at = known.unwrap_or_else(|| {
+            self.sides.push(Side { target: record.target.clone(), ..Side::default() });
+            self.sides.len() - 1
+        });
+        let moment = (record.seconds / self.moment) as usize;
+        if let Some(side) = self.sides.get_mut(at) {
+            side.add(record, moment.min(MOMENTS));
+        }
     }
 
     /// The worst of its sides' ends; a run without any proves nothing.
@@ -94,19 +108,15 @@ impl Run {
 }
 
 impl Side {
-    fn add(&mut self, record: &Record, whole: f64) {
+    fn add(&mut self, record: &Record, moment: usize) {
         self.summary.add(&record.event);
         match &record.event {
             Event::Checked { oracle, kind, doubt, .. } => {
-                let moment = (record.seconds / whole * MOMENTS as f64) as usize;
-                if let Some(tally) = self.pace.get_mut(moment.min(MOMENTS - 1)) {
-                    match kind {
-                        Kind::Pass => tally.pass += 1,
-                        Kind::Divergence => tally.divergence += 1,
-                        Kind::Known => tally.known += 1,
-                        Kind::Inconclusive => tally.inconclusive += 1,
-                        Kind::Unsupported => tally.unsupported += 1,
-                    }
+                if self.pace.len() <= moment {
+                    self.pace.resize(moment + 1, Tally::default());
+                }
+                if let Some(tally) = self.pace.get_mut(moment) {
+                    count(tally, *kind);
                 }
                 if let Some(doubt) = doubt {
                     let doubts = self.doubts.entry(*oracle).or_default();
@@ -127,6 +137,20 @@ impl Side {
             let elapsed = Duration::try_from_secs_f64(record.seconds).unwrap_or_default();
             self.summary.elapsed = elapsed;
         }
+    }
+
+    /// Makes one moment of two.
+    fn slow_down(&mut self) {
+        let both = |pair: &[Tally]| {
+            pair.iter().fold(Tally::default(), |a, b| Tally {
+                pass: a.pass + b.pass,
+                divergence: a.divergence + b.divergence,
+                known: a.known + b.known,
+                inconclusive: a.inconclusive + b.inconclusive,
+                unsupported: a.unsupported + b.unsupported,
+            })
+        };
+        self.pace = self.pace.chunks(2).map(both).collect();
     }
 
     /// How it ended.
@@ -199,6 +223,16 @@ impl Side {
     /// The case file of a finding, if its folder is known.
     pub fn case_file(&self, finding: &Finding) -> Option<PathBuf> {
         self.folders.get(&finding.shape).map(|folder| folder.join("case.json"))
+    }
+}
+
+fn count(tally: &mut Tally, kind: Kind) {
+    match kind {
+        Kind::Pass => tally.pass += 1,
+        Kind::Divergence => tally.divergence += 1,
+        Kind::Known => tally.known += 1,
+        Kind::Inconclusive => tally.inconclusive += 1,
+        Kind::Unsupported => tally.unsupported += 1,
     }
 }
 

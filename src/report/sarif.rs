@@ -8,7 +8,6 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::finding::{plain, title};
-use super::record::Record;
 use super::run::{End, Run, Side};
 use crate::finding::Finding;
 use crate::verdict::Class;
@@ -32,8 +31,7 @@ const RULES: [(Class, &str); 10] = [
 
 /// The document. Paths are given relative to `folder`, the root of the checkout, where they are
 /// within it.
-pub fn sarif(records: &[Record], folder: &Path) -> String {
-    let run = Run::of(records);
+pub fn sarif(run: &Run, folder: &Path) -> String {
     let runs: Vec<Json> = run.sides.iter().map(|side| on_engine(side, folder)).collect();
     let document = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",

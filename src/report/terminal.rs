@@ -77,10 +77,10 @@ impl Terminal {
             Event::Found(finding) => {
                 self.line(&format!("{}found {}", self.label, title(finding)));
             }
-            Event::Unstable { what } => {
+            Event::Unstable { what, .. } => {
                 self.line(&format!("{}did not repeat: {what}", self.label));
             }
-            Event::Restarted { reason } => {
+            Event::Restarted { reason, .. } => {
                 let first = reason.lines().next().unwrap_or_default();
                 self.line(&format!("{}restarted the engine: {first}", self.label));
             }

@@ -71,6 +71,7 @@ fn the_summary_has_its_keys_and_figures_that_add_up() {
         "selective_share",
         "unproven_share",
         "verdicts",
+        "oracles",
         "coverage",
         "known",
         "fixed",
@@ -109,6 +110,7 @@ fn the_summary_has_its_keys_and_figures_that_add_up() {
     assert_eq!(findings.len(), sandbox.findings().len());
     for finding in findings {
         let expected = [
+            "oracle",
             "class",
             "shape",
             "filter",
@@ -136,15 +138,16 @@ fn the_events_add_up_to_the_summary() {
     let (sandbox, engine) = (Sandbox::new(), simulated(&[Fault::LessThanIncludesEqual]));
     run(sandbox.fuzz(&engine.uri(), &["--cases", "4", "--events", "events.jsonl"])).expect(1);
     let text = std::fs::read_to_string(sandbox.path("events.jsonl")).unwrap();
-    let events: Vec<Json> =
-        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    let mut lines = text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON"));
+    let header: Json = lines.next().expect("a first line");
+    assert_eq!(header["format"], "milvus-difftest/events");
+    assert_eq!(header["version"], 1);
+    let events: Vec<Json> = lines.collect();
     let of = |name: &str| events.iter().filter(|event| event["event"] == *name).collect::<Vec<_>>();
     let summary = sandbox.summary();
 
     let started = &events[0];
     assert_eq!(started["event"], "started");
-    assert_eq!(started["format"], "milvus-difftest/events");
-    assert_eq!(started["version"], 1);
     assert_eq!(started["engine"], summary["engine"]);
     assert_eq!(events.last().unwrap()["event"], "finished");
     let seconds: Vec<f64> = events.iter().map(|event| event["seconds"].as_f64().unwrap()).collect();

@@ -3,9 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
 
-use super::construct::Construct;
-use super::operand::{Kind, Operand};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::construct::{Construct, UnknownConstruct};
+use super::operand::{Kind, Operand, UnknownGroup};
 use crate::filter::ast::{Expr, FieldPath, Literal};
 use crate::filter::elements;
 use crate::filter::fold;
@@ -28,6 +32,48 @@ impl fmt::Display for Cell {
             Some(operand) => write!(f, "{} on {operand}", self.construct),
             None => write!(f, "{}", self.construct),
         }
+    }
+}
+
+/// A text that names no cell.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownCell {
+    /// No such construct.
+    #[error(transparent)]
+    Construct(#[from] UnknownConstruct),
+    /// No such operand.
+    #[error(transparent)]
+    Operand(#[from] UnknownGroup),
+}
+
+/// As [`Cell`] is written: `add on INT8?`.
+///
+/// ```
+/// use milvus_difftest::filter::grammar::Cell;
+/// let cell: Cell = "add on INT8?".parse().unwrap();
+/// assert_eq!(cell.to_string(), "add on INT8?");
+/// ```
+impl FromStr for Cell {
+    type Err = UnknownCell;
+
+    fn from_str(text: &str) -> Result<Cell, UnknownCell> {
+        let (construct, operand) = match text.split_once(" on ") {
+            Some((construct, operand)) => (construct, Some(operand.parse()?)),
+            None => (text, None),
+        };
+        Ok(Cell { construct: construct.parse()?, operand })
+    }
+}
+
+impl Serialize for Cell {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cell {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Cell, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

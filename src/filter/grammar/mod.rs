@@ -11,7 +11,7 @@ mod coverage;
 mod operand;
 
 pub(crate) use cell::for_each_cell;
-pub use cell::{Cell, applicable, cells, everything};
+pub use cell::{Cell, UnknownCell, applicable, cells, everything};
 pub use construct::{Construct, UnknownConstruct, family};
 pub use coverage::Coverage;
 pub use operand::{Group, Kind, Operand, UnknownGroup};

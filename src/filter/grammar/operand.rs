@@ -94,6 +94,21 @@ impl fmt::Display for Operand {
     }
 }
 
+impl FromStr for Operand {
+    type Err = UnknownGroup;
+
+    fn from_str(name: &str) -> Result<Operand, UnknownGroup> {
+        let (kind, nullable) = match name.strip_suffix('?') {
+            Some(kind) => (kind, true),
+            None => (name, false),
+        };
+        match kind.parse()? {
+            Group::One(kind) => Ok(Operand { kind, nullable }),
+            _ => Err(UnknownGroup { name: name.to_owned(), hint: String::new() }),
+        }
+    }
+}
+
 impl Operand {
     /// What a path leads to; `None` if the schema has no such place.
     pub fn of(schema: &Schema, path: &FieldPath) -> Option<Operand> {

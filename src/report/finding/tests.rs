@@ -22,6 +22,7 @@ fn case(schema: Json, operations: Json, checks: Json) -> Case {
 fn finding(case: Case, divergence: Divergence, sql: Option<&str>) -> Finding {
     Finding {
         shape: crate::triage::shape(&case, &divergence),
+        seen_as: String::new(),
         oracle: crate::oracle::Oracle::Reference,
         case,
         divergence,

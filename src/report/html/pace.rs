@@ -2,27 +2,27 @@
 
 use maud::{Markup, html};
 
-use crate::report::run::Side;
+use crate::report::run::{Run, Side};
 use crate::verdict::Tally;
 
 const HEIGHT: u64 = 100;
 const WIDTH: usize = 10;
 
 /// A bar for each moment of the run, from what passed up to what diverged.
-pub fn chart(side: &Side, seconds: f64) -> Markup {
+pub fn chart(side: &Side, run: &Run) -> Markup {
     let highest = side.pace.iter().map(Tally::total).max().unwrap_or(0);
     if highest == 0 {
         return html! {};
     }
     let totals = kinds(&side.summary.verdicts);
-    let width = side.pace.len() * WIDTH;
-    let moment = seconds / side.pace.len() as f64;
+    let Run { seconds, moment, .. } = *run;
+    let width = seconds / moment * WIDTH as f64;
     let words: Vec<String> =
         totals.iter().map(|(_, name, count)| format!("{count} {name}")).collect();
     let label = format!("Checks over {seconds:.1} s: {}", words.join(", "));
     html! {
         h2 { "Checks over time, " (side.target) }
-        svg.pace viewBox=(format!("0 0 {width} {HEIGHT}")) preserveAspectRatio="none" role="img"
+        svg.pace viewBox=(format!("0 0 {width:.1} {HEIGHT}")) preserveAspectRatio="none" role="img"
             aria-label=(label) {
             @for (i, tally) in side.pace.iter().enumerate() {
                 @for (class, top, height) in stack(tally, highest) {
@@ -31,7 +31,7 @@ pub fn chart(side: &Side, seconds: f64) -> Markup {
                 }
             }
         }
-        div.axis { span { "0 s" } span { "at most " (highest) " checks in " (format!("{moment:.1} s")) }
+        div.axis { span { "0 s" } span { "at most " (highest) " checks in " (format!("{moment} s")) }
             span { (format!("{seconds:.1} s")) } }
         ul.keys {
             @for (class, name, count) in totals {

@@ -3,7 +3,6 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{coverage, finding, pace};
-use crate::report::record::Record;
 use crate::report::run::{End, Run, Side, counted};
 use crate::verdict::Tally;
 
@@ -13,8 +12,7 @@ const STYLE: &str = include_str!("style.css");
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// The page.
-pub fn page(records: &[Record]) -> String {
-    let run = Run::of(records);
+pub fn page(run: &Run) -> String {
     let end = run.end();
     let found = run.findings().count();
     let markup = html! {
@@ -29,10 +27,10 @@ pub fn page(records: &[Record]) -> String {
             }
             body {
                 main {
-                    (header(&run, end))
+                    (header(run, end))
                     h2 { "Checks" }
-                    (figures(&run))
-                    @for side in &run.sides { (pace::chart(side, run.seconds)) }
+                    (figures(run))
+                    @for side in &run.sides { (pace::chart(side, run)) }
                     @if found > 0 {
                         h2 #findings { "Findings" }
                         @for (i, (side, finding)) in run.findings().enumerate() {
