@@ -24,6 +24,7 @@ mod matrix;
 mod parser;
 mod parser_random;
 mod properties;
+mod reports;
 mod sample_repro;
 mod secrets;
 mod selftest;

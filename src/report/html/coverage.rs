@@ -23,10 +23,26 @@ pub fn map(side: &Side) -> Markup {
         @if !missed.is_empty() {
             details { summary { "Never asked: " (missed.len()) } p { (missed.join(", ")) } }
         }
-        @for section in sections(coverage) {
+        @for section in sections(coverage).into_iter().filter_map(of_the_engine) {
             details open[all < 40] { summary { (section.title) } (table(&section)) }
         }
     }
+}
+
+/// Without the types and constructs of which the engine has nothing.
+fn of_the_engine(mut section: Section) -> Option<Section> {
+    let counted = |text: &String| text.parse::<u64>().is_ok();
+    section.rows.retain(|(_, cells)| cells.iter().any(counted));
+    let kept: Vec<bool> = (0..section.header.len())
+        .map(|i| section.rows.iter().any(|(_, cells)| cells.get(i).is_some_and(counted)))
+        .collect();
+    let keep = |cells: Vec<String>| {
+        let kept = cells.into_iter().zip(&kept).filter(|(_, kept)| **kept);
+        kept.map(|(cell, _)| cell).collect::<Vec<_>>()
+    };
+    section.header = keep(section.header);
+    section.rows = section.rows.into_iter().map(|(name, cells)| (name, keep(cells))).collect();
+    (!section.rows.is_empty()).then_some(section)
 }
 
 fn table(section: &Section) -> Markup {
