@@ -196,14 +196,14 @@ impl Side {
             ),
             End::Findings => {
                 let findings = summary.findings.len() as u64;
-                let mut text = counted(findings, "distinct finding", "distinct findings");
-                if summary.unexplored > 0 {
-                    text += &format!(
-                        ", and {} that could not be looked into in time",
-                        counted(summary.unexplored, "divergence", "divergences")
-                    );
+                let findings = counted(findings, "distinct finding", "distinct findings");
+                match summary.unexplored {
+                    0 => format!("{findings} in {checks}."),
+                    more => format!(
+                        "{findings} in {checks}, and {} that could not be looked into in time.",
+                        counted(more, "divergence", "divergences")
+                    ),
                 }
-                format!("{text}: {checks} were made.")
             }
             End::Conflict => "The references disagree with each other. This is a defect of \
                               milvus-difftest, not of Milvus; please report it."

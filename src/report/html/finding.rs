@@ -30,9 +30,10 @@ pub fn article(side: &Side, finding: &Finding, open: bool) -> Markup {
                         Piece::Code(text) => code { (text) },
                     }
                 }
+                @if finding.count > 1 { span.times { " × " (finding.count) } }
             }
             div {
-                (facts(side, finding))
+                (facts(finding))
                 @if !filter.is_empty() { h3 { "Filter" } pre { code { (filter) } } }
                 (rows::side_by_side(finding))
                 @if let Some(trace) = trace(finding) { (truth(&trace)) }
@@ -54,7 +55,7 @@ pub fn article(side: &Side, finding: &Finding, open: bool) -> Markup {
     }
 }
 
-fn facts(side: &Side, finding: &Finding) -> Markup {
+fn facts(finding: &Finding) -> Markup {
     let judges = match finding.divergence.judges {
         _ if finding.backend.is_empty() => "expected by the model".to_owned(),
         Judges::ModelAlone => "expected by the model alone".to_owned(),
@@ -63,7 +64,6 @@ fn facts(side: &Side, finding: &Finding) -> Markup {
     let minimal = if finding.minimal { "minimal" } else { "not minimal: shrinking ended early" };
     html! {
         ul.facts {
-            li { (side.target) }
             li { "class " (finding.divergence.class) }
             li { "oracle " (finding.oracle) }
             li { "seen " (counted(finding.count, "time", "times")) }

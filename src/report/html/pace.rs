@@ -38,6 +38,26 @@ pub fn chart(side: &Side, run: &Run) -> Markup {
                 li { span class={ "key " (class) } aria-hidden="true" {} (count) " " (name) }
             }
         }
+        details { summary { "The figures" } (figures(&side.pace, moment)) }
+    }
+}
+
+fn figures(pace: &[Tally], moment: f64) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Checks over time" {
+            table {
+                thead { tr {
+                    th.number scope="col" { "From (s)" }
+                    @for (_, name, _) in kinds(&Tally::default()) { th.number scope="col" { (name) } }
+                } }
+                tbody { @for (i, tally) in pace.iter().enumerate().filter(|(_, t)| t.total() > 0) {
+                    tr {
+                        th.number scope="row" { (i as f64 * moment) }
+                        @for (_, _, count) in kinds(tally) { td.number { (count) } }
+                    }
+                } }
+            }
+        }
     }
 }
 

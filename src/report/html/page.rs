@@ -14,7 +14,6 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 /// The page.
 pub fn page(run: &Run) -> String {
     let end = run.end();
-    let found = run.findings().count();
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
@@ -31,12 +30,7 @@ pub fn page(run: &Run) -> String {
                     h2 { "Checks" }
                     (figures(run))
                     @for side in &run.sides { (pace::chart(side, run)) }
-                    @if found > 0 {
-                        h2 #findings { "Findings" }
-                        @for (i, (side, finding)) in run.findings().enumerate() {
-                            (finding::article(side, finding, i == 0))
-                        }
-                    }
+                    @for side in &run.sides { (findings(side)) }
                     @for side in &run.sides { (beside(side)) }
                     @for side in &run.sides { (coverage::map(side)) }
                 }
@@ -53,12 +47,6 @@ fn header(run: &Run, end: End) -> Markup {
     html! {
         header {
             h1 { "milvus-difftest: " (end.word()) }
-            p.quiet {
-                @for (i, side) in run.sides.iter().enumerate() {
-                    @if i > 0 { br; }
-                    (introduction(side))
-                }
-            }
             @if run.sides.is_empty() {
                 div.verdict.warn { p { "There are no records of any engine: this proves nothing." } }
             }
@@ -68,6 +56,7 @@ fn header(run: &Run, end: End) -> Markup {
                         @if run.sides.len() > 1 { strong { (side.target) ": " } }
                         (side.sentence())
                     }
+                    p.quiet { (introduction(side)) }
                     @if let Some(error) = &side.summary.error {
                         @if error.lines().count() > 1 { pre { (error) } }
                     }
@@ -103,6 +92,18 @@ fn tone(end: End) -> &'static str {
         End::Clean => "good",
         End::Vacuous | End::Interrupted | End::Unfinished => "warn",
         End::Findings | End::Conflict | End::Failed => "bad",
+    }
+}
+
+fn findings(side: &Side) -> Markup {
+    let findings = &side.summary.findings;
+    html! {
+        @if !findings.is_empty() {
+            h2 { "Findings, " (side.target) " (" (findings.len()) ")" }
+            @for (i, finding) in findings.iter().enumerate() {
+                (finding::article(side, finding, i == 0))
+            }
+        }
     }
 }
 

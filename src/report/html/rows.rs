@@ -52,6 +52,8 @@ pub fn side_by_side(finding: &Finding) -> Markup {
             let changed = columns.iter().any(|column| change(key, column).is_some());
             let (sign, meaning) = match (there, beyond) {
                 (0, _) => ("", "not in this answer"),
+                // The other side has no rows to compare with.
+                (_, None) => ("", ""),
                 (_, Some(0)) if is_expected => ("−", "missing in the actual answer"),
                 (_, Some(0)) => ("+", "not expected"),
                 (n, Some(m)) if n > m && !is_expected => ("+", "returned more often than once"),
@@ -155,7 +157,7 @@ fn answer(columns: &[String], lines: &[Line]) -> Markup {
 
 fn row(columns: &[String], line: &Line) -> Markup {
     html! {
-        td title=(line.meaning) {
+        td.sign title=[Some(line.meaning).filter(|meaning| !meaning.is_empty())] {
             span aria-hidden="true" { (line.sign) }
             span.hidden { (line.meaning) }
         }

@@ -96,7 +96,7 @@ fn finding(number: u64, oracle: Oracle, case: Case, divergence: Divergence) -> E
         engine: "milvus_lite-3.2.2".to_owned(),
         backend: "DuckDB v2.0.0".to_owned(),
         count: 1,
-        minimal: number % 2 == 0,
+        minimal: number.is_multiple_of(2),
         evaluations: 23,
         seconds_to_first: 0.5,
         seed: 1,
