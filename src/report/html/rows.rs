@@ -104,7 +104,8 @@ pub fn side_by_side(finding: &Finding) -> Markup {
     }
 }
 
-/// All fields but vectors, whose values say something only if they differ.
+/// The key, then what differs, then the other fields but vectors, whose values say something only
+/// if they differ.
 fn columns(finding: &Finding) -> Vec<String> {
     let schema = &finding.case.schema;
     let changed = |name: &str| match &finding.divergence.actual {
@@ -112,7 +113,11 @@ fn columns(finding: &Finding) -> Vec<String> {
         _ => false,
     };
     let fields = schema.fields.iter().filter(|field| !field.is_vector() || changed(&field.name));
-    fields.map(|field| field.name.clone()).chain(schema.dynamic.then(|| META.to_owned())).collect()
+    let fields = fields.map(|field| (field.name.as_str(), field.primary));
+    let mut columns: Vec<(&str, bool)> =
+        fields.chain(schema.dynamic.then_some((META, false))).collect();
+    columns.sort_by_key(|(name, primary)| (!primary, !changed(name)));
+    columns.into_iter().map(|(name, _)| name.to_owned()).collect()
 }
 
 fn value(row: &Row, column: &str) -> Value {
@@ -164,8 +169,17 @@ fn row(columns: &[String], line: &Line) -> Markup {
         @match &line.cells {
             None => td.absent colspan=(columns.len()) { "no row " (line.key) },
             Some(cells) => @for (text, differs) in cells {
-                td { @if *differs { mark { (text) } } @else { (text) } }
+                td class=[breadth(text)] { @if *differs { mark { (text) } } @else { (text) } }
             },
         }
+    }
+}
+
+/// Long values break anywhere, and would else be as narrow as a letter beside longer ones.
+fn breadth(text: &str) -> Option<&'static str> {
+    match text.chars().count() {
+        0..8 => None,
+        8..24 => Some("broad"),
+        _ => Some("broader"),
     }
 }
