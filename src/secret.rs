@@ -53,6 +53,15 @@ pub(crate) fn redact(text: &str) -> String {
     shown
 }
 
+/// An address, with a scheme or without, with `***` for the user and password in it.
+pub(crate) fn redact_address(uri: &str) -> String {
+    const SCHEME: &str = "http://";
+    match uri.contains("://") {
+        true => redact(uri),
+        false => redact(&format!("{SCHEME}{uri}")).split_off(SCHEME.len()),
+    }
+}
+
 /// A `user:password@host` address as its address and `user:password`, taken literally.
 pub(crate) fn split_credentials(uri: &str) -> (String, Option<Secret>) {
     let Some((scheme, word)) = uri.split_once("://") else {

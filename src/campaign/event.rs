@@ -32,6 +32,15 @@ pub enum Event {
         /// Workers.
         jobs: usize,
     },
+    /// The campaign goes on after it was interrupted or killed. Cases that were begun and are not
+    /// settled do not count, see [`Progress`](super::Progress); they are begun again.
+    Resumed {
+        /// How long it had taken before.
+        #[serde(with = "seconds")]
+        elapsed: Duration,
+        /// Workers, from here on.
+        jobs: usize,
+    },
     /// A check was judged.
     Checked {
         /// The number of its case.
@@ -141,8 +150,9 @@ pub enum Event {
 
 impl Event {
     /// What serialised events are called; of a newer release there may be others.
-    pub const NAMES: [&str; 12] = [
+    pub const NAMES: [&str; 13] = [
         "started",
+        "resumed",
         "checked",
         "steered",
         "recognised",
@@ -168,7 +178,10 @@ impl Event {
             | Event::Unstable { case, .. }
             | Event::Restarted { case, .. } => Some(*case),
             Event::Found(finding) => Some(finding.number),
-            Event::Started { .. } | Event::Fixed { .. } | Event::Finished { .. } => None,
+            Event::Started { .. }
+            | Event::Resumed { .. }
+            | Event::Fixed { .. }
+            | Event::Finished { .. } => None,
         }
     }
 }

@@ -2,7 +2,9 @@
 
 mod event;
 mod matrix;
+mod progress;
 mod run;
+mod shard;
 mod steer;
 mod summary;
 mod trial;
@@ -11,7 +13,9 @@ mod worker;
 
 pub use event::{Event, Kind};
 pub use matrix::{Column, Matrix, Row as MatrixRow};
+pub use progress::Progress;
 pub use run::{Campaign, CampaignError, Known, Started, Stop, Target};
+pub use shard::{NoShard, Shard};
 pub use summary::Summary;
 pub use trial::{Outcome, Trial, TrialOptions};
 pub use workbench::{BenchError, Workbench, WorkbenchOptions};

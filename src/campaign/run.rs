@@ -1,6 +1,5 @@
 //! Running a campaign: workers, budget, interruption.
 
-use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,6 +9,8 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
 
 use super::event::Event;
+use super::progress::{Progress, Resumed};
+use super::shard::Shard;
 use super::summary::Summary;
 use super::workbench::{BenchError, Workbench, WorkbenchOptions};
 use super::worker::{Shared, look_for_fixed, work};
@@ -71,9 +72,13 @@ pub struct Campaign {
     /// The number of the first of them: campaigns side by side must not share a worker's number,
     /// because its references may have files by it.
     pub first_worker: usize,
-    /// So many cases, at most.
+    /// The part of its cases that is judged.
+    pub shard: Shard,
+    /// What it goes on from: the same campaign, up to where it was ended or killed.
+    pub so_far: Progress,
+    /// The first cases, so many of all shards together; those judged before included.
     pub cases: Option<u64>,
-    /// So long, at most. What is being shrunk at the end may take ten seconds more; shapes that
+    /// So long, at most, from when it is begun or resumed. What is being shrunk at the end may take ten seconds more; shapes that
     /// are new then are counted as unexplored.
     pub time: Option<Duration>,
     /// What shrinking one finding may cost.
@@ -120,6 +125,17 @@ pub enum CampaignError {
     /// The lists of known issues are unreadable.
     #[error(transparent)]
     Known(#[from] KnownError),
+    /// The campaign to go on with is another.
+    #[error(
+        "the campaign cannot go on: it was begun on {was}, and this is {is}; go on with the engine \
+         and the reference databases of then, or begin another"
+    )]
+    Changed {
+        /// What it was begun on.
+        was: String,
+        /// What there is now.
+        is: String,
+    },
     /// The built-in dialects are unreadable.
     #[error("the built-in dialects are unreadable: {0}")]
     Dialects(#[from] DialectError),
@@ -153,6 +169,8 @@ impl Campaign {
             generation: generate::Options::default(),
             jobs: 1,
             first_worker: 0,
+            shard: Shard::WHOLE,
+            so_far: Progress::default(),
             cases: None,
             time: None,
             shrink: Budget::default(),
@@ -211,35 +229,47 @@ impl Started<'_> {
         let backend = benches.first().map(Workbench::backend_names).unwrap_or_default();
         let known_issues = campaign.known.of(&version)?;
         let (events, mut received) = unbounded_channel();
-        let mut summary = Summary::default();
+        let begin = Event::Started {
+            seed: campaign.seed,
+            engine: version,
+            backend,
+            dialect: dialect.name.clone(),
+            cells: dialect.cells(),
+            jobs: benches.len(),
+        };
+        let so_far = &campaign.so_far;
+        let Resumed { mut summary, done, shapes } = so_far.clone().resumed();
+        let begin = match so_far.is_begun() {
+            false => begin,
+            true => {
+                let mut now = Summary::default();
+                now.add(&begin);
+                same_campaign(&summary, &now)?;
+                Event::Resumed { elapsed: summary.elapsed, jobs: benches.len() }
+            }
+        };
+        let before = summary.elapsed;
         let mut emit = |summary: &mut Summary, event: Event| {
             summary.add(&event);
             sink(&event, summary);
         };
-        emit(
-            &mut summary,
-            Event::Started {
-                seed: campaign.seed,
-                engine: version,
-                backend,
-                dialect: dialect.name.clone(),
-                cells: dialect.cells(),
-                jobs: benches.len(),
-            },
-        );
+        emit(&mut summary, begin);
         let started = Instant::now();
         let shared = Arc::new(Shared {
             seed: campaign.seed,
             dialect,
             generation: campaign.generation.clone(),
+            shard: campaign.shard,
+            done,
             cases: campaign.cases,
             deadline: campaign.time.map(|time| started + time),
             shrink: campaign.shrink,
             started,
+            before,
             next: AtomicU64::new(0),
             stop: AtomicBool::new(false),
-            shapes: Mutex::new(HashMap::new()),
-            met: Mutex::new(BTreeSet::new()),
+            shapes: Mutex::new(shapes),
+            met: Mutex::new(summary.known.keys().cloned().collect()),
             known_issues,
             events,
         });
@@ -260,7 +290,7 @@ impl Started<'_> {
         loop {
             tokio::select! {
                 Some(event) = received.recv() => {
-                    summary.elapsed = started.elapsed();
+                    summary.elapsed = before + started.elapsed();
                     emit(&mut summary, event);
                 }
                 joined = workers.join_next() => match joined {
@@ -287,7 +317,22 @@ impl Started<'_> {
             emit(&mut summary, event);
         }
         let interrupted = stop.is_asked();
-        emit(&mut summary, Event::Finished { elapsed: started.elapsed(), interrupted, error });
+        let elapsed = before + started.elapsed();
+        emit(&mut summary, Event::Finished { elapsed, interrupted, error });
         Ok(summary)
+    }
+}
+
+/// Fails if one would not go on with the cases and the judgement of the other.
+fn same_campaign(was: &Summary, is: &Summary) -> Result<(), CampaignError> {
+    let told = |summary: &Summary| {
+        let Summary { engine, dialect, backend, seed, .. } = summary;
+        let cells = summary.coverage.wanted().len();
+        format!("{engine} (dialect {dialect}, {cells} cells) against '{backend}' with seed {seed}")
+    };
+    let (before, now) = (told(was), told(is));
+    match before == now && was.coverage.wanted() == is.coverage.wanted() {
+        true => Ok(()),
+        false => Err(CampaignError::Changed { was: before, is: now }),
     }
 }

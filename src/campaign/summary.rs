@@ -56,6 +56,8 @@ pub struct Summary {
     pub unsteered: u64,
     /// Distinct findings.
     pub findings: Vec<Finding>,
+    /// More of shapes that are not among them yet: another worker is still shrinking the first.
+    waiting: BTreeMap<String, u64>,
     /// Divergences of new shapes for which there was no time left.
     pub unexplored: u64,
     /// How often the engine was restarted.
@@ -83,6 +85,12 @@ impl Summary {
                 self.coverage = Coverage::of(cells.clone());
                 self.jobs = *jobs;
             }
+            Event::Resumed { elapsed, jobs } => {
+                self.elapsed = *elapsed;
+                self.jobs = *jobs;
+                self.interrupted = false;
+                self.error = None;
+            }
             Event::Checked {
                 oracle, kind, doubt, selective, class, model_alone, known, ..
             } => {
@@ -97,9 +105,7 @@ impl Summary {
                     }
                 }
                 self.refused += u64::from(*class == Some(Class::WronglyRejected));
-                for title in known {
-                    *self.known.entry(title.clone()).or_default() += 1;
-                }
+                self.know(known);
                 self.conflicts += u64::from(*class == Some(Class::ReferenceConflict));
                 self.filters += u64::from(selective.is_some());
                 self.selective += u64::from(*selective == Some(true));
@@ -116,10 +122,19 @@ impl Summary {
                 self.cases += 1;
                 self.cases_digest = self.cases_digest.wrapping_add(*digest);
             }
-            Event::Found(finding) => self.findings.push((**finding).clone()),
-            Event::Repeated { shape, .. } => {
-                if let Some(finding) = self.findings.iter_mut().find(|f| f.shape == *shape) {
-                    finding.count += 1;
+            Event::Found(finding) => {
+                let waited = [&finding.shape, &finding.seen_as].map(|shape| self.waited(shape));
+                let count = finding.count + waited[0] + waited[1];
+                match self.finding(&finding.shape) {
+                    Some(found) => found.count += count,
+                    None => self.findings.push(Finding { count, ..(**finding).clone() }),
+                }
+            }
+            Event::Repeated { shape, seen_as, .. } => {
+                let count = 1 + if seen_as == shape { 0 } else { self.waited(seen_as) };
+                match self.finding(shape) {
+                    Some(found) => found.count += count,
+                    None => *self.waiting.entry(shape.clone()).or_default() += count,
                 }
             }
             Event::Steered { dropped, kept, .. } => {
@@ -131,11 +146,14 @@ impl Summary {
                     tally.divergence = tally.divergence.saturating_sub(1);
                     tally.known += 1;
                 }
-                for title in titles {
-                    *self.known.entry(title.clone()).or_default() += 1;
+                self.know(titles);
+            }
+            // Where a campaign goes on, or is put together from parts, not all know what was met.
+            Event::Fixed { title } => {
+                if !self.known.contains_key(title) && !self.fixed.contains(title) {
+                    self.fixed.push(title.clone());
                 }
             }
-            Event::Fixed { title } => self.fixed.push(title.clone()),
             Event::Unexplored { .. } => self.unexplored += 1,
             Event::Unstable { .. } => self.unrepeatable += 1,
             Event::Restarted { .. } => self.restarts += 1,
@@ -145,6 +163,21 @@ impl Summary {
                 self.error.clone_from(error);
             }
         }
+    }
+
+    fn know(&mut self, titles: &[String]) {
+        for title in titles {
+            *self.known.entry(title.clone()).or_default() += 1;
+            self.fixed.retain(|fixed| fixed != title);
+        }
+    }
+
+    fn finding(&mut self, shape: &str) -> Option<&mut Finding> {
+        self.findings.iter_mut().find(|finding| finding.shape == shape)
+    }
+
+    fn waited(&mut self, shape: &str) -> u64 {
+        self.waiting.remove(shape).unwrap_or(0)
     }
 
     /// Checks per second.

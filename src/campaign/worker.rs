@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::event::{Event, Kind};
+use super::shard::Shard;
 use super::steer::{Steered, steer};
 use super::workbench::{BenchError, SameClass, Workbench};
 use crate::case::{Case, Check};
@@ -32,10 +33,15 @@ pub(super) struct Shared {
     pub dialect: Dialect,
     pub known_issues: KnownIssues,
     pub generation: generate::Options,
+    pub shard: Shard,
+    /// The cases that were judged before.
+    pub done: BTreeSet<u64>,
     pub cases: Option<u64>,
     pub deadline: Option<Instant>,
     pub shrink: Budget,
     pub started: Instant,
+    /// How long the campaign had taken before it was resumed.
+    pub before: Duration,
     pub next: AtomicU64,
     pub stop: AtomicBool,
     /// What became of the divergences, by the shape that they had when they were first seen.
@@ -68,8 +74,15 @@ impl Shared {
         if self.is_over() {
             return None;
         }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.cases.is_none_or(|cases| number < cases).then_some(number)
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            if self.cases.is_some_and(|cases| number >= cases) {
+                return None;
+            }
+            if self.shard.has(number) && !self.done.contains(&number) {
+                return Some(number);
+            }
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -304,7 +317,7 @@ async fn pursue(
     oracle: Oracle,
     first_shape: String,
 ) -> Result<(), BenchError> {
-    let seconds_to_first = shared.started.elapsed().as_secs_f64();
+    let seconds_to_first = (shared.before + shared.started.elapsed()).as_secs_f64();
     let mut budget = shared.shrink;
     if let Some(deadline) = shared.deadline {
         let left = (deadline + 2 * GRACE).saturating_duration_since(Instant::now());

@@ -13,9 +13,10 @@ use super::export::ExportArgs;
 use super::filters::FiltersArgs;
 use super::info::InfoArgs;
 use super::query::QueryArgs;
-use super::report::ReportArgs;
+use super::report::{ReportArgs, ReportTo};
 use super::sample::SampleArgs;
 use super::shell::ShellArgs;
+use crate::campaign::Shard;
 use crate::engine::EngineChoice;
 use crate::engine::simulated::Fault;
 use crate::filter::Switch;
@@ -88,6 +89,9 @@ pub enum Command {
     /// Look for wrong answers until the time or the cases are used up
     #[command(after_help = format!("{ENVIRONMENT}\n\n{}", exit::HELP))]
     Fuzz(Box<FuzzArgs>),
+    /// Put runs together, as those of shards: their findings, each once, and their figures
+    #[command(after_help = exit::HELP)]
+    Merge(MergeArgs),
     /// Run saved cases again and say of each: STILL FAILING, FIXED or INCONCLUSIVE
     #[command(after_help = format!("{ENVIRONMENT}\n\n{}", exit::HELP))]
     Replay(ReplayArgs),
@@ -240,15 +244,41 @@ pub struct FuzzArgs {
     pub target: TargetArgs,
     #[command(flatten)]
     pub backends: BackendArgs,
-    /// Write each finding to a folder in this one [default: runs/SEED]
+    /// Keep the run in this folder: its journal, and a folder for each finding
+    /// [default: runs/SEED]
     #[arg(long, value_name = "DIR", env = "MILVUS_DIFFTEST_OUT", hide_env = true)]
     pub out: Option<PathBuf>,
+    /// Go on with the run in this folder, which was interrupted or killed, or is to be longer. Its
+    /// options are those of then; --cases or --time, --jobs, and what has passwords may be given
+    /// anew
+    #[arg(
+        long,
+        value_name = "RUN",
+        conflicts_with = "out",
+        env = "MILVUS_DIFFTEST_RESUME",
+        hide_env = true
+    )]
+    pub resume: Option<PathBuf>,
+    /// Judge one part of the cases, as 2/8 for the second of eight; --cases counts those of all
+    /// parts, and `merge` puts the parts together
+    #[arg(long, value_name = "I/N", env = "MILVUS_DIFFTEST_SHARD", hide_env = true)]
+    pub shard: Option<Shard>,
     /// Write the figures of the run to this file, as JSON
     #[arg(long, value_name = "FILE", env = "MILVUS_DIFFTEST_SUMMARY", hide_env = true)]
     pub summary: Option<PathBuf>,
-    /// Write everything that happens to this file, as JSON lines
+    /// Write the journal to this file, too: everything that happens, as JSON lines
     #[arg(long, value_name = "FILE", env = "MILVUS_DIFFTEST_EVENTS", hide_env = true)]
     pub events: Option<PathBuf>,
+    /// Write a report at the end, as html=run.html: text, html, junit, sarif, github or markdown. May
+    /// be given more than once; `report` makes them later, too
+    #[arg(
+        long,
+        value_name = "FORMAT=FILE",
+        value_delimiter = ',',
+        env = "MILVUS_DIFFTEST_REPORT",
+        hide_env = true
+    )]
+    pub report: Vec<ReportTo>,
     /// Try at most so many smaller cases to shrink one finding [default: 1500]
     #[arg(long, value_name = "N", env = "MILVUS_DIFFTEST_SHRINK_EVALUATIONS", hide_env = true)]
     pub shrink_evaluations: Option<usize>,
@@ -271,6 +301,19 @@ pub struct FuzzArgs {
     /// environment win
     #[arg(long, value_name = "FILE", env = "MILVUS_DIFFTEST_CONFIG", hide_env = true)]
     pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct MergeArgs {
+    /// The folders of the runs
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// Keep the whole in this folder: a journal, and a folder for each finding
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Write the figures of the whole to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub summary: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -7,6 +7,7 @@ use clap::{Args, Command};
 use serde::Deserialize;
 
 use super::args::{BackendArgs, FuzzArgs, TargetArgs, duration};
+use super::report::ReportTo;
 use crate::engine::EngineChoice;
 
 /// A configuration file that cannot be used.
@@ -39,8 +40,11 @@ struct File {
     python: Option<PathBuf>,
     query_timeout: Option<String>,
     out: Option<PathBuf>,
+    shard: Option<String>,
+    resume: Option<PathBuf>,
     summary: Option<PathBuf>,
     events: Option<PathBuf>,
+    report: Option<String>,
     shrink_evaluations: Option<usize>,
     shrink_time: Option<String>,
     strict: Option<bool>,
@@ -94,9 +98,25 @@ pub fn with_file(args: FuzzArgs) -> Result<FuzzArgs, ConfigError> {
             },
             backend_password: args.backends.backend_password.or(file.backend_password),
         },
-        out: args.out.or(file.out),
+        // One of them on the command line replaces the other in the file.
+        out: if args.resume.is_some() { None } else { args.out.clone().or(file.out) },
+        resume: args.resume.or(if args.out.is_some() { None } else { file.resume }),
+        shard: match (args.shard, file.shard) {
+            (None, Some(text)) => {
+                Some(text.parse().map_err(|error| invalid(&path, format!("shard: {error}")))?)
+            }
+            (given, _) => given,
+        },
         summary: args.summary.or(file.summary),
         events: args.events.or(file.events),
+        report: match (args.report, file.report) {
+            (given, Some(file)) if given.is_empty() => file
+                .split(',')
+                .map(|report| report.trim().parse::<ReportTo>())
+                .collect::<Result<_, _>>()
+                .map_err(|error| invalid(&path, format!("report: {error}")))?,
+            (given, _) => given,
+        },
         shrink_evaluations: args.shrink_evaluations.or(file.shrink_evaluations),
         shrink_time: args.shrink_time.or(time("shrink-time", file.shrink_time)?),
         strict: args.strict || file.strict.unwrap_or(false),

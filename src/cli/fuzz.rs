@@ -1,6 +1,6 @@
 //! `fuzz`: the main job.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use futures::future::join_all;
 use super::args::FuzzArgs;
 use super::config::with_file;
 use super::exit::Exit;
+use super::journal::RunFolder;
 use super::setup::{embedded, on_signal, or_signal, references, targets};
 use super::start::{Failure, note, say};
 use crate::campaign::{
@@ -26,22 +27,46 @@ use crate::report::events::EventLog;
 use crate::report::matrix::{Form, render};
 use crate::report::terminal::Terminal;
 
+/// Unless the user says how long, or how many cases.
+pub const DEFAULT_TIME: Duration = Duration::from_secs(60);
+
 pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
     let args = with_file(args).map_err(Failure::usage)?;
     if args.jobs == Some(0) {
         return Err(Failure::usage("--jobs must be at least 1"));
     }
-    let seed = args.seed.unwrap_or_else(rand::random::<u64>);
+    let reports = args.report.iter().map(|report| Some(report.file.as_path()));
+    let files = [args.summary.as_deref(), args.events.as_deref()].into_iter().chain(reports);
+    check_writable(args.out.as_deref(), &files.collect::<Vec<_>>())?;
+    let (folder, args, seed) = match args.resume.clone() {
+        Some(path) => {
+            let (folder, args) = RunFolder::resume(&path, args)?;
+            let seed = args.seed.unwrap_or_default();
+            (folder, args, seed)
+        }
+        None => {
+            let seed = args.seed.unwrap_or_else(rand::random::<u64>);
+            let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(seed.to_string()));
+            (RunFolder::create(&out)?, args, seed)
+        }
+    };
+    let mut folder = Some(folder);
+    let result = fuzz(&args, seed, &mut folder, quiet).await;
+    if let Some(folder) = folder {
+        folder.abandon();
+    }
+    result
+}
+
+/// Takes the folder when the engines run and the campaign begins.
+async fn fuzz(
+    args: &FuzzArgs,
+    seed: u64,
+    folder: &mut Option<RunFolder>,
+    quiet: bool,
+) -> Result<Exit, Failure> {
     let dialect = args.target.dialect.as_deref().map(Dialect::load).transpose();
     let dialect = dialect.map_err(Failure::usage)?;
-    let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(seed.to_string()));
-    check_writable(&out, args.summary.as_deref())?;
-    let events = args.events.as_deref().map(|path| {
-        EventLog::create(path).map_err(|error| {
-            Failure::usage(format!("--events {} cannot be written: {error}", path.display()))
-        })
-    });
-    let events = events.transpose()?;
     let embedded = embedded(&args.target);
     let Some(references) = or_signal(references(&args.backends, &embedded, quiet)).await else {
         return Ok(Exit::Interrupted);
@@ -51,15 +76,20 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
         return Ok(Exit::Interrupted);
     };
     let targets = targets.map_err(Failure::environment)?;
+    let distinct: HashSet<&str> = targets.iter().map(|(name, _)| name.as_str()).collect();
+    if distinct.len() < targets.len() {
+        return Err(Failure::usage("an engine is named twice; it would be tested against itself"));
+    }
     if args.known.is_some() && targets.len() > 1 {
         return Err(Failure::usage("--known is about one engine; several have lists of their own"));
     }
-    let campaign = campaign(&args, seed, references, dialect, targets.len())?;
+    let campaign = campaign(args, seed, references, dialect, targets.len())?;
     let campaigns: Vec<Campaign> = targets
         .iter()
         .enumerate()
-        .map(|(i, (_, target))| Campaign {
+        .map(|(i, (name, target))| Campaign {
             target: target.clone(),
+            so_far: folder.as_ref().and_then(|f| f.so_far.get(name)).cloned().unwrap_or_default(),
             first_worker: i * campaign.jobs,
             ..campaign.clone()
         })
@@ -75,7 +105,10 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
         started.iter_mut().for_each(|started| started.dialect = common.clone());
     }
     let names: Vec<String> = targets.iter().map(|(name, _)| name.clone()).collect();
-    let mut sides = sides(&names, &out, &campaign, events.as_ref(), quiet);
+    let Some(folder) = folder.take() else { return Err(Failure::usage("there is no folder")) };
+    let out = folder.path.clone();
+    let events = folder.open(args, seed)?;
+    let mut sides = sides(&names, &out, &campaign, &events, &stop, quiet);
     let runs = started.into_iter().zip(&mut sides).map(|(started, side)| {
         let stop = &stop;
         async move {
@@ -87,8 +120,11 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
     let summaries: Result<Vec<Summary>, _> = join_all(runs).await.into_iter().collect();
     let summaries = summaries.map_err(Failure::environment)?;
     for (summary, side) in summaries.iter().zip(&mut sides) {
-        // The counts have grown since the findings were first written.
-        summary.findings.iter().filter(|f| f.count > 1).for_each(|f| side.folders.write(f));
+        // The counts have grown since the findings were first written, or they were written by
+        // the run that this one goes on with.
+        let written = |f: &&Finding| f.count == 1 && side.folders.paths.contains_key(&f.shape);
+        let grown: Vec<_> = summary.findings.iter().filter(|f| !written(f)).collect();
+        grown.into_iter().for_each(|f| side.folders.write(f));
         say(report::terminal::table(summary, &side.folders.paths).trim_end());
         if summaries.len() > 1 {
             say("");
@@ -114,6 +150,7 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
             Failure::environment(format!("cannot write {}: {error}", path.display()))
         })?;
     }
+    super::report::write_all(&args.report, &out)?;
     if let Some(failure) = sides.into_iter().find_map(|side| side.folders.failure) {
         return Err(Failure::environment(failure));
     }
@@ -131,7 +168,7 @@ fn campaign(
     engines: usize,
 ) -> Result<Campaign, Failure> {
     let time = match (args.time, args.cases) {
-        (None, None) => Some(Duration::from_secs(60)),
+        (None, None) => Some(DEFAULT_TIME),
         (time, _) => time,
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -139,6 +176,7 @@ fn campaign(
         references,
         seed,
         jobs: args.jobs.unwrap_or((cores.min(4) / engines.max(1)).max(1)),
+        shard: args.shard.unwrap_or_default(),
         cases: args.cases,
         time,
         dialect,
@@ -172,7 +210,8 @@ struct Side {
     name: String,
     terminal: Terminal,
     folders: Folders,
-    events: Option<EventLog>,
+    events: EventLog,
+    stop: Stop,
 }
 
 impl Side {
@@ -180,15 +219,18 @@ impl Side {
         if let Event::Found(finding) = event {
             self.folders.write(finding);
         }
-        if let Some(events) = &self.events {
-            let folder = match event {
-                Event::Found(finding) => self.folders.paths.get(&finding.shape),
-                _ => None,
-            };
-            if let Err(error) = events.write(&self.name, event, folder.map(PathBuf::as_path)) {
-                let failure = format!("the file of events cannot be written: {error}");
-                self.folders.failure.get_or_insert(failure);
-            }
+        let folder = match event {
+            Event::Found(finding) => self.folders.paths.get(&finding.shape),
+            _ => None,
+        };
+        if let Err(error) = self.events.write(&self.name, event, folder.map(PathBuf::as_path)) {
+            let failure = format!(
+                "the journal cannot be written: {error}. The run was ended; make room, and \
+                 --resume goes on with it"
+            );
+            self.folders.failure.get_or_insert(failure);
+            // What is not written down would be lost.
+            self.stop.stop();
         }
         self.terminal.show(event, summary);
     }
@@ -199,27 +241,29 @@ fn sides(
     names: &[String],
     out: &Path,
     campaign: &Campaign,
-    events: Option<&EventLog>,
+    events: &EventLog,
+    stop: &Stop,
     quiet: bool,
 ) -> Vec<Side> {
-    let (time, cases) = (campaign.time, campaign.cases);
+    let (time, shard) = (campaign.time, campaign.shard);
+    let cases = campaign.cases.map(|cases| shard.cases(cases));
     let side = |name: &String, terminal: Terminal, out: PathBuf| {
-        let folders = Folders { out, paths: HashMap::new(), failure: None };
-        Side { name: name.clone(), terminal, folders, events: events.cloned() }
+        let folders = Folders::new(out);
+        Side { name: name.clone(), terminal, folders, events: events.clone(), stop: stop.clone() }
     };
     match names {
         [name] => vec![side(name, Terminal::new(time, cases, quiet), out.to_owned())],
         names => {
             let terminals = Terminal::several(names, time, cases, quiet);
-            let folder = |name: &String| {
-                out.join(
-                    name.replace(|c: char| !(c.is_ascii_alphanumeric() || ".-_".contains(c)), "-"),
-                )
-            };
             let all = terminals.into_iter().zip(names);
-            all.map(|(terminal, name)| side(name, terminal, folder(name))).collect()
+            all.map(|(terminal, name)| side(name, terminal, folder_of(out, name))).collect()
         }
     }
+}
+
+/// The folder of one of several engines.
+pub fn folder_of(out: &Path, name: &str) -> PathBuf {
+    out.join(name.replace(|c: char| !(c.is_ascii_alphanumeric() || ".-_".contains(c)), "-"))
 }
 
 /// What each finding comes to on each of the engines; `None` without findings.
@@ -255,7 +299,7 @@ async fn side_by_side(
 }
 
 /// The worst of several ends; what is said of the others is said, too.
-fn worst(all: impl Iterator<Item = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+pub fn worst(all: impl Iterator<Item = Result<Exit, Failure>>) -> Result<Exit, Failure> {
     let rank =
         |end: &Result<Exit, Failure>| match end.as_ref().map_or_else(Failure::exit, |exit| *exit) {
             Exit::Clean => 0,
@@ -278,7 +322,7 @@ fn worst(all: impl Iterator<Item = Result<Exit, Failure>>) -> Result<Exit, Failu
 }
 
 /// The exit code of a run, and what to say of it.
-fn verdict(summary: &Summary) -> Result<Exit, Failure> {
+pub fn verdict(summary: &Summary) -> Result<Exit, Failure> {
     if summary.interrupted {
         return Ok(Exit::Interrupted);
     }
@@ -315,14 +359,18 @@ fn verdict(summary: &Summary) -> Result<Exit, Failure> {
 }
 
 /// Findings on disk, written as they are found: nothing is lost if the campaign is killed.
-struct Folders {
+pub struct Folders {
     out: PathBuf,
-    paths: HashMap<String, PathBuf>,
-    failure: Option<String>,
+    pub paths: HashMap<String, PathBuf>,
+    pub failure: Option<String>,
 }
 
 impl Folders {
-    fn write(&mut self, finding: &Finding) {
+    pub fn new(out: PathBuf) -> Folders {
+        Folders { out, paths: HashMap::new(), failure: None }
+    }
+
+    pub fn write(&mut self, finding: &Finding) {
         match report::finding::write(&self.out, finding) {
             Ok(path) => {
                 self.paths.insert(finding.shape.clone(), path);
@@ -335,15 +383,16 @@ impl Folders {
 }
 
 /// Fails before the campaign rather than after it.
-fn check_writable(out: &Path, summary: Option<&Path>) -> Result<(), Failure> {
-    if out.exists() && !out.is_dir() {
+pub fn check_writable(out: Option<&Path>, files: &[Option<&Path>]) -> Result<(), Failure> {
+    if let Some(out) = out.filter(|out| out.exists() && !out.is_dir()) {
         return Err(Failure::usage(format!("--out {} is not a folder", out.display())));
     }
-    let Some(summary) = summary else { return Ok(()) };
-    let parent = summary.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if summary.is_dir() || parent.is_some_and(|parent| !parent.is_dir()) {
-        let path = summary.display();
-        return Err(Failure::usage(format!("--summary {path} is not a file that can be written")));
+    for path in files.iter().flatten() {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if path.is_dir() || parent.is_some_and(|parent| !parent.is_dir()) {
+            let path = path.display();
+            return Err(Failure::usage(format!("{path} is not a file that can be written")));
+        }
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::engine::{
     Progress, Secret, install,
 };
 use crate::reference::{Choice, Reference, ReferenceError};
-use crate::secret::redact;
+use crate::secret::redact_address;
 
 /// The targets that the options name, each with its name; installs engines, or pulls their images,
 /// if they are not there. Without a name it is the default.
@@ -29,7 +29,7 @@ pub async fn targets(args: &TargetArgs, quiet: bool) -> Result<Vec<(String, Targ
     }
     for uri in &args.target {
         let target = Target::External { uri: uri.clone(), token: token.clone() };
-        targets.push((redact(uri).to_string(), target));
+        targets.push((redact_address(uri), target));
     }
     Ok(targets)
 }

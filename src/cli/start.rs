@@ -11,7 +11,7 @@ use super::args::{Cli, Command};
 use super::exit::Exit;
 use super::{
     attach, compare, corpus, count, coverage, engines, explain, export, filters, fuzz, info,
-    matrix, query, replay, report, sample, selftest, shell,
+    matrix, merge, query, replay, report, sample, selftest, shell,
 };
 
 /// The command line as clap knows it, for help texts and completions.
@@ -50,6 +50,7 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Fuzz(args) => fuzz::run(*args, cli.quiet).await,
+            Command::Merge(args) => merge::run(&args),
             Command::Replay(args) => replay::run(args, cli.quiet).await,
             Command::Report(args) => report::run(&args),
             Command::Matrix(args) => matrix::run(args, cli.quiet).await,

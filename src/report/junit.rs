@@ -220,17 +220,16 @@ fn described(side: &Side, finding: &Finding) -> String {
 /// Whether the run itself went to its end and proves anything.
 fn whole(side: &Side) -> Test {
     let summary = &side.summary;
-    let broken = |kind| Outcome::Broken {
-        kind,
-        message: side.sentence(),
-        text: summary.error.clone().unwrap_or_default(),
-    };
+    let text = || summary.error.clone().unwrap_or_default();
+    let broken = |kind| Outcome::Broken { kind, message: side.sentence(), text: text() };
     let outcome = match side.end() {
         End::Failed => broken("Environment"),
         End::Interrupted => broken("Interrupted"),
         End::Unfinished => broken("Unfinished"),
         End::Conflict => broken("ReferenceConflict"),
-        _ if summary.is_vacuous() => broken("Vacuous"),
+        _ if summary.is_vacuous() => {
+            Outcome::Broken { kind: "Vacuous", message: side.proves_nothing(), text: text() }
+        }
         End::Findings if summary.unexplored > 0 => Outcome::Failed {
             kind: "Unexplored".to_owned(),
             message: side.sentence(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::events::Record;
-use crate::campaign::{Event, Kind, Summary};
+use crate::campaign::{Event, Kind, Progress, Summary};
 use crate::finding::Finding;
 use crate::oracle::Oracle;
 use crate::verdict::Tally;
@@ -37,12 +37,15 @@ pub struct Side {
     pub folders: HashMap<String, PathBuf>,
     /// Why checks of an oracle were inconclusive, and how often.
     pub doubts: BTreeMap<Oracle, BTreeMap<String, u64>>,
-    /// The verdicts of each moment of the run; there may have been none in the last ones.
+    /// The verdicts of each moment of the run, those included that a resumed run gives again;
+    /// there may have been none in the last moments.
     pub pace: Vec<Tally>,
     /// When the engine was started again, in seconds since the run began, and why.
     pub restarts: Vec<(f64, String)>,
     /// Whether the records go on to the end of the campaign.
     pub finished: bool,
+    /// Of a run that was killed and resumed, what counts.
+    progress: Progress,
 }
 
 /// How a run ended, from good to bad.
@@ -75,11 +78,20 @@ impl Run {
     pub fn of<'a>(records: impl IntoIterator<Item = &'a Record>) -> Run {
         let mut run = Run::default();
         records.into_iter().for_each(|record| run.add(record));
-        run
+        run.whole()
     }
 
-    /// Takes a record into account; not earlier than those before it.
-    pub fn add(&mut self, record: &Record) {
+    /// Adds up records as they are read.
+    ///
+    /// # Errors
+    /// The first that is met.
+    pub fn read<E>(records: impl IntoIterator<Item = Result<Record, E>>) -> Result<Run, E> {
+        let mut run = Run::default();
+        records.into_iter().try_for_each(|record| record.map(|record| run.add(&record)))?;
+        Ok(run.whole())
+    }
+
+    fn add(&mut self, record: &Record) {
         self.seconds = self.seconds.max(record.seconds);
         while self.seconds / self.moment >= MOMENTS as f64 {
             self.moment *= 2.0;
@@ -96,6 +108,14 @@ impl Run {
         }
     }
 
+    fn whole(mut self) -> Run {
+        for side in &mut self.sides {
+            side.summary = side.progress.summary();
+            side.finished = side.progress.is_ended();
+        }
+        self
+    }
+
     /// The worst of its sides' ends; a run without any proves nothing.
     pub fn end(&self) -> End {
         self.sides.iter().map(Side::end).max().unwrap_or(End::Vacuous)
@@ -109,7 +129,8 @@ impl Run {
 
 impl Side {
     fn add(&mut self, record: &Record, moment: usize) {
-        self.summary.add(&record.event);
+        let at = Duration::try_from_secs_f64(record.seconds).unwrap_or_default();
+        self.progress.add(&record.event, at);
         match &record.event {
             Event::Checked { oracle, kind, doubt, .. } => {
                 if self.pace.len() <= moment {
@@ -131,11 +152,6 @@ impl Side {
                 self.restarts.push((record.seconds, reason.clone()));
             }
             _ => {}
-        }
-        self.finished = matches!(record.event, Event::Finished { .. });
-        if !self.finished {
-            let elapsed = Duration::try_from_secs_f64(record.seconds).unwrap_or_default();
-            self.summary.elapsed = elapsed;
         }
     }
 
@@ -186,14 +202,7 @@ impl Side {
                     known => format!(", {known} failed as known issues say"),
                 }
             ),
-            End::Vacuous if summary.verdicts.total() == 0 => {
-                "This run proves nothing: no check was made.".to_owned()
-            }
-            End::Vacuous => format!(
-                "This run proves nothing: of {checks} {:.0} % were rejected, unsupported or \
-                 inconclusive.",
-                100.0 * summary.unproven_share()
-            ),
+            End::Vacuous => self.proves_nothing(),
             End::Findings => {
                 let findings = summary.findings.len() as u64;
                 let findings = counted(findings, "distinct finding", "distinct findings");
@@ -216,6 +225,19 @@ impl Side {
             End::Unfinished => format!(
                 "The records stop before the end of the run, after {checks}: it was killed, or \
                  still goes on."
+            ),
+        }
+    }
+
+    /// What there is to say of a run that is vacuous, findings or not.
+    pub(super) fn proves_nothing(&self) -> String {
+        match self.summary.verdicts.total() {
+            0 => "This run proves nothing: no check was made.".to_owned(),
+            total => format!(
+                "This run proves nothing: of {} {:.0} % were rejected, unsupported or \
+                 inconclusive.",
+                counted(total, "check", "checks"),
+                100.0 * self.summary.unproven_share()
             ),
         }
     }
@@ -252,6 +274,47 @@ impl End {
             End::Failed => "failed",
             End::Interrupted => "interrupted",
             End::Unfinished => "unfinished",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(seconds: f64, target: &str) -> Record {
+        let event = Event::Checked {
+            case: 0,
+            oracle: Oracle::Reference,
+            kind: Kind::Pass,
+            doubt: None,
+            selective: None,
+            class: None,
+            model_alone: false,
+            known: Vec::new(),
+        };
+        Record { seconds, target: target.to_owned(), event, folder: None }
+    }
+
+    #[test]
+    fn moments_grow_with_the_run_and_lose_nothing() {
+        let records: Vec<Record> = (0..1000)
+            .map(|i| checked(f64::from(i) / 10.0, if i < 900 { "a" } else { "b" }))
+            .collect();
+        let run = Run::of(&records);
+        assert_eq!((run.moment, run.seconds), (2.0, 99.9));
+        let totals = |side: &Side| side.pace.iter().map(Tally::total).collect::<Vec<_>>();
+        assert_eq!(totals(&run.sides[0]), [20; 45]);
+        assert_eq!(totals(&run.sides[1]), [[0; 45].as_slice(), &[20; 5]].concat());
+    }
+
+    /// A journal may have been edited, or be of another machine.
+    #[test]
+    fn times_that_make_no_sense_do_no_harm() {
+        for seconds in [-1.0, f64::NAN, 1e300] {
+            let run = Run::of(&[checked(0.0, "a"), checked(seconds, "a")]);
+            assert_eq!(run.sides[0].pace.iter().map(Tally::total).sum::<u64>(), 2);
+            assert!(run.sides[0].pace.len() <= MOMENTS + 1);
         }
     }
 }

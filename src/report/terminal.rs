@@ -74,6 +74,20 @@ impl Terminal {
                     references(backend)
                 ));
             }
+            Event::Resumed { jobs, .. } => {
+                self.started = Instant::now();
+                let workers = if *jobs == 1 { "worker" } else { "workers" };
+                self.line(&format!(
+                    "{}seed {} goes on after {} cases and {} findings: {} against {}, {jobs} \
+                     {workers}",
+                    self.label,
+                    summary.seed,
+                    summary.cases,
+                    summary.findings.len(),
+                    summary.engine,
+                    references(&summary.backend)
+                ));
+            }
             Event::Found(finding) => {
                 self.line(&format!("{}found {}", self.label, title(finding)));
             }
@@ -105,7 +119,7 @@ impl Terminal {
 
     fn status(&self, summary: &Summary, elapsed: Duration) -> String {
         let verdicts = &summary.verdicts;
-        let rate = verdicts.total() as f64 / elapsed.as_secs_f64().max(0.001);
+        let rate = verdicts.total() as f64 / summary.elapsed.as_secs_f64().max(0.001);
         let left = match (self.time, self.cases) {
             (Some(time), _) => {
                 format!("{} s left", time.saturating_sub(elapsed).as_secs())

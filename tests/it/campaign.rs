@@ -220,7 +220,7 @@ fn without_out_findings_go_to_a_folder_named_by_the_seed() {
     let args = ["fuzz", "--cases", "2", "--seed", "5", "--target", &engine.uri()];
     let run = run(sandbox.command(&args)).expect(1);
     assert!(run.stdout.contains("in folders of runs/5") || run.stdout.contains("1 finding"));
-    assert!(!entries(&sandbox.path("runs/5")).is_empty());
+    assert!(entries(&sandbox.path("runs/5")).iter().any(|path| path.is_dir()));
 }
 
 #[test]
@@ -281,6 +281,10 @@ fn options_mean_the_same_wherever_they_are_given() {
     let mut options = sandbox.command(&["fuzz"]);
     let mut environment = sandbox.command(&["fuzz"]);
     let mut file = String::new();
+    let anew = |command| {
+        let _ = fs::remove_file(sandbox.path("out/events.jsonl"));
+        outcome(&sandbox, command)
+    };
     for (name, value) in values {
         options.arg(format!("--{name}={value}"));
         let variable = name.to_uppercase().replace('-', "_");
@@ -289,11 +293,11 @@ fn options_mean_the_same_wherever_they_are_given() {
         file += &format!("{name} = {quote}{value}{quote}\n");
     }
     sandbox.write("difftest.toml", &file);
-    let expected = outcome(&sandbox, options);
+    let expected = anew(options);
     assert_eq!((&expected.0, &expected.1), (&Json::from(3), &Json::from(2)));
-    assert_eq!(outcome(&sandbox, environment), expected);
+    assert_eq!(anew(environment), expected);
     let configured = sandbox.command(&["fuzz", "--config", "difftest.toml"]);
-    assert_eq!(outcome(&sandbox, configured), expected);
+    assert_eq!(anew(configured), expected);
 }
 
 #[test]

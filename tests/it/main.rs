@@ -17,6 +17,7 @@ mod evaluation;
 mod exit;
 mod explain;
 mod help;
+mod journal;
 mod keeping;
 mod known;
 mod live;

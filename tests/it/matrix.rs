@@ -93,7 +93,7 @@ fn campaigns_run_side_by_side() {
     assert_eq!(outcomes[1]["outcome"], "fail");
     assert!(ran.stdout.contains("PASS") & ran.stdout.contains("FAIL MissingRows"));
     // Each engine's findings are in a folder of its own.
-    let folders = entries(&sandbox.path("out"));
+    let folders = sandbox.findings();
     assert_eq!(folders.len(), 1, "{folders:?}");
     assert!(!entries(&folders[0]).is_empty());
 

@@ -65,8 +65,10 @@ impl Sandbox {
         command
     }
 
-    /// `fuzz` on one engine that runs already, into the folder `out` and the file `summary.json`.
+    /// `fuzz` on one engine that runs already, into the folder `out` and the file `summary.json`. A
+    /// run that is in the folder already is forgotten, but for its findings.
     pub fn fuzz(&self, target: &str, args: &[&str]) -> Command {
+        let _ = fs::remove_file(self.path("out/events.jsonl"));
         let mut command = self.command(&["fuzz", "--target", target, "--seed", "1", "--jobs", "1"]);
         command.args(["--out", "out", "--summary", "summary.json"]).args(args);
         command
@@ -80,7 +82,7 @@ impl Sandbox {
 
     /// The folders of findings in `out`.
     pub fn findings(&self) -> Vec<PathBuf> {
-        entries(&self.path("out"))
+        entries(&self.path("out")).into_iter().filter(|path| path.is_dir()).collect()
     }
 }
 

@@ -95,6 +95,7 @@ fn events() -> Vec<Event> {
             cells: cells.clone(),
             jobs: 2,
         },
+        Event::Resumed { elapsed: Duration::from_millis(1), jobs: 1 },
         Event::Steered { case: 0, dropped: 1, kept: 2 },
         Event::Recognised {
             case: 3,
@@ -165,7 +166,7 @@ fn events() -> Vec<Event> {
 
 fn written(folder: &TempDir) -> PathBuf {
     let path = folder.path().join("events.jsonl");
-    let log = EventLog::create(&path).unwrap();
+    let log = LockedLog::open(&path).unwrap().begin(&json!({"seed": 1}), None).unwrap();
     for event in events() {
         let found = matches!(event, Event::Found(_)).then_some(Path::new("runs/1/extra-rows"));
         log.write("milvus-2.6", &event, found).unwrap();
@@ -176,8 +177,9 @@ fn written(folder: &TempDir) -> PathBuf {
 #[test]
 fn every_event_comes_back_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
-    let Events { records, torn } = read(&written(&folder)).unwrap();
+    let Events { run, records, torn } = read(&written(&folder)).unwrap();
     assert!(!torn);
+    assert_eq!(run, json!({"seed": 1}));
     assert_eq!(records.len(), events().len());
     assert!(records.iter().map(|record| record.seconds).is_sorted());
     for (record, event) in records.iter().zip(events()) {

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::readers::{against_junit, against_sarif};
 use super::runs::{clean, ended_early, full, of, vacuous};
-use crate::support::{Sandbox, entries, run, simulated};
+use crate::support::{Sandbox, run, simulated};
 
 const ALL: [(Format, &str); 6] = [
     (Format::Text, "text"),
@@ -113,33 +113,48 @@ fn annotations_are_a_line_each() {
     assert!(text.contains("%2525 0A") || text.contains("%250A"), "{text}");
 }
 
-/// From a real run, by the binary.
+/// From a real run, by the binary: at its end, and later.
 #[test]
-fn a_run_is_reported_later_in_any_form() {
+fn a_run_is_reported_in_any_form() {
     let (sandbox, engine) = (Sandbox::new(), simulated(&[Fault::DropLastMatch]));
-    run(sandbox.fuzz(&engine.uri(), &["--cases", "3", "--events", "events.jsonl"])).expect(1);
-    let found = entries(&sandbox.path("out"));
-    assert!(!found.is_empty());
+    let mut fuzz = sandbox.fuzz(&engine.uri(), &["--cases", "3"]);
+    ALL.iter().for_each(|(_, name)| {
+        fuzz.args(["--report", &format!("{name}={name}")]);
+    });
+    run(fuzz).expect(1);
+    let found = sandbox.findings().into_iter().find(|path| path.is_dir()).expect("a finding");
+    let folder = found.file_name().expect("a name").to_string_lossy().into_owned();
     for (_, name) in ALL {
-        let report = ["report", "events.jsonl", "--format", name, "--out", name];
-        let report = run(sandbox.command(&report)).expect(0);
-        assert_eq!((report.stdout.as_str(), report.stderr.as_str()), ("", ""), "{name}");
         let text = fs::read_to_string(sandbox.path(name)).expect("it was written");
-        let folder = found[0].file_name().expect("a name").to_string_lossy().into_owned();
         assert!(text.contains(&folder), "{name}: {text}");
-        let printed = run(sandbox.command(&["report", "events.jsonl", "--format", name])).expect(0);
-        assert_eq!(printed.stdout.trim_end(), text.trim_end(), "{name}");
+        let printed = run(sandbox.command(&["report", "out", "--format", name])).expect(0);
+        assert_eq!((printed.stdout.trim_end(), printed.stderr.as_str()), (text.trim_end(), ""));
     }
-    assert_eq!(against_junit(&fs::read_to_string(sandbox.path("junit")).expect("it")), None);
-    assert_eq!(against_sarif(&fs::read_to_string(sandbox.path("sarif")).expect("it")), None);
-    let sarif: Json =
-        serde_json::from_str(&fs::read_to_string(sandbox.path("sarif")).expect("it")).expect("it");
+    let read = |name: &str| fs::read_to_string(sandbox.path(name)).expect("it was written");
+    assert_eq!(against_junit(&read("junit")), None);
+    assert_eq!(against_sarif(&read("sarif")), None);
+    let sarif: Json = serde_json::from_str(&read("sarif")).expect("JSON");
     let file = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
     let uri = file["artifactLocation"]["uri"].as_str().expect("an address");
     assert!(sandbox.path(uri).exists(), "{uri}");
-    // The same as at the end of the run, but for what only that knows.
-    let events = run(sandbox.command(&["report", "events.jsonl", "--format", "jsonl"])).expect(0);
-    assert_eq!(events.stdout, fs::read_to_string(sandbox.path("events.jsonl")).expect("it"));
+    let args = ["report", "out/events.jsonl", "--format", "jsonl", "--out", "again.jsonl"];
+    run(sandbox.command(&args)).expect(0);
+    assert_eq!(read("again.jsonl"), read("out/events.jsonl"));
+}
+
+/// The line that was being written when a run was killed is left out, and the run is not whole.
+#[test]
+fn a_run_that_was_killed_is_reported_as_unfinished() {
+    let (sandbox, engine) = (Sandbox::new(), simulated(&[]));
+    run(sandbox.fuzz(&engine.uri(), &["--cases", "2"])).expect(0);
+    let journal = fs::read_to_string(sandbox.path("out/events.jsonl")).expect("a journal");
+    let cut = journal.len() - 20;
+    sandbox.write("cut.jsonl", &journal[..cut]);
+    let report = run(sandbox.command(&["report", "cut.jsonl"])).expect(0);
+    assert!(report.stderr.contains("was cut off"), "{}", report.stderr);
+    assert!(report.stdout.contains("The records stop before the end"), "{}", report.stdout);
+    let lines = run(sandbox.command(&["report", "cut.jsonl", "--format", "jsonl"])).expect(0);
+    assert_eq!(lines.stdout.trim_end(), journal[..cut].rsplit_once('\n').expect("lines").0);
 }
 
 #[test]
@@ -148,11 +163,16 @@ fn what_is_no_run_is_said_to_be_none() {
     sandbox.write("foreign.jsonl", "{\"a\": 1}\n");
     for (args, complaint) in [
         (&["report", "missing"][..], "cannot read missing"),
-        (&["report", "."], "events.jsonl"),
+        (&["report", "."], "cannot read ./events.jsonl"),
         (&["report", "foreign.jsonl"], "foreign.jsonl"),
         (&["report", "foreign.jsonl", "--format", "pdf"], "possible values"),
+        (&["fuzz", "--report", "pdf=x"], "with a FORMAT of text, html, junit, sarif, github"),
+        (&["fuzz", "--report", "html"], "write it as html=FILE"),
+        (&["fuzz", "--report", "html=no/such/folder/x"], "is not a file that can be written"),
     ] {
-        let run = run(sandbox.command(args)).expect(2);
+        let run = run(sandbox.command(args));
+        // A file that cannot be read is the disk's affair.
+        let run = run.expect(if complaint.starts_with("cannot read") { 3 } else { 2 });
         assert!(run.stderr.contains(complaint), "{args:?}: {}", run.stderr);
     }
 }
