@@ -137,6 +137,8 @@ async fn fuzz(
     if let Some(matrix) = &matrix {
         say(render(matrix, Form::Text).trim_end());
     }
+    let mut failures: Vec<String> =
+        sides.iter_mut().filter_map(|side| side.folders.failure.take()).collect();
     if let Some(path) = &args.summary {
         let figures = summaries.iter().zip(&sides);
         let mut figures: Vec<_> = figures
@@ -146,12 +148,15 @@ async fn fuzz(
             1 => figures.remove(0),
             _ => report::summary::of_engines(figures, matrix.as_ref()),
         };
-        std::fs::write(path, format!("{figures:#}\n")).map_err(|error| {
-            Failure::environment(format!("cannot write {}: {error}", path.display()))
-        })?;
+        if let Err(error) = std::fs::write(path, format!("{figures:#}\n")) {
+            failures.push(format!("cannot write {}: {error}", path.display()));
+        }
     }
-    super::report::write_all(&args.report, &out)?;
-    if let Some(failure) = sides.into_iter().find_map(|side| side.folders.failure) {
+    if let Err(failure) = super::report::write_all(&args.report, &out) {
+        failures.push(failure.message().to_owned());
+    }
+    // Where the disk is full, several things fail, and the first says most.
+    if let Some(failure) = failures.into_iter().next() {
         return Err(Failure::environment(failure));
     }
     // What was asked only in the end counts as well: references may disagree there, too, and

@@ -138,23 +138,21 @@ fn fitting(runs: &[Run]) -> Result<(Option<Asked>, Option<String>), Failure> {
                 first.name, run.name
             )));
         }
-        if run.parts.is_empty() {
-            return Err(Failure::usage(format!("{} has nothing in it", run.name)));
-        }
     }
-    if of == 1 {
-        let one = (runs.len() == 1).then(|| first.asked.clone());
-        return Ok((one, None));
+    let empty = runs.iter().filter(|run| run.parts.is_empty());
+    let mut lacking: Vec<String> =
+        empty.map(|run| format!("{} was ended before it began", run.name)).collect();
+    if lacking.len() == runs.len() {
+        return Err(Failure::usage(lacking.join("; ")));
     }
-    let lacking: Vec<String> = (1..=of)
-        .filter(|number| !shards.iter().any(|shard| shard.number() == *number))
-        .map(|number| format!("{number}/{of}"))
-        .collect();
-    let lacking = (!lacking.is_empty()).then(|| match lacking.as_slice() {
-        [one] => format!("the shard {one} is lacking"),
-        several => format!("the shards {} are lacking", several.join(", ")),
-    });
-    Ok((Some(campaign), lacking))
+    let absent = (1..=of).filter(|number| !shards.iter().any(|shard| shard.number() == *number));
+    lacking.extend(absent.map(|number| format!("the shard {number}/{of} is lacking")));
+    let asked = match (of, runs.len()) {
+        (1, 1) => Some(first.asked.clone()),
+        (1, _) => None,
+        _ => Some(campaign),
+    };
+    Ok((asked, (!lacking.is_empty()).then(|| lacking.join("; "))))
 }
 
 /// What all runs came to on one engine.
