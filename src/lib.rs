@@ -23,7 +23,7 @@
 //! | 4 | [`generate`]: random cases; [`apply`], `oracle`: from a case to verdicts; [`triage`]: the shapes of divergences |
 //! | 5 | [`shrink`], [`known`], [`finding`], [`corpus`]: make it minimal; is it known; keep it; [`client`]: both sides of a live collection |
 //! | 6 | [`campaign`]: many cases under a budget, as a stream of events |
-//! | 7 | [`report`]: terminal, summary file, folders of findings |
+//! | 7 | [`report`]: terminal, summary file, folders of findings; HTML, JUnit XML, SARIF, GitHub |
 //! | 8 | [`cli`]: one file a subcommand; [`difftest`]: a test of a schema of one's own |
 //!
 //! A campaign on a simulated engine that loses a row of every answer:

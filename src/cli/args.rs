@@ -13,6 +13,7 @@ use super::export::ExportArgs;
 use super::filters::FiltersArgs;
 use super::info::InfoArgs;
 use super::query::QueryArgs;
+use super::report::{ReportArgs, ReportTo};
 use super::sample::SampleArgs;
 use super::shell::ShellArgs;
 use crate::campaign::Shard;
@@ -41,6 +42,13 @@ field, and vectors may be left out.
 
 Ends with exit code 0 if the filter has a meaning, with 2 if it has none or the options are wrong,
 and with 3 if Milvus cannot be reached.";
+
+/// What the exit codes mean where nothing is tested any more.
+const REPORT: &str = "\
+docs/reports.md says what each form is for.
+
+Ends with exit code 0 if the report could be made, whatever it says of the run; with 2 if RUN is no
+run or the options are wrong, and with 3 if the report cannot be written.";
 
 /// What the exit codes mean where engines are kept.
 const ENGINES: &str = "\
@@ -88,6 +96,9 @@ pub enum Command {
     /// Run saved cases again and say of each: STILL FAILING, FIXED or INCONCLUSIVE
     #[command(after_help = format!("{ENVIRONMENT}\n\n{}", exit::HELP))]
     Replay(ReplayArgs),
+    /// Show a run again from its events: as text, HTML, JUnit XML, SARIF, annotations, Markdown
+    #[command(after_help = REPORT)]
+    Report(ReportArgs),
     /// Ask several engines, or versions of one, the same saved questions: what to look at before an
     /// upgrade
     #[command(after_help = format!("{ENVIRONMENT}\n\n{}", exit::HELP))]
@@ -270,6 +281,16 @@ pub struct FuzzArgs {
     /// Write the journal to this file, too: everything that happens, as JSON lines
     #[arg(long, value_name = "FILE", env = "MILVUS_DIFFTEST_EVENTS", hide_env = true)]
     pub events: Option<PathBuf>,
+    /// Write a report at the end, as html=run.html: text, html, junit, sarif, github or markdown. May
+    /// be given more than once; `report` makes them later, too
+    #[arg(
+        long,
+        value_name = "FORMAT=FILE",
+        value_delimiter = ',',
+        env = "MILVUS_DIFFTEST_REPORT",
+        hide_env = true
+    )]
+    pub report: Vec<ReportTo>,
     /// Try at most so many smaller cases to shrink one finding [default: 1500]
     #[arg(long, value_name = "N", env = "MILVUS_DIFFTEST_SHRINK_EVALUATIONS", hide_env = true)]
     pub shrink_evaluations: Option<usize>,

@@ -7,6 +7,7 @@ use clap::{Args, Command};
 use serde::Deserialize;
 
 use super::args::{BackendArgs, FuzzArgs, TargetArgs, duration};
+use super::report::ReportTo;
 use crate::engine::EngineChoice;
 use crate::oracle::Oracle;
 
@@ -45,6 +46,7 @@ struct File {
     resume: Option<PathBuf>,
     summary: Option<PathBuf>,
     events: Option<PathBuf>,
+    report: Option<String>,
     shrink_evaluations: Option<usize>,
     shrink_time: Option<String>,
     strict: Option<bool>,
@@ -118,6 +120,14 @@ pub fn with_file(args: FuzzArgs) -> Result<FuzzArgs, ConfigError> {
         },
         summary: args.summary.or(file.summary),
         events: args.events.or(file.events),
+        report: match (args.report, file.report) {
+            (given, Some(file)) if given.is_empty() => file
+                .split(',')
+                .map(|report| report.trim().parse::<ReportTo>())
+                .collect::<Result<_, _>>()
+                .map_err(|error| invalid(&path, format!("report: {error}")))?,
+            (given, _) => given,
+        },
         shrink_evaluations: args.shrink_evaluations.or(file.shrink_evaluations),
         shrink_time: args.shrink_time.or(time("shrink-time", file.shrink_time)?),
         strict: args.strict || file.strict.unwrap_or(false),

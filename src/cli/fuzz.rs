@@ -35,7 +35,9 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
     if args.jobs == Some(0) {
         return Err(Failure::usage("--jobs must be at least 1"));
     }
-    check_writable(args.out.as_deref(), &[args.summary.as_deref(), args.events.as_deref()])?;
+    let reports = args.report.iter().map(|report| Some(report.file.as_path()));
+    let files = [args.summary.as_deref(), args.events.as_deref()].into_iter().chain(reports);
+    check_writable(args.out.as_deref(), &files.collect::<Vec<_>>())?;
     let (folder, args, seed) = match args.resume.clone() {
         Some(path) => {
             let (folder, args) = RunFolder::resume(&path, args)?;
@@ -149,6 +151,9 @@ async fn fuzz(
         if let Err(error) = std::fs::write(path, format!("{figures:#}\n")) {
             failures.push(format!("cannot write {}: {error}", path.display()));
         }
+    }
+    if let Err(failure) = super::report::write_all(&args.report, &out) {
+        failures.push(failure.message().to_owned());
     }
     // Where the disk is full, several things fail, and the first says most.
     if let Some(failure) = failures.into_iter().next() {

@@ -16,7 +16,7 @@ use crate::report::events::{EventLog, EventsError, LockedLog, Reader, Record};
 use crate::secret::{redact, redact_address};
 
 /// The journal's name in the folder of a run.
-const JOURNAL: &str = "events.jsonl";
+pub const JOURNAL: &str = "events.jsonl";
 
 /// What a run was asked for, and what of it a run that goes on keeps to. No secrets: what has them
 /// is kept without, and must be given anew.

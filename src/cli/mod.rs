@@ -21,6 +21,7 @@ mod matrix;
 mod merge;
 mod query;
 mod replay;
+mod report;
 mod sample;
 mod selftest;
 mod setup;

@@ -11,7 +11,7 @@ use super::args::{Cli, Command};
 use super::exit::Exit;
 use super::{
     attach, compare, corpus, count, coverage, engines, explain, export, filters, fuzz, info,
-    matrix, merge, query, replay, sample, selftest, shell,
+    matrix, merge, query, replay, report, sample, selftest, shell,
 };
 
 /// The command line as clap knows it, for help texts and completions.
@@ -43,7 +43,7 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            report(&format!("cannot start threads: {error}"));
+            complain(&format!("cannot start threads: {error}"));
             return Exit::Environment.into();
         }
     };
@@ -52,6 +52,7 @@ pub fn main() -> ExitCode {
             Command::Fuzz(args) => fuzz::run(*args, cli.quiet).await,
             Command::Merge(args) => merge::run(&args),
             Command::Replay(args) => replay::run(args, cli.quiet).await,
+            Command::Report(args) => report::run(&args),
             Command::Matrix(args) => matrix::run(args, cli.quiet).await,
             Command::Corpus(command) => corpus::run(command, cli.quiet).await,
             Command::Selftest(args) => selftest::run(args).await,
@@ -74,13 +75,13 @@ pub fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            report(&failure.message);
+            complain(&failure.message);
             failure.exit.into()
         }
     }
 }
 
-fn report(message: &str) {
+fn complain(message: &str) {
     note(format_args!("error: {message}"));
 }
 

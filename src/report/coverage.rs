@@ -9,13 +9,15 @@ use serde::Serialize;
 use crate::filter::grammar::{Cell, Construct, Coverage, Kind, Operand, everything};
 
 /// One table: some operands, and every construct that any of them takes.
-struct Section {
-    title: &'static str,
-    header: Vec<String>,
-    rows: Vec<(Construct, Vec<String>)>,
+pub(super) struct Section {
+    pub(super) title: &'static str,
+    pub(super) header: Vec<String>,
+    /// For each construct how often it was asked of each operand; `-` if the engine has none of
+    /// these, and nothing if they have no meaning.
+    pub(super) rows: Vec<(Construct, Vec<String>)>,
 }
 
-fn sections(coverage: &Coverage) -> Vec<Section> {
+pub(super) fn sections(coverage: &Coverage) -> Vec<Section> {
     let all = everything(true);
     let kinds = |member: fn(Kind) -> bool| {
         let mut kinds: Vec<Kind> =

@@ -18,6 +18,7 @@ fn help_texts() {
         ("help_replay", &["replay", "--help"]),
         ("help_corpus_generate", &["corpus", "generate", "--help"]),
         ("help_corpus_check", &["corpus", "check", "--help"]),
+        ("help_report", &["report", "--help"]),
         ("help_selftest", &["selftest", "--help"]),
         ("help_coverage", &["coverage", "--help"]),
         ("help_explain", &["explain", "--help"]),

@@ -26,6 +26,7 @@ mod oracles;
 mod parser;
 mod parser_random;
 mod properties;
+mod reports;
 mod sample_repro;
 mod secrets;
 mod selftest;

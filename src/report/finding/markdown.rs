@@ -1,7 +1,7 @@
 //! Text that stays itself inside Markdown.
 
 /// A code span. Tables may hold it: their bars are escaped.
-pub(super) fn code(text: &str) -> String {
+pub(in crate::report) fn code(text: &str) -> String {
     let fence = "`".repeat(longest_run(text) + 1);
     // A span must not begin or end with a backtick of its own; one space each is stripped.
     let pad =
@@ -11,20 +11,20 @@ pub(super) fn code(text: &str) -> String {
 }
 
 /// A fenced block.
-pub(super) fn block(language: &str, text: &str) -> String {
+pub(in crate::report) fn block(language: &str, text: &str) -> String {
     let fence = "`".repeat(longest_run(text).max(2) + 1);
     format!("{fence}{language}\n{}\n{fence}\n", text.trim_end_matches('\n'))
 }
 
 /// A table. Cells are Markdown already.
-pub(super) fn table(header: &[String], rows: &[Vec<String>]) -> String {
+pub(in crate::report) fn table(header: &[String], rows: &[Vec<String>]) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let rule = format!("|{}\n", "---|".repeat(header.len()));
     [line(header), rule].into_iter().chain(rows.iter().map(|row| line(row))).collect()
 }
 
 /// The beginning of a long text.
-pub(super) fn shortened(text: &str, length: usize) -> String {
+pub(in crate::report) fn shortened(text: &str, length: usize) -> String {
     match text.char_indices().nth(length) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

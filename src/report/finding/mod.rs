@@ -9,7 +9,7 @@
 
 mod history;
 mod literal;
-mod markdown;
+pub(super) mod markdown;
 mod python;
 mod readme;
 mod rules;
@@ -28,8 +28,11 @@ use sha2::{Digest, Sha256};
 use tempfile::Builder;
 
 pub(super) use self::literal::string as python_string;
+pub(super) use self::python::script as python_script;
 pub(super) use self::python::write_function;
-pub use self::title::title;
+pub(super) use self::readme::replay;
+pub use self::title::{Piece, pieces, plain, title};
+pub(super) use self::trace::{Trace, trace};
 use crate::case::Found;
 use crate::finding::Finding;
 

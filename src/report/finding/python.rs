@@ -214,7 +214,7 @@ fn probe(check: Option<&Check>, divergence: &Divergence) -> Probe {
 }
 
 /// The script.
-pub(super) fn script(finding: &Finding) -> String {
+pub fn script(finding: &Finding) -> String {
     let Finding { case, divergence, .. } = finding;
     let check = case.checks.first();
     let probe = probe(check, divergence);

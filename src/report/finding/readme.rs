@@ -258,8 +258,8 @@ fn why(finding: &Finding) -> String {
         }
         return text;
     };
-    if let Some(trace) = trace(finding, filter) {
-        text.push_str(&format!("\n{trace}"));
+    if let Some(trace) = trace(finding) {
+        text.push_str(&format!("\n{}", trace.markdown()));
     }
     let rules: String = rules::touched(&finding.case.schema, filter)
         .map(|rule| format!("- **{}.** {} ({})\n", rule.name, rule.sentence, rule.source))
@@ -292,12 +292,7 @@ fn reproduce(engine: &str) -> String {
          {embedded}\
          python repro.py http://localhost:19530   # in a server\n"
     );
-    let replay = match kind {
-        Some(kind) if kind != EngineKind::default() => {
-            format!("milvus-difftest replay case.json --engine {kind}")
-        }
-        _ => "milvus-difftest replay case.json".to_owned(),
-    };
+    let replay = replay(engine, "case.json");
     format!(
         "## Reproduce\n\n{}\nThe exit status is 0 if the bug is present, 1 if it is not. With \
          milvus-difftest, references included:\n\n{}\n\
@@ -305,6 +300,18 @@ fn reproduce(engine: &str) -> String {
         block("sh", &commands),
         block("sh", &replay),
     )
+}
+
+/// The command that runs a case again, on the version of the engine that was tested where that can
+/// be installed.
+pub fn replay(engine: &str, case: &str) -> String {
+    let kind = EngineKind::ALL.into_iter().find(|kind| kind.version() == engine);
+    match kind {
+        Some(kind) if kind != EngineKind::default() => {
+            format!("milvus-difftest replay {case} --engine {kind}")
+        }
+        _ => format!("milvus-difftest replay {case}"),
+    }
 }
 
 fn details(finding: &Finding) -> String {

@@ -1,42 +1,70 @@
 //! One line that says what is wrong.
 
-use std::fmt::Write as _;
-
 use super::literal::is_legible;
 use super::markdown::{code, shortened};
 use crate::finding::Finding;
 use crate::verdict::{Actual, Class, Divergence, Expected};
 
+/// A piece of a title.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// Plain words.
+    Words(String),
+    /// Something of the filter language, or a name.
+    Code(String),
+}
+
 /// The finding in one line of Markdown: ``MissingRows: `f == 0.1` misses 1 row``.
 pub fn title(finding: &Finding) -> String {
+    let pieces = pieces(finding).into_iter().map(|piece| match piece {
+        Piece::Words(words) => words,
+        Piece::Code(text) => code(&text),
+    });
+    pieces.collect()
+}
+
+/// The same for readers that know no Markdown: backticks alone.
+pub fn plain(finding: &Finding) -> String {
+    let pieces = pieces(finding).into_iter().map(|piece| match piece {
+        Piece::Words(words) => words,
+        Piece::Code(text) => format!("`{text}`"),
+    });
+    pieces.collect()
+}
+
+/// The same in pieces, for any markup.
+pub fn pieces(finding: &Finding) -> Vec<Piece> {
     const SHOWN: usize = 80;
     let divergence = &finding.divergence;
     let written = matches!(divergence.expected, Expected::Accepted);
     let filter = finding.case.checks.first().and_then(|check| check.spelled());
+    let words = |text: &str| vec![Piece::Words(text.to_owned())];
     let subject = match filter {
-        Some(filter) if !written => code(&shortened(&legible(&filter.to_string()), SHOWN)),
-        None if !written => "reading all rows back".to_owned(),
-        _ => "a write".to_owned(),
+        Some(filter) if !written => Piece::Code(shortened(&legible(&filter.to_string()), SHOWN)),
+        None if !written => Piece::Words("reading all rows back".to_owned()),
+        _ => Piece::Words("a write".to_owned()),
     };
     let symptom = match divergence.class {
         Class::MissingRows | Class::ExtraRows | Class::WrongValue => differences(divergence),
         Class::WrongCount => match (&divergence.expected, &divergence.actual) {
             (Expected::Count(expected), Actual::Count(actual)) => {
-                format!("counts {actual}, not {expected}")
+                words(&format!("counts {actual}, not {expected}"))
             }
-            _ => "is counted wrongly".to_owned(),
+            _ => words("is counted wrongly"),
         },
-        Class::WronglyRejected => "is refused".to_owned(),
+        Class::WronglyRejected => words("is refused"),
         Class::WronglyAccepted => match divergence.actual {
-            Actual::Differs { .. } => format!("is accepted and {}", differences(divergence)),
-            _ => "is accepted".to_owned(),
+            Actual::Differs { .. } => [words("is accepted and "), differences(divergence)].concat(),
+            _ => words("is accepted"),
         },
-        Class::Crash => "ends the engine".to_owned(),
-        Class::Hang => "is not answered in time".to_owned(),
-        Class::SelfInconsistent => "is answered in two ways".to_owned(),
-        Class::ReferenceConflict => "divides the references".to_owned(),
+        Class::Crash => words("ends the engine"),
+        Class::Hang => words("is not answered in time"),
+        Class::SelfInconsistent => words("is answered in two ways"),
+        Class::ReferenceConflict => words("divides the references"),
     };
-    format!("{}: {subject} {symptom}", divergence.class)
+    let class = Piece::Words(format!("{}: ", divergence.class));
+    let space = Piece::Words(" ".to_owned());
+    [class, subject, space].into_iter().chain(symptom).collect()
 }
 
 /// Titles stand in terminals and in comments of source code, which invisible characters would
@@ -53,26 +81,31 @@ fn legible(text: &str) -> String {
     legible
 }
 
-fn differences(divergence: &Divergence) -> String {
+fn differences(divergence: &Divergence) -> Vec<Piece> {
+    let words = |text: &str| Piece::Words(text.to_owned());
     let Actual::Differs { diff, .. } = &divergence.actual else {
-        return "gives an unreadable answer".to_owned();
+        return vec![words("gives an unreadable answer")];
     };
     let rows = |count: usize| if count == 1 { "1 row".to_owned() } else { format!("{count} rows") };
-    let mut text = String::new();
-    // Writing to a string cannot fail.
+    let mut parts = Vec::new();
     if !diff.missing.is_empty() {
-        let _ = write!(text, "misses {}", rows(diff.missing.len()));
+        parts.push(format!("misses {}", rows(diff.missing.len())));
     }
     let extra = diff.extra.len() + diff.keyless;
     if extra > 0 {
-        let and = if text.is_empty() { "" } else { " and " };
-        let _ = write!(text, "{and}returns {} too many", rows(extra));
+        parts.push(format!("returns {} too many", rows(extra)));
     }
-    if text.is_empty() {
-        let mut fields: Vec<String> = diff.changed.iter().map(|c| code(&c.field)).collect();
-        fields.sort();
-        fields.dedup();
-        let _ = write!(text, "gives another {} than was written", fields.join(", "));
+    if !parts.is_empty() {
+        return vec![Piece::Words(parts.join(" and "))];
     }
-    text
+    let mut fields: Vec<&String> = diff.changed.iter().map(|change| &change.field).collect();
+    fields.sort();
+    fields.dedup();
+    let mut pieces = vec![words("gives another ")];
+    for (i, field) in fields.into_iter().enumerate() {
+        pieces.extend((i > 0).then(|| words(", ")));
+        pieces.push(Piece::Code(field.clone()));
+    }
+    pieces.push(words(" than was written"));
+    pieces
 }

@@ -11,19 +11,30 @@ const ROWS: usize = 5;
 /// Parts of the filter in a trace, the outermost first.
 const PARTS: usize = 12;
 
-/// A table of the filter's parts by rows; `None` without a filter or rows.
-pub(super) fn trace(finding: &Finding, filter: &Expr) -> Option<String> {
+/// The truth of a filter's parts on some rows, and the answers beside it.
+pub struct Trace {
+    /// The rows.
+    pub keys: Vec<Key>,
+    /// Each part, the whole last, with what it is on each row: true, false, unknown, or why it has
+    /// no truth.
+    pub parts: Vec<(String, Vec<String>)>,
+    /// How often the row is in the expected answer and in the actual one, where these are rows.
+    pub answers: Vec<(&'static str, Vec<String>)>,
+}
+
+/// The trace of a finding; `None` without a filter or rows.
+pub fn trace(finding: &Finding) -> Option<Trace> {
+    let filter = finding.case.checks.first()?.filter()?;
     let rows = finding.case.rows();
     let keys = keys_that_matter(finding, rows.keys());
     if keys.is_empty() {
         return None;
     }
-    let mut parts = Vec::new();
-    predicates(filter, &mut parts);
-    parts.truncate(PARTS);
+    let mut all = Vec::new();
+    predicates(filter, &mut all);
+    all.truncate(PARTS);
     let semantics = Semantics::canonical();
-    let mut lines = Vec::new();
-    for part in parts.into_iter().rev() {
+    let parts = all.into_iter().rev().map(|part| {
         let truths = keys.iter().filter_map(|key| rows.get(key)).map(|row| {
             match evaluate(part, &finding.case.schema, row, semantics) {
                 Ok(Truth::True) => "true".to_owned(),
@@ -32,15 +43,17 @@ pub(super) fn trace(finding: &Finding, filter: &Expr) -> Option<String> {
                 Err(undefined) => undefined.to_string(),
             }
         });
-        lines.push(std::iter::once(code(&part.to_string())).chain(truths).collect());
-    }
-    let mut answer = |name: &str, answered: &[Key]| {
+        (part.to_string(), truths.collect())
+    });
+    let parts = parts.collect();
+    let mut answers = Vec::new();
+    let mut answer = |name: &'static str, answered: &[Key]| {
         let cells = keys.iter().map(|key| match answered.iter().filter(|k| *k == key).count() {
             0 => "not returned".to_owned(),
             1 => "returned".to_owned(),
             times => format!("returned {times} times"),
         });
-        lines.push(std::iter::once(format!("**{name}**")).chain(cells).collect::<Vec<_>>());
+        answers.push((name, cells.collect::<Vec<_>>()));
     };
     if let Expected::Rows(expected) = &finding.divergence.expected {
         answer("expected", expected);
@@ -48,9 +61,22 @@ pub(super) fn trace(finding: &Finding, filter: &Expr) -> Option<String> {
     if let Actual::Differs { keys: actual, .. } = &finding.divergence.actual {
         answer("actual", actual);
     }
-    let row = |key: &Key| format!("row {}", code(&shortened(&key.to_string(), 40)));
-    let header: Vec<String> = std::iter::once(String::new()).chain(keys.iter().map(row)).collect();
-    Some(table(&header, &lines))
+    Some(Trace { keys, parts, answers })
+}
+
+impl Trace {
+    /// As a table of Markdown.
+    pub(super) fn markdown(self) -> String {
+        let row = |key: &Key| format!("row {}", code(&shortened(&key.to_string(), 40)));
+        let header: Vec<String> =
+            std::iter::once(String::new()).chain(self.keys.iter().map(row)).collect();
+        let parts = self.parts.into_iter().map(|(part, truths)| (code(&part), truths));
+        let answers = self.answers.into_iter().map(|(name, cells)| (format!("**{name}**"), cells));
+        let line = |(name, cells): (String, Vec<String>)| {
+            std::iter::once(name).chain(cells).collect::<Vec<_>>()
+        };
+        table(&header, &parts.chain(answers).map(line).collect::<Vec<_>>())
+    }
 }
 
 fn keys_that_matter<'a>(finding: &'a Finding, all: impl Iterator<Item = &'a Key>) -> Vec<Key> {
