@@ -59,6 +59,7 @@ fn facts(finding: &Finding) -> Markup {
     let judges = match finding.divergence.judges {
         _ if finding.backend.is_empty() => "expected by the model".to_owned(),
         Judges::ModelAlone => "expected by the model alone".to_owned(),
+        Judges::Target => "both ways are answered by the engine".to_owned(),
         Judges::Both => format!("expected by {} and the model", finding.backend),
     };
     let minimal = if finding.minimal { "minimal" } else { "not minimal: shrinking ended early" };
@@ -165,7 +166,11 @@ fn steps(operations: &[Operation]) -> Markup {
                                 @if i > 0 { ", " } code { (key) }
                             }
                         },
-                        Operation::Flush => li { "flush" },
+                        Operation::Patch(batch) => (rows("partial upsert", batch)),
+                        Operation::DeleteWhere(filter) => li { "delete where " code { (filter) } },
+                        Operation::Recreate => li { "drop the collection and create it again" },
+                        Operation::Maintain(step) => li { (step) },
+                        Operation::Ask(check) => li { "ask for " code { (check) } },
                     }
                 }
             }
