@@ -112,13 +112,18 @@ pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), B
             generate::case_with(shared.seed, number, &shared.dialect, &shared.generation)?;
         let Steered { dropped, kept } = steer(&mut case, &shared.known_issues, number);
         shared.emit(Event::Steered { case: number, dropped, kept });
-        // Each question with the history that leads to it.
-        let questions: Vec<Case> = (0..).map_while(|number| case.asking(number)).collect();
+        let rows = case.rows_at_questions();
         let mut known = Vec::new();
         let mut seen = |check: &Check, verdict: &Verdict| {
-            let Some(asked) = questions.get(known.len()) else { return ControlFlow::Break(()) };
-            let titles = explained(shared, asked, check, verdict);
-            let rows = asked.rows().len();
+            let titles = match verdict {
+                // With the history that leads to it.
+                Verdict::Divergence(_) => match case.asking(known.len()) {
+                    Some(asked) => explained(shared, &asked, check, verdict),
+                    None => Vec::new(),
+                },
+                _ => Vec::new(),
+            };
+            let rows = rows.get(known.len()).copied().unwrap_or_default();
             shared.met().extend(titles.iter().cloned());
             known.push(!titles.is_empty());
             shared.emit(checked(number, check, verdict, rows, titles));
@@ -130,14 +135,15 @@ pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), B
         };
         let verdicts = bench.judge(&case, &mut seen).await?;
         announce_restarts(shared, bench, number);
-        let whole = verdicts.len() == questions.len();
+        let whole = verdicts.len() == rows.len();
         let asked = case.questions().take(verdicts.len());
         let done =
             Event::CaseDone { number, digest: digest(&case), cells: touched(&case.schema, asked) };
         // Together where they are asked of the same state.
         let mut diverging: Vec<(Case, Vec<(Check, Divergence)>)> = Vec::new();
-        for ((mut asked, verdict), known) in questions.into_iter().zip(verdicts).zip(known) {
+        for (number, (verdict, known)) in verdicts.into_iter().zip(known).enumerate() {
             let (Verdict::Divergence(divergence), false) = (verdict, known) else { continue };
+            let Some(mut asked) = case.asking(number) else { continue };
             let Some(check) = asked.checks.pop() else { continue };
             match diverging.last_mut() {
                 Some((case, all)) if case.operations == asked.operations => {

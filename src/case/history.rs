@@ -122,6 +122,21 @@ impl Case {
         self.history(semantics).rows
     }
 
+    /// How many rows there are at each question, in the order of [`questions`](Self::questions).
+    pub(crate) fn rows_at_questions(&self) -> Vec<usize> {
+        let mut state = State::default();
+        let mut all = Vec::new();
+        for operation in &self.operations {
+            // A valid case has no deletion that is open by the documentation.
+            let _ = state.apply(&self.schema, operation, Semantics::canonical());
+            if let Operation::Ask(_) = operation {
+                all.push(state.rows.len());
+            }
+        }
+        all.extend(self.checks.iter().map(|_| state.rows.len()));
+        all
+    }
+
     /// What the operations leave on an engine that takes some rules otherwise, and how. Where such
     /// an engine refuses to delete, it deletes nothing.
     pub(crate) fn history(&self, semantics: Semantics) -> State {
