@@ -139,9 +139,12 @@ impl Summary {
             }
             Event::Repeated { shape, seen_as, .. } => {
                 let count = 1 + if seen_as == shape { 0 } else { self.waited(seen_as) };
-                match self.finding(shape) {
+                // While another worker is shrinking the first, it has the shape that it was seen as.
+                let found = self.findings.iter().find(|f| f.shape == *shape || f.seen_as == *shape);
+                let shape = found.map_or(shape, |found| &found.shape).clone();
+                match self.finding(&shape) {
                     Some(found) => found.count += count,
-                    None => *self.waiting.entry(shape.clone()).or_default() += count,
+                    None => *self.waiting.entry(shape).or_default() += count,
                 }
             }
             Event::Steered { dropped, kept, .. } => {
