@@ -98,10 +98,15 @@ pub fn cases(dialect: &Dialect, options: &Options) -> BoxedStrategy<Case> {
                 _ => None,
             });
             let again: Vec<Check> = again.collect();
-            let others = options.filters.saturating_sub(again.len());
+            let again: Vec<Check> = again.into_iter().take(options.filters).collect();
+            let mut changes =
+                relations::changes(&schema, &dialect, &options, &mut chance, &composer);
+            changes.retain(|check| is_let_pass(check, &mut chance, &schema, &options));
+            changes.truncate(options.filters - again.len());
+            let others = options.filters - again.len() - changes.len();
             checks.extend((0..others).filter_map(|_| question(&mut chance)));
             checks.extend(again);
-            checks.extend(relations::changes(&schema, &dialect, &options, &mut chance, &composer));
+            checks.extend(changes);
             Case { schema: schema.clone(), operations, checks }
         })
         .boxed()
@@ -115,17 +120,22 @@ fn weighed(
     dialect: &Dialect,
     options: &Options,
 ) -> Option<Check> {
+    if !relations::are_asked(options) && !options.asks(Oracle::Reference) {
+        return None;
+    }
+    (0..CANDIDATES).find_map(|_| {
+        let check = check(composer, chance, schema, dialect, options)?;
+        is_let_pass(&check, chance, schema, options).then_some(check)
+    })
+}
+
+/// Whether the weights let a check pass this time.
+fn is_let_pass(check: &Check, chance: &mut Chance, schema: &Schema, options: &Options) -> bool {
     /// What a weight is a share of.
     const WHOLE: usize = 1 << 20;
-    for _ in 0..CANDIDATES {
-        let check = check(composer, chance, schema, dialect, options);
-        let share = check.spelled().map_or(1.0, |filter| options.weights.share(schema, filter));
-        // Without weights nothing is drawn, so that the same seed gives the same cases.
-        if share >= 1.0 || ((chance.below(WHOLE)) as f64) < share * WHOLE as f64 {
-            return Some(check);
-        }
-    }
-    None
+    let share = check.spelled().map_or(1.0, |filter| options.weights.share(schema, filter));
+    // Without weights nothing is drawn, so that the same seed gives the same cases.
+    share >= 1.0 || ((chance.below(WHOLE)) as f64) < share * WHOLE as f64
 }
 
 fn check(
@@ -134,34 +144,28 @@ fn check(
     schema: &Schema,
     dialect: &Dialect,
     options: &Options,
-) -> Check {
+) -> Option<Check> {
     let reference = options.asks(Oracle::Reference);
     if !reference || chance.one_in(RELATIONS) {
-        // Few of those that are thrown away: most filters can be asked in some other way.
-        for _ in 0..CANDIDATES {
-            let check = relations::check(schema, dialect, options, chance, composer);
-            if check.is_some() || reference {
-                match check {
-                    Some(check) => return check,
-                    None => break,
-                }
-            }
+        let check = relations::check(schema, dialect, options, chance, composer);
+        if check.is_some() || !reference {
+            return check;
         }
     }
     if options.beyond_dialect && chance.one_in(4) {
         let beyond = if chance.one_in(4) { None } else { composer.beyond(chance) };
         if let Some(filter) = beyond {
-            return Check::QueryOrRefusal(filter);
+            return Some(Check::QueryOrRefusal(filter));
         }
         if let Some(filter) = mistyped::any(chance, schema) {
-            return Check::Refused(filter.into());
+            return Some(Check::Refused(filter.into()));
         }
     }
     let refused = if chance.one_in(30) { mistyped::comparison(chance, schema) } else { None };
     if let Some(filter) = refused {
-        return Check::Refused(filter.into());
+        return Some(Check::Refused(filter.into()));
     }
-    match chance.below(29) {
+    Some(match chance.below(29) {
         0 | 1 => Check::Page {
             filter: paged(composer, chance),
             limit: chance.within(1, 19) as u32,
@@ -169,7 +173,7 @@ fn check(
         },
         2..5 => Check::Count(composer.filter(chance)),
         _ => Check::Query(composer.filter(chance)),
-    }
+    })
 }
 
 /// Any filter, and often a list of keys: what is looked up may forget the page.

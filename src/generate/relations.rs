@@ -16,6 +16,19 @@ const CHANGES: usize = 3;
 /// The same of what it does slowly.
 const SLOW_CHANGES: usize = 20;
 
+/// Whether there is an oracle beside the reference to put questions to.
+pub(super) fn are_asked(options: &Options) -> bool {
+    let oracles = [
+        Oracle::Partition,
+        Oracle::Projection,
+        Oracle::Rewrite,
+        Oracle::Paging,
+        Oracle::Count,
+        Oracle::Search,
+    ];
+    oracles.into_iter().any(|oracle| options.asks(oracle))
+}
+
 /// A question for an oracle that is asked for; `None` if what was drawn cannot be asked.
 pub(super) fn check(
     schema: &Schema,
@@ -72,8 +85,7 @@ fn search(
     let near = (0..dim).map(|_| (chance.below(17) as f32 - 8.0) / 4.0).collect();
     let radius = chance.one_in(4).then(|| chance.within(1, 24) as f32 / 4.0);
     let search = Search { field, near, limit: chance.within(1, 12) as u32, radius };
-    let filter = (!chance.one_in(4)).then(|| composer.filter(chance));
-    Some(Check::Search { search, filter })
+    Some(Check::Search { search, filter: Some(composer.filter(chance)) })
 }
 
 /// Questions before and after something that changes no answer. They come last: what is asked

@@ -18,6 +18,16 @@ async fn hunt(oracle: Oracle, fault: Option<Fault>, cases: u64) -> Summary {
     campaign.deadlines.query_deadline = Duration::from_secs(2);
     let stop = Stop::default();
     let mut first = |event: &Event, _: &Summary| {
+            && !matches!(
+                event,
+                Event::Checked { .. }
+                    | Event::CaseDone { .. }
+                    | Event::Steered { .. }
+                    | Event::Started { .. }
+            )
+        {
+            eprintln!("{event:?}");
+        }
         if let Event::Found(_) = event {
             stop.stop();
         }

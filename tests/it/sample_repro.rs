@@ -24,7 +24,7 @@ const CASE: &str = r##"{
 async fn milvus_agrees_with_the_references() -> Result<(), Box<dyn std::error::Error>> {
     let deadline = Duration::from_secs(10);
     let token = env::var("MILVUS_TOKEN").ok().map(Secret::new);
-    let engine = match env::var("MILVUS_URI") {
+    let mut engine = match env::var("MILVUS_URI") {
         Ok(uri) => Engine::external(uri, token, deadline).await?,
         Err(_) => install(&EmbeddedOptions::default(), &|_| ()).await?.start().await?,
     };
@@ -32,13 +32,17 @@ async fn milvus_agrees_with_the_references() -> Result<(), Box<dyn std::error::E
     let options = ConnectOptions { uri: engine.uri().to_owned(), token, deadline };
     let milvus = Milvus::connect(&options).await?;
     let mut backends: [Box<dyn Backend>; 1] = [Box::new(DuckDb::in_memory()?)];
-    let mut sides =
-        Sides { milvus: &milvus, backends: &mut backends, query_deadline: deadline, engine: None };
+    let mut sides = Sides {
+        milvus: &milvus,
+        backends: &mut backends,
+        query_deadline: deadline,
+        engine: Some(&mut engine),
+    };
     let (case, _) = Case::from_json(CASE)?;
     let collection = format!("repro_{}", std::process::id());
     let mut applied = apply(&case, &collection, &mut sides).await?;
     let refused = applied.is_refused();
-    let mut verdicts = Vec::new();
+    let mut verdicts = applied.asked().to_vec();
     for check in &case.checks {
         verdicts.push(applied.judge(check).await?);
     }

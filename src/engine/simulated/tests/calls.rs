@@ -137,7 +137,7 @@ async fn a_token_is_asked_for() {
 #[tokio::test]
 async fn what_is_not_simulated_is_unimplemented() {
     let mut fixture = Fixture::start(&[]).await;
-    let status = fixture.raw.search(pb::SearchRequest::default()).await.unwrap_err();
+    let status = fixture.raw.get_metrics(pb::GetMetricsRequest::default()).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::Unimplemented);
 }
 
