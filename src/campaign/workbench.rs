@@ -238,11 +238,22 @@ impl Workbench {
             Err(error) => return self.give_up(case, &collection, error, true).await,
         };
         let mut hung = false;
-        // How many questions this application has come to. Those that have a verdict already are
-        // asked all the same: they may be what it takes.
+        // How many questions this application has come to. Those of the history that have a verdict
+        // already are asked all the same, unless they hung: they may be what it takes.
         let mut met = 0;
+        let between = questions.len() - case.checks.len();
         let checks = case.checks.iter().map(Step::Check);
         for step in case.operations.iter().map(Step::of).chain(checks) {
+            let is_hang = |verdict: &Verdict| match verdict {
+                Verdict::Divergence(divergence) => divergence.class == Class::Hang,
+                _ => false,
+            };
+            if let (Step::Check(_), Some(verdict)) = (&step, verdicts.get(met))
+                && (met >= between || is_hang(verdict))
+            {
+                met += 1;
+                continue;
+            }
             let (judged, in_writes) = match step {
                 Step::Check(check) => (applied.judge(check).await.map(Some), false),
                 Step::Change(operation) => (applied.operate(operation).await.map(|()| None), true),
@@ -271,8 +282,10 @@ impl Workbench {
             if met <= verdicts.len() {
                 continue;
             }
-            hung = matches!(&verdict, Verdict::Divergence(d) if d.class == Class::Hang);
-            if record(verdicts, verdict).is_break() || hung && started_here {
+            hung = is_hang(&verdict);
+            // What hung in a write has no other answer to the questions after it.
+            let settled = applied.is_refused();
+            if record(verdicts, verdict).is_break() || hung && started_here && !settled {
                 break;
             }
         }
@@ -281,7 +294,8 @@ impl Workbench {
             drop(applied);
             self.forget(case, &collection).await?;
             self.restart("it did not answer in time".to_owned()).await?;
-            return Ok(Ok(Attempt::Again));
+            let all = verdicts.len() == questions.len();
+            return Ok(Ok(if all { Attempt::Done } else { Attempt::Again }));
         }
         applied.close().await?;
         Ok(Ok(Attempt::Done))

@@ -84,7 +84,10 @@ impl Case {
                     });
                     Operation::Delete(keys.collect::<Result<_, _>>()?)
                 }
-                FileOperation::Patch(batch) => Operation::Patch(rows(batch)?),
+                FileOperation::Patch(batch) => {
+                    let given = batch.iter().map(|row| partial(&schema, row));
+                    Operation::Patch(given.collect::<Result<_, _>>()?)
+                }
                 FileOperation::DeleteWhere(text) => Operation::DeleteWhere(parse(text)?),
                 FileOperation::Recreate => Operation::Recreate,
                 FileOperation::Flush => Operation::Maintain(Maintenance::Flush),
@@ -253,6 +256,14 @@ fn read_check(check: FileCheck) -> Result<Check, CaseError> {
             Check::Search { search, filter: filter.map(parse).transpose()? }
         }
     })
+}
+
+/// A row of a partial upsert, which has some of the fields.
+fn partial(schema: &Schema, row: &Json) -> Result<Row, CaseError> {
+    let is_given = |name: &str| row.get(name).is_some();
+    let fields = schema.fields.iter().filter(|f| f.primary || is_given(&f.name)).cloned();
+    let given = Schema { fields: fields.collect(), dynamic: schema.dynamic };
+    Row::from_json(&given, row).map_err(|error| CaseError::Invalid(error.to_string()))
 }
 
 fn parse(text: String) -> Result<Filter, CaseError> {

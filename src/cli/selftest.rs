@@ -97,6 +97,7 @@ async fn hunt(args: &SelftestArgs, fault: Option<Fault>) -> Result<Hunt, Failure
         Campaign { seed: args.seed, cases: Some(args.cases), ..Campaign::new(target) };
     // In this process, a query that takes a second never ends.
     campaign.deadlines.query_deadline = Duration::from_secs(1);
+    campaign.deadlines.call_deadline = Duration::from_secs(2);
     let stop = Stop::default();
     let mut checks_until = None;
     let mut watch = |event: &Event, summary: &Summary| match event {

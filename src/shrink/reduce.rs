@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::size::size;
 use super::{filter, rows, together};
-use crate::case::{Case, Check, Relation, Search};
+use crate::case::{Case, Check, Operation, Relation, Search};
 use crate::filter::Filter;
 use crate::value::Key;
 
@@ -126,7 +126,7 @@ fn valid_candidates(case: &Case, stage: impl Fn(&Case) -> Vec<Case>) -> Vec<Case
 }
 
 fn smaller_filters(case: &Case) -> Vec<Case> {
-    let mut all = Vec::new();
+    let (mut all, mut joint) = (Vec::new(), Vec::new());
     for (i, check) in case.checks.iter().enumerate() {
         let mut replace = |check: Check| {
             let mut smaller = case.clone();
@@ -161,9 +161,27 @@ fn smaller_filters(case: &Case) -> Vec<Case> {
                     replace(Check::Page { filter: filter.clone(), limit: *limit, offset });
                 }
             }
-            filter::filters(filter).into_iter().for_each(|f| replace(check.with_filter(f)));
+            for smaller in filter::filters(filter) {
+                // Where it was asked before, it has to be the same question then.
+                let mut together = case.clone();
+                let mut again = false;
+                for operation in &mut together.operations {
+                    if let Operation::Ask(asked) = operation
+                        && asked.filter() == Some(filter)
+                    {
+                        *asked = asked.with_filter(smaller.clone());
+                        again = true;
+                    }
+                }
+                replace(check.with_filter(smaller.clone()));
+                if again {
+                    together.checks[i] = check.with_filter(smaller);
+                    joint.push(together);
+                }
+            }
         }
     }
+    all.extend(joint);
     all
 }
 

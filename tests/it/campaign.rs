@@ -80,6 +80,7 @@ fn the_summary_has_its_keys_and_figures_that_add_up() {
         "unrepeatable",
         "unexplored",
         "undefined",
+        "unproven",
         "restarts",
         "interrupted",
         "error",

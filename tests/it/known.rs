@@ -30,7 +30,7 @@ fn what_is_known_is_tolerated_and_left_out_mostly() {
     let sandbox = Sandbox::new();
     list(&sandbox);
     let engine = simulated(&[Fault::Turned(Switch::ExistsOnEmpty)]);
-    let cases = ["--cases", "20"];
+    let cases = ["--cases", "60"];
 
     let known = [&cases[..], &["--known", "known.toml"]].concat();
     let text = run(sandbox.fuzz(&engine.uri(), &known)).expect(0).stdout;

@@ -16,18 +16,9 @@ async fn hunt(oracle: Oracle, fault: Option<Fault>, cases: u64) -> Summary {
     campaign.generation.oracles = BTreeSet::from([oracle]);
     campaign.generation.filters = 20;
     campaign.deadlines.query_deadline = Duration::from_secs(2);
+    campaign.deadlines.call_deadline = Duration::from_secs(4);
     let stop = Stop::default();
     let mut first = |event: &Event, _: &Summary| {
-            && !matches!(
-                event,
-                Event::Checked { .. }
-                    | Event::CaseDone { .. }
-                    | Event::Steered { .. }
-                    | Event::Started { .. }
-            )
-        {
-            eprintln!("{event:?}");
-        }
         if let Event::Found(_) = event {
             stop.stop();
         }

@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 use tempfile::TempDir;
 
 /// Only what hangs takes so long.
-const PATIENCE: Duration = Duration::from_secs(1200);
+const PATIENCE: Duration = Duration::from_secs(2400);
 
 /// A simulated engine with these faults.
 pub fn simulated(faults: &[Fault]) -> SimulatedMilvus {
