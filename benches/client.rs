@@ -18,7 +18,7 @@ use milvus_difftest::backend::{
     Backend, ClickHouse, ClickHouseOptions, DuckDb, Selection, Table as BackendTable,
 };
 use milvus_difftest::client::{DiffClient, EntityOptions};
-use milvus_difftest::engine::{EmbeddedOptions, Engine, EngineKind, install};
+use milvus_difftest::engine::{EmbeddedOptions, Engine, EngineKind, install, install_clickhouse};
 use milvus_difftest::filter::parse;
 use milvus_difftest::milvus::{ConnectOptions, Consistency, Milvus, QueryOptions};
 use milvus_difftest::schema::{DataType, Field, Scalar, Schema};
@@ -247,11 +247,21 @@ async fn measure(engine: &str, plan: &Plan, table: &mut Table) -> Result<(), Fai
     let running = started(engine).await?;
     let folder = tempfile::tempdir_in(data_folder())?;
     let clickhouse = match plan.clickhouse {
-        true => Some(started("clickhouse-chdb-26.9.0").await?),
+        true => {
+            let options = EmbeddedOptions::default();
+            Some(install_clickhouse(&options, &|_| ()).await?.start().await?)
+        }
         false => None,
     };
     let backend: Box<dyn Backend> = match &clickhouse {
-        Some(server) => Box::new(ClickHouse::connect(ClickHouseOptions::new(server.uri())).await?),
+        Some(server) => {
+            let options = ClickHouseOptions {
+                user: Some(server.user().to_owned()),
+                password: Some(server.password().clone()),
+                ..ClickHouseOptions::new(server.url())
+            };
+            Box::new(ClickHouse::connect(options).await?)
+        }
         None => Box::new(DuckDb::open(&folder.path().join("bench.duckdb"))?),
     };
     let alone = backend.session()?;
