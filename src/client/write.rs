@@ -166,6 +166,18 @@ enum Call {
 }
 
 impl Client {
+    fn need(&self, collection: &Collection, write: &Write) -> Need {
+        let schema = collection.schema();
+        match write {
+            _ if !self.dialect.offers(CallFeature::ConcurrentWrites) => Need::All,
+            Write::Insert(rows) | Write::Upsert(rows) | Write::UpsertPartial(rows) => {
+                Need::Keys(rows.iter().filter_map(|row| row.key(schema)).collect())
+            }
+            Write::Delete(keys) => Need::Keys(keys.iter().cloned().collect()),
+            Write::DeleteWhere(..) => Need::All,
+        }
+    }
+
     async fn write(
         self: Arc<Client>,
         collection: Arc<Collection>,
@@ -180,7 +192,7 @@ impl Client {
                 collection.name()
             )));
         }
-        let turn = self.turn(&collection, || need(&collection, &write)).await?;
+        let turn = self.turn(&collection, || self.need(&collection, &write)).await?;
         let plan = self.plan(&collection, write).await?;
         if plan.rows.is_empty() && plan.keys.is_empty() {
             return Ok(Written { keys: Vec::new(), settled: Settled::Acknowledged });
@@ -506,17 +518,6 @@ fn latest(rows: Vec<Row>, schema: &Schema) -> (Vec<Row>, Vec<Key>) {
 
 fn counted(what: &str, number: usize, of: &str) -> String {
     format!("{what} of {number} {of}{}", if number == 1 { "" } else { "s" })
-}
-
-fn need(collection: &Collection, write: &Write) -> Need {
-    let schema = collection.schema();
-    match write {
-        Write::Insert(rows) | Write::Upsert(rows) | Write::UpsertPartial(rows) => {
-            Need::Keys(rows.iter().filter_map(|row| row.key(schema)).collect())
-        }
-        Write::Delete(keys) => Need::Keys(keys.iter().cloned().collect()),
-        Write::DeleteWhere(..) => Need::All,
-    }
 }
 
 /// Finds rows and keys that do not fit before anything is written.

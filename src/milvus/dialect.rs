@@ -127,11 +127,13 @@ pub enum CallFeature {
     Restart,
     /// Searching.
     Search,
+    /// Several writers to one collection at a time.
+    ConcurrentWrites,
 }
 
 impl CallFeature {
     /// Every feature.
-    pub const ALL: [CallFeature; 10] = [
+    pub const ALL: [CallFeature; 11] = [
         CallFeature::PartialUpsert,
         CallFeature::Shards,
         CallFeature::ConsistencyLevel,
@@ -142,6 +144,7 @@ impl CallFeature {
         CallFeature::Release,
         CallFeature::Restart,
         CallFeature::Search,
+        CallFeature::ConcurrentWrites,
     ];
 }
 
@@ -158,6 +161,7 @@ impl fmt::Display for CallFeature {
             CallFeature::Release => "releasing collections",
             CallFeature::Restart => "restarts with what was stored",
             CallFeature::Search => "searches",
+            CallFeature::ConcurrentWrites => "concurrent writers to one collection",
         })
     }
 }
