@@ -5,12 +5,14 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::backend::{Backend, BackendError, Table};
-use crate::case::{Case, Check, Operation, State};
+use crate::case::{Case, Check, Maintenance, Operation, State};
 use crate::compare::Diff;
 use crate::engine::Engine;
 use crate::filter::Semantics;
-use crate::milvus::{Milvus, MilvusError};
+use crate::milvus::{Milvus, MilvusError, Proof};
 use crate::oracle::{maintenance, reference, relation, search};
 use crate::schema::Schema;
 use crate::value::{Key, Row};
@@ -72,6 +74,30 @@ pub struct Applied<'a, 's> {
     /// Whether the databases were seen to hold what the model holds.
     verified: bool,
     asked: Vec<Verdict>,
+    steps: Steps,
+}
+
+/// What became of the steps of maintenance in histories, by [`Maintenance::name`].
+pub type Steps = BTreeMap<String, Carried>;
+
+/// How often a step was carried out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried {
+    /// By the server's own word.
+    pub done: u64,
+    /// Not so, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unproven: BTreeMap<String, u64>,
+}
+
+impl Carried {
+    /// Takes others into account.
+    pub fn add(&mut self, others: &Carried) {
+        self.done += others.done;
+        for (reason, count) in &others.unproven {
+            *self.unproven.entry(reason.clone()).or_default() += count;
+        }
+    }
 }
 
 /// Which of the case's keys stands for which key that the engine has assigned.
@@ -163,6 +189,7 @@ pub(crate) async fn begin<'a, 's>(
         settled: false,
         verified: false,
         asked: Vec::new(),
+        steps: Steps::new(),
     })
 }
 
@@ -177,6 +204,11 @@ fn refusal(error: MilvusError) -> Result<Divergence, ApplyError> {
     };
     let actual = Actual::Error(error.to_string());
     Ok(Divergence { class, expected: Expected::Accepted, actual, judges: Judges::Both })
+}
+
+/// A server's reason without what is new each time: names of collections, numbers of requests.
+pub(crate) fn in_general(reason: &str) -> String {
+    reason.split(['`', ':']).next().unwrap_or_default().trim().to_owned()
 }
 
 impl Applied<'_, '_> {
@@ -200,13 +232,27 @@ impl Applied<'_, '_> {
             self.remember(operation).await?;
             (self.verified, self.settled) = (false, false);
         }
-        match (self.write(operation).await, operation) {
-            (Ok(()), _) => {}
-            // It changes no answer, whether it is done or not.
-            (Err(MilvusError::Rejected { reason, .. }), Operation::Maintain(step)) => {
-                tracing::debug!(%step, reason, "the target refuses a step of a history");
-            }
-            (Err(error), _) => self.refused = Some(refusal(error)?),
+        let done = match operation {
+            Operation::Maintain(step) => self.maintain(step).await,
+            _ => self.write(operation).await,
+        };
+        if let Err(error) = done {
+            self.refused = Some(refusal(error)?);
+        }
+        Ok(())
+    }
+
+    /// It changes no answer, whether it is done or not; which of the two is counted.
+    async fn maintain(&mut self, step: &Maintenance) -> Result<(), MilvusError> {
+        let reason = match maintenance::carry_out(self, step).await {
+            Ok(Proof::Done) => None,
+            Ok(Proof::Missing(reason)) | Err(MilvusError::Rejected { reason, .. }) => Some(reason),
+            Err(error) => return Err(error),
+        };
+        let carried = self.steps.entry(step.name().to_owned()).or_default();
+        match reason {
+            None => carried.done += 1,
+            Some(reason) => *carried.unproven.entry(in_general(&reason)).or_default() += 1,
         }
         Ok(())
     }
@@ -281,10 +327,7 @@ impl Applied<'_, '_> {
                 milvus.drop_collection(collection).await?;
                 milvus.create(collection, schema).await?;
             }
-            Operation::Maintain(step) => {
-                maintenance::carry_out(self, step).await?;
-            }
-            Operation::Ask(_) => {}
+            Operation::Maintain(_) | Operation::Ask(_) => {}
         }
         Ok(())
     }
@@ -332,6 +375,11 @@ impl Applied<'_, '_> {
     /// The verdicts on the questions in between, in order.
     pub fn asked(&self) -> &[Verdict] {
         &self.asked
+    }
+
+    /// What became of the steps of maintenance in the history.
+    pub fn steps(&self) -> &Steps {
+        &self.steps
     }
 
     /// Whether a write was refused, which settles every check.

@@ -290,9 +290,41 @@ pub struct Field {
     /// The longest ARRAY, in elements; see [`Field::max_capacity`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_capacity: Option<u32>,
+    /// How nearness to a FLOAT_VECTOR is measured: L2 where it is not stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Metric>,
     /// What the structs of an [`DataType::StructArray`] consist of; empty for every other type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<Field>,
+}
+
+/// How nearness is measured (documentation, "Metric Types").
+///
+/// ```
+/// use milvus_difftest::schema::Metric;
+/// assert_eq!(Metric::InnerProduct.name(), "IP");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Metric {
+    /// The square of the Euclidean distance: the smaller, the nearer.
+    L2,
+    /// The inner product: the larger, the nearer.
+    #[serde(rename = "IP")]
+    InnerProduct,
+    /// The cosine of the angle: the larger, the nearer.
+    #[serde(rename = "COSINE")]
+    Cosine,
+}
+
+impl Metric {
+    /// Its name in Milvus.
+    pub fn name(self) -> &'static str {
+        match self {
+            Metric::L2 => "L2",
+            Metric::InnerProduct => "IP",
+            Metric::Cosine => "COSINE",
+        }
+    }
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -317,6 +349,7 @@ impl Field {
             auto_id: false,
             max_length: None,
             max_capacity: None,
+            metric: None,
             members: Vec::new(),
         }
     }
@@ -351,6 +384,17 @@ impl Field {
         let default = self.default.as_ref().map(|json| Value::from_json(self, json));
         // A default that is none is ruled out by `Schema::validate`.
         default.and_then(Result::ok).unwrap_or(Value::Null)
+    }
+
+    /// The name of the metric of its index; `None` if it is no vector. Vectors that are sparse or
+    /// binary have one that suits them.
+    pub fn metric(&self) -> Option<&'static str> {
+        Some(match self.data_type {
+            _ if !self.is_vector() => return None,
+            DataType::SparseVector => "IP",
+            DataType::BinaryVector { .. } => "HAMMING",
+            _ => self.metric.unwrap_or(Metric::L2).name(),
+        })
     }
 
     /// The longest VARCHAR that fits, in bytes.
@@ -399,6 +443,9 @@ impl Field {
                 return invalid(format!("the max_capacity of '{name}' is not within 1 and 4096"));
             }
             _ => {}
+        }
+        if self.metric.is_some() && !matches!(data_type, DataType::FloatVector { .. }) {
+            return invalid(format!("'{name}' is {data_type} and has no metric to choose"));
         }
         if let Some(default) = &self.default {
             // Documentation, "Nullable & Default": scalar fields alone, and not the key.
@@ -581,6 +628,7 @@ mod tests {
             r#"{"name": "t", "type": "TIMESTAMPTZ", "default": "1969-12-31T23:59:59.999999Z"}"#,
             r#"{"name": "n", "type": "INT8", "nullable": true, "default": -128}"#,
             r#"{"name": "st", "type": "ARRAY<STRUCT>", "members": [{"name": "m", "type": "BOOL"}]}"#,
+            r#"{"name": "v", "type": "FLOAT_VECTOR(2)", "metric": "COSINE"}"#,
         ] {
             validate(&format!("{id}, {fine}")).unwrap_or_else(|error| panic!("{fine}: {error}"));
         }
@@ -596,6 +644,7 @@ mod tests {
             r#"{"name": "p", "type": "INT32", "partition_key": true}"#,
             r#"{"name": "p", "type": "INT64", "partition_key": true, "nullable": true}"#,
             r#"{"name": "v", "type": "SPARSE_FLOAT_VECTOR", "nullable": true}"#,
+            r#"{"name": "v", "type": "SPARSE_FLOAT_VECTOR", "metric": "IP"}"#,
             r#"{"name": "st", "type": "ARRAY<STRUCT>"}"#,
             r#"{"name": "1", "type": "INT8"}"#,
         ] {

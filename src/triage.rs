@@ -104,6 +104,7 @@ pub(crate) fn check_shape(case: &Case, divergence: &Divergence) -> String {
                 Relation::Partition => "partition",
                 Relation::Projection => "projection",
                 Relation::Paging(_) => "paging",
+                Relation::Template => "template",
                 Relation::Counts => "counts",
                 Relation::After(Maintenance::Index { kind, .. }) => {
                     let shape = filter_shape(&case.schema, &filter.expr);

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::apply::Steps;
 use crate::filter::grammar::Cell;
 use crate::finding::Finding;
 use crate::oracle::Oracle;
-use crate::verdict::{Class, Doubt, Verdict};
+use crate::verdict::{Class, Doubt, Tally, Verdict};
 
 /// Something that happened in a campaign.
 ///
@@ -104,6 +105,9 @@ pub enum Event {
         digest: u64,
         /// How many of its checks touch each cell of the grammar.
         cells: BTreeMap<Cell, u64>,
+        /// What became of the steps of maintenance in its history.
+        #[serde(default, skip_serializing_if = "Steps::is_empty")]
+        steps: Steps,
     },
     /// A divergence of a new shape, shrunk.
     Found(Box<Finding>),
@@ -200,6 +204,19 @@ pub enum Kind {
     Inconclusive,
     /// See [`Verdict::Unsupported`].
     Unsupported,
+}
+
+impl Kind {
+    /// Counts one more of it.
+    pub fn count(self, tally: &mut Tally) {
+        *match self {
+            Kind::Pass => &mut tally.pass,
+            Kind::Divergence => &mut tally.divergence,
+            Kind::Known => &mut tally.known,
+            Kind::Inconclusive => &mut tally.inconclusive,
+            Kind::Unsupported => &mut tally.unsupported,
+        } += 1;
+    }
 }
 
 impl From<&Verdict> for Kind {

@@ -189,7 +189,7 @@ mod tests {
     }
 
     fn done(number: u64) -> Event {
-        Event::CaseDone { number, digest: 1, cells: BTreeMap::new() }
+        Event::CaseDone { number, digest: 1, cells: BTreeMap::new(), steps: BTreeMap::new() }
     }
 
     fn progress(events: &[Event]) -> Progress {

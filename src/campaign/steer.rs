@@ -12,7 +12,8 @@ pub(super) struct Steered {
     pub kept: u64,
 }
 
-/// Leaves out most of the checks on whose answers known issues bear. Depends on the case and its
+/// Leaves out most of the checks on whose answers known issues bear, and all deletions by filters
+/// that are among them. Depends on the case and its
 /// number alone, so that the same seed still gives the same cases.
 pub(super) fn steer(case: &mut Case, known: &KnownIssues, number: u64) -> Steered {
     let mut steered = Steered { dropped: 0, kept: 0 };
@@ -23,6 +24,11 @@ pub(super) fn steer(case: &mut Case, known: &KnownIssues, number: u64) -> Steere
     if !number.is_multiple_of(KEPT) && case.rows_under(known.semantics()) != case.rows() {
         case.operations.retain(|operation| !matches!(operation, Operation::Upsert(_)));
         case.leave_out_the_impossible();
+    }
+    while let Some(place) = known.touched_deletion(case) {
+        case.operations.remove(place);
+        case.leave_out_the_impossible();
+        steered.dropped += 1;
     }
     let mut met = number;
     let whole = case.clone();

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::event::{Event, Kind};
+use super::event::Event;
+use crate::apply::{Steps, in_general};
 use crate::filter::grammar::Coverage;
 use crate::finding::Finding;
 use crate::oracle::Oracle;
@@ -44,6 +45,8 @@ pub struct Summary {
     pub undefined: BTreeMap<String, u64>,
     /// Why it was not proven that what checks are about happened, and how often.
     pub unproven: BTreeMap<String, u64>,
+    /// What became of the steps of maintenance in histories.
+    pub steps: Steps,
     /// Checks that the model judged alone, because SQL cannot express their filters.
     pub model_alone: u64,
     /// Wrong answers that were not given again.
@@ -98,13 +101,7 @@ impl Summary {
             } => {
                 self.model_alone += u64::from(*model_alone);
                 for tally in [&mut self.verdicts, self.oracles.entry(*oracle).or_default()] {
-                    match kind {
-                        Kind::Pass => tally.pass += 1,
-                        Kind::Divergence => tally.divergence += 1,
-                        Kind::Known => tally.known += 1,
-                        Kind::Inconclusive => tally.inconclusive += 1,
-                        Kind::Unsupported => tally.unsupported += 1,
-                    }
+                    kind.count(tally);
                 }
                 self.refused += u64::from(*class == Some(Class::WronglyRejected));
                 self.know(known);
@@ -117,14 +114,15 @@ impl Summary {
                     }
                     Some(Doubt::Unrepeatable(_)) => self.unrepeatable += 1,
                     Some(Doubt::Unproven(reason)) => {
-                        // The server's words may name what is new each time.
-                        let reason: String = reason.split(['`', ':']).take(1).collect();
-                        *self.unproven.entry(reason.trim().to_owned()).or_default() += 1;
+                        *self.unproven.entry(in_general(reason)).or_default() += 1;
                     }
                     None => {}
                 }
             }
-            Event::CaseDone { digest, cells, .. } => {
+            Event::CaseDone { digest, cells, steps, .. } => {
+                for (name, carried) in steps {
+                    self.steps.entry(name.clone()).or_default().add(carried);
+                }
                 self.coverage.add(cells);
                 self.cases += 1;
                 self.cases_digest = self.cases_digest.wrapping_add(*digest);

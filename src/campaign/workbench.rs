@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::apply::{ApplyError, Sides, begin};
+use crate::apply::{ApplyError, Sides, Steps, begin};
 use crate::backend::{BackendError, Table};
 use crate::case::{Case, CaseError, Check, Operation};
 use crate::engine::{Engine, EngineError};
@@ -42,6 +42,7 @@ pub struct Workbench {
     references: References,
     options: WorkbenchOptions,
     restarts: Vec<String>,
+    steps: Steps,
 }
 
 /// Why no more case can be judged here.
@@ -108,7 +109,7 @@ impl Workbench {
         references: References,
     ) -> Result<Workbench, BenchError> {
         let milvus = connect(&engine, options).await?;
-        Ok(Workbench { engine, milvus, references, options, restarts: Vec::new() })
+        Ok(Workbench { engine, milvus, references, options, restarts: Vec::new(), steps: Steps::new() })
     }
 
     /// The engine's version, as it reports it. For one that reports none, the version that was
@@ -157,6 +158,11 @@ impl Workbench {
     /// Why the engine was restarted, for each time since this was last asked.
     pub fn take_restarts(&mut self) -> Vec<String> {
         std::mem::take(&mut self.restarts)
+    }
+
+    /// What became of the steps of maintenance in histories since this was last asked.
+    pub fn take_steps(&mut self) -> Steps {
+        std::mem::take(&mut self.steps)
     }
 
     /// Stops the engine, if it was started here.
@@ -297,6 +303,9 @@ impl Workbench {
             let all = verdicts.len() == questions.len();
             return Ok(Ok(if all { Attempt::Done } else { Attempt::Again }));
         }
+        for (name, carried) in applied.steps() {
+            self.steps.entry(name.clone()).or_default().add(carried);
+        }
         applied.close().await?;
         Ok(Ok(Attempt::Done))
     }
@@ -411,6 +420,11 @@ impl Probe for SameClass<'_> {
             let checks = group.iter().flat_map(|case| case.checks.clone()).collect();
             let merged = Case { checks, ..group[0].clone() };
             let (class, known, dialect) = (self.class, self.known, self.dialect);
+            // What a campaign leaves out, shrinking does not come back to.
+            if known.touched_deletion(&merged).is_some() {
+                asked += merged.checks.len();
+                continue;
+            }
             let is_same = |check: &Check, verdict: &Verdict| match verdict {
                 Verdict::Divergence(d)
                     if d.class == class && is_asked_of(dialect, &merged, check) =>

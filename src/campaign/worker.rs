@@ -133,12 +133,14 @@ pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), B
                 ControlFlow::Continue(())
             }
         };
+        bench.take_steps();
         let verdicts = bench.judge(&case, &mut seen).await?;
         announce_restarts(shared, bench, number);
+        let steps = bench.take_steps();
         let whole = verdicts.len() == rows.len();
         let asked = case.questions().take(verdicts.len());
-        let done =
-            Event::CaseDone { number, digest: digest(&case), cells: touched(&case.schema, asked) };
+        let cells = touched(&case.schema, asked);
+        let done = Event::CaseDone { number, digest: digest(&case), cells, steps };
         // Together where they are asked of the same state.
         let mut diverging: Vec<(Case, Vec<(Check, Divergence)>)> = Vec::new();
         for (number, (verdict, known)) in verdicts.into_iter().zip(known).enumerate() {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Maintenance;
 use crate::filter::{Expr, FieldPath, Filter, Rewrite};
-use crate::schema::Schema;
+use crate::schema::{Metric, Schema};
 
 /// One question.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +57,8 @@ pub enum Relation {
     Projection,
     /// By a filter that means the same.
     Rewrite(Rewrite),
+    /// With its constants written out, and sent beside it.
+    Template,
     /// At once, and page by page of so many rows, by offsets and by keys.
     Paging(u32),
     /// By rows, and by `count(*)`.
@@ -75,9 +77,16 @@ pub struct Search {
     pub near: Vec<f32>,
     /// So many rows, at most; at least 1.
     pub limit: u32,
-    /// Only rows at least so near: the square of a distance for L2.
+    /// Only rows nearer than this, in the field's metric: the square of a distance for L2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub radius: Option<f32>,
+}
+
+impl Search {
+    /// The metric of the field that it searches.
+    pub fn metric(&self, schema: &Schema) -> Metric {
+        schema.field(&self.field).and_then(|field| field.metric).unwrap_or(Metric::L2)
+    }
 }
 
 impl Check {
@@ -136,6 +145,7 @@ impl Check {
                     filters.extend(rewrite.apply(schema, &filter.expr).map(Filter::from));
                 }
                 Relation::Projection
+                | Relation::Template
                 | Relation::Paging(_)
                 | Relation::Counts
                 | Relation::After(_) => {}
@@ -187,6 +197,7 @@ impl fmt::Display for Relation {
             Relation::Projection => f.write_str("and the same of all rows"),
             Relation::Rewrite(rule) => write!(f, "and rewritten by {rule}"),
             Relation::Paging(size) => write!(f, "at once and {size} rows at a time"),
+            Relation::Template => f.write_str("with its constants as templates"),
             Relation::Counts => f.write_str("by rows and by count(*)"),
             Relation::After(step) => write!(f, "before and after: {step}"),
         }

@@ -85,6 +85,21 @@ pub enum Maintenance {
     Kill,
 }
 
+impl Maintenance {
+    /// What it is called in figures.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Maintenance::Flush => "flush",
+            Maintenance::Compact => "compact",
+            Maintenance::Index { .. } => "index",
+            Maintenance::DropIndex { .. } => "drop-index",
+            Maintenance::Reload => "reload",
+            Maintenance::Restart => "restart",
+            Maintenance::Kill => "kill",
+        }
+    }
+}
+
 impl fmt::Display for Maintenance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

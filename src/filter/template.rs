@@ -51,6 +51,52 @@ impl Expr {
         error.map_or(Ok(bound), Err)
     }
 
+    /// The filter with templates in the places of its constants, and their values: what
+    /// [`bind`](Self::bind) undoes. Taken are constants that a comparison stands next to, and lists
+    /// after `in` of one type; `None` if there is none.
+    ///
+    /// ```
+    /// use milvus_difftest::filter::parse;
+    /// let filter = parse("age > 25 and city in [\"Rome\"] and name like \"a%\"").unwrap();
+    /// let (templates, values) = filter.parametrized().unwrap();
+    /// assert_eq!(
+    ///     templates.to_string(),
+    ///     "((age > {v0}) and (city in {v1})) and (name like \"a%\")"
+    /// );
+    /// assert_eq!(templates.bind(&values).unwrap(), filter);
+    /// ```
+    pub fn parametrized(&self) -> Option<(Expr, BTreeMap<String, Literal>)> {
+        let (mut filter, mut values) = (self.clone(), BTreeMap::new());
+        filter.take_constants(&mut values);
+        (!values.is_empty()).then_some((filter, values))
+    }
+
+    fn take_constants(&mut self, values: &mut BTreeMap<String, Literal>) {
+        let mut take = |value: Literal| {
+            let name = format!("v{}", values.len());
+            values.insert(name.clone(), value);
+            Literal::Template(name)
+        };
+        match self {
+            Expr::Binary { op, left, right } if op.is_comparison() => {
+                for side in [left, right] {
+                    if let Expr::Literal(literal) = &mut **side
+                        && is_scalar(literal)
+                    {
+                        *literal = take(literal.clone());
+                    }
+                }
+            }
+            Expr::In { list, .. } if is_of_one_type(list) => {
+                *list = vec![take(Literal::List(std::mem::take(list)))];
+            }
+            _ => {}
+        }
+        for child in self.children_mut() {
+            child.take_constants(values);
+        }
+    }
+
     fn bind_lists(&mut self, values: &BTreeMap<String, Literal>) -> Result<(), BindError> {
         if let Expr::In { list, .. } = self
             && let [Literal::Template(name)] = list.as_slice()
@@ -78,6 +124,17 @@ fn is_value(literal: &Literal) -> bool {
         Literal::List(items) => items.iter().all(is_value),
         Literal::Timestamp(_) | Literal::Interval(_) | Literal::Template(_) => false,
     }
+}
+
+fn is_scalar(literal: &Literal) -> bool {
+    is_value(literal) && !matches!(literal, Literal::List(_))
+}
+
+/// Whether a list can be sent: its elements are of one type on the wire.
+fn is_of_one_type(list: &[Literal]) -> bool {
+    let kind = |literal: &Literal| std::mem::discriminant(literal);
+    let first = list.first().map(kind);
+    list.iter().all(|literal| is_scalar(literal) && Some(kind(literal)) == first) && first.is_some()
 }
 
 #[cfg(test)]

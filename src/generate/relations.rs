@@ -6,10 +6,11 @@ use super::case::Options;
 use super::filter::{Chance, Composer};
 use super::history::{any_index, is_offered};
 use crate::case::{Check, Maintenance, Relation, Search};
+use crate::filter::grammar::Construct;
 use crate::filter::{Expr, Filter, Rewrite};
 use crate::milvus::{CallFeature, Dialect};
 use crate::oracle::Oracle;
-use crate::schema::{DataType, Schema};
+use crate::schema::{DataType, Metric, Schema};
 
 /// One in so many cases asks before and after what the engine does quickly.
 const CHANGES: usize = 3;
@@ -22,6 +23,7 @@ pub(super) fn are_asked(options: &Options) -> bool {
         Oracle::Partition,
         Oracle::Projection,
         Oracle::Rewrite,
+        Oracle::Template,
         Oracle::Paging,
         Oracle::Count,
         Oracle::Search,
@@ -38,7 +40,11 @@ pub(super) fn check(
     composer: &Composer,
 ) -> Option<Check> {
     let relation = match chance.below(8) {
-        0 | 1 => Relation::Partition,
+        0 => Relation::Partition,
+        1 => match dialect.has(Construct::Template) {
+            true => Relation::Template,
+            false => Relation::Partition,
+        },
         2 => Relation::Projection,
         3 | 4 => Relation::Rewrite(Rewrite::ALL[chance.below(Rewrite::ALL.len())]),
         5 => Relation::Paging(chance.within(1, 9) as u32),
@@ -61,6 +67,7 @@ fn is_fit(schema: &Schema, dialect: &Dialect, options: &Options, check: &Check) 
             let names_key = on_key && schema.primary().auto_id;
             plain && !names_key && rule.apply(schema, &filter.expr).is_some()
         }
+        Relation::Template => filter.expr.parametrized().is_some(),
         _ => true,
     };
     fits && options.asks(check.oracle())
@@ -78,12 +85,16 @@ fn search(
     if !options.asks(Oracle::Search) || !dialect.offers(CallFeature::Search) {
         return None;
     }
-    let (field, dim) = schema.fields.iter().find_map(|field| match field.data_type {
-        DataType::FloatVector { dim } => Some((field.name.clone(), dim)),
+    let (field, metric, dim) = schema.fields.iter().find_map(|field| match field.data_type {
+        DataType::FloatVector { dim } => Some((field.name.clone(), field.metric, dim)),
         _ => None,
     })?;
     let near = (0..dim).map(|_| (chance.below(17) as f32 - 8.0) / 4.0).collect();
-    let radius = chance.one_in(4).then(|| chance.within(1, 24) as f32 / 4.0);
+    let radius = chance.one_in(4).then(|| match metric {
+        None | Some(Metric::L2) => chance.within(1, 24) as f32 / 4.0,
+        Some(Metric::InnerProduct) => (chance.below(33) as f32 - 16.0) / 4.0,
+        Some(Metric::Cosine) => (chance.below(15) as f32 - 7.0) / 8.0,
+    });
     let search = Search { field, near, limit: chance.within(1, 12) as u32, radius };
     Some(Check::Search { search, filter: Some(composer.filter(chance)) })
 }

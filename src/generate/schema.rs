@@ -5,7 +5,7 @@ use proptest::sample::{select, subsequence};
 
 use super::rows::value;
 use crate::milvus::{Dialect, SchemaFeature};
-use crate::schema::{DataType, Field, Scalar, Schema};
+use crate::schema::{DataType, Field, Metric, Scalar, Schema};
 use crate::value::Value;
 
 /// The dimension of generated vectors. Filters do not look into them; they must only come back.
@@ -41,9 +41,11 @@ pub fn schemas(dialect: &Dialect) -> BoxedStrategy<Schema> {
         sometimes(SchemaFeature::AutoId, 0.1),
         sometimes(SchemaFeature::Dynamic, 0.5),
     );
+    let metric = select(vec![None, None, Some(Metric::InnerProduct), Some(Metric::Cosine)]);
     let key = select(vec![Scalar::Int64, Scalar::Int64, Scalar::VarChar]);
-    (key, payload, vectors(dialect), flags)
-        .prop_map(|(key, (payload, others), vectors, (partition_key, auto_id, dynamic))| {
+    (key, payload, (vectors(dialect), metric), flags)
+        .prop_map(|(key, (payload, others), (vectors, metric), flags)| {
+            let (partition_key, auto_id, dynamic) = flags;
             // Milvus Lite assigns INT64 keys alone.
             let key = if auto_id { Scalar::Int64 } else { key };
             let id = Field::new("id", DataType::Scalar(key)).primary();
@@ -67,7 +69,9 @@ pub fn schemas(dialect: &Dialect) -> BoxedStrategy<Schema> {
             }
             for (i, data_type) in vectors.into_iter().enumerate() {
                 let name = if i == 0 { "vec".to_owned() } else { format!("vec_{i}") };
-                fields.push(Field::new(name, data_type));
+                let float = matches!(data_type, DataType::FloatVector { .. });
+                let metric = metric.filter(|_| float);
+                fields.push(Field { metric, ..Field::new(name, data_type) });
             }
             Schema { fields, dynamic }
         })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::file::{Cause, Issue, KnownIssues};
 use super::predict::{Prediction, predict};
-use crate::case::{Case, Check, Relation};
+use crate::case::{Case, Check, Operation, Relation};
 use crate::compare::{Change, Diff};
 use crate::filter::{Filter, Semantics, Switch};
 use crate::triage::check_shape as shape;
@@ -120,6 +120,23 @@ impl KnownIssues {
                 .any(|filter| self.touch(case, &Check::Query(filter))),
             check => self.touches(case, check),
         }
+    }
+
+    /// The first deletion by a filter on whose answer known issues bear, by its place among the
+    /// operations. What is asked after it is asked of rows that no switch accounts for: a key that
+    /// was to be deleted and is inserted again may be there twice.
+    pub fn touched_deletion(&self, case: &Case) -> Option<usize> {
+        case.operations.iter().enumerate().find_map(|(place, operation)| match operation {
+            Operation::DeleteWhere(filter) => {
+                let before = Case {
+                    operations: case.operations[..place].to_vec(),
+                    checks: Vec::new(),
+                    schema: case.schema.clone(),
+                };
+                self.touch(&before, &Check::Query(filter.clone())).then_some(place)
+            }
+            _ => None,
+        })
     }
 
     fn touches(&self, case: &Case, check: &Check) -> bool {

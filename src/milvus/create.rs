@@ -70,7 +70,10 @@ impl Index {
 
     /// What the documentation has for each kind of vector, exact where there is such.
     fn of(vector: &Field) -> Index {
-        let index = |index_type| Index::new(&vector.name, index_type).metric(metric(vector));
+        let index = |index_type| Index {
+            metric: vector.metric().map(str::to_owned),
+            ..Index::new(&vector.name, index_type)
+        };
         match vector.data_type {
             DataType::SparseVector => index("SPARSE_INVERTED_INDEX"),
             DataType::BinaryVector { .. } => index("BIN_FLAT"),
@@ -159,14 +162,6 @@ fn plain(value: &Json) -> String {
     match value {
         Json::String(text) => text.clone(),
         other => other.to_string(),
-    }
-}
-
-fn metric(vector: &Field) -> &'static str {
-    match vector.data_type {
-        DataType::SparseVector => "IP",
-        DataType::BinaryVector { .. } => "HAMMING",
-        _ => "L2",
     }
 }
 
@@ -289,8 +284,7 @@ impl Milvus {
         index: &Index,
     ) -> Result<(), MilvusError> {
         const OPERATION: &str = "create index";
-        let default = field.is_vector().then(|| metric(field));
-        let metric = index.metric.as_deref().or(default);
+        let metric = index.metric.as_deref().or(field.metric());
         let params = (!index.params.is_empty()).then(|| params(index).to_string());
         let given = [
             ("index_type", Some(index.index_type.as_str())),

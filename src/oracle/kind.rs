@@ -27,7 +27,7 @@ pub enum Oracle {
     Projection,
     /// A filter that means the same.
     Rewrite,
-    /// A filter with its constants as parameters.
+    /// A filter with its constants sent beside it.
     Template,
     /// Pages, and an iteration by key, cover exactly the query.
     Paging,
@@ -127,6 +127,7 @@ impl Check {
                 Relation::Partition => Oracle::Partition,
                 Relation::Projection => Oracle::Projection,
                 Relation::Rewrite(_) => Oracle::Rewrite,
+                Relation::Template => Oracle::Template,
                 Relation::Paging(_) => Oracle::Paging,
                 Relation::Counts => Oracle::Count,
                 Relation::After(step) => match step {

@@ -12,5 +12,8 @@ pub(crate) mod reference;
 pub(crate) mod relation;
 mod rewrite;
 pub(crate) mod search;
+mod template;
+
+pub(crate) use search::scores;
 
 pub use kind::{Oracle, UnknownOracle};

@@ -34,7 +34,9 @@ pub(super) async fn measure(
     let key = applied.table.schema.primary().clone();
     if !key.auto_id {
         let mut all: Vec<Key> = Vec::new();
-        for _ in 0..most {
+        // Clients go on until a batch is empty: one may be short of what was asked for, and the
+        // next has the rest. More batches than rows return some again.
+        for _ in 0..=whole.len() {
             let expr = match all.iter().max() {
                 None => filter.expr.clone(),
                 Some(last) => {
@@ -48,11 +50,10 @@ pub(super) async fn measure(
                 }
             };
             let next = answer!(batch(applied, &expr.to_string(), size).await?);
-            let ends = next.len() < size as usize;
-            all.extend(next);
-            if ends {
+            if next.is_empty() {
                 break;
             }
+            all.extend(next);
         }
         all.sort();
         iterated = Some(all);

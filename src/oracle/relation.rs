@@ -3,7 +3,7 @@
 //! A disagreement must repeat, as every mismatch must. A refusal proves nothing here: the reference
 //! oracle judges refusals.
 
-use super::{counts, maintenance, paging, partition, projection, rewrite};
+use super::{counts, maintenance, paging, partition, projection, rewrite, template};
 use crate::apply::{Applied, ApplyError};
 use crate::case::Relation;
 use crate::filter::{Filter, matching};
@@ -78,6 +78,7 @@ async fn measure(
         Relation::Partition => partition::measure(applied, filter).await,
         Relation::Projection => projection::measure(applied, filter).await,
         Relation::Rewrite(rule) => rewrite::measure(applied, *rule, filter).await,
+        Relation::Template => template::measure(applied, filter).await,
         Relation::Paging(size) => paging::measure(applied, *size, filter).await,
         Relation::Counts => counts::measure(applied, filter).await,
         Relation::After(_) => Ok(Outcome::Unproven("it was not asked for".to_owned())),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::events::Record;
-use crate::campaign::{Event, Kind, Progress, Summary};
+use crate::campaign::{Event, Progress, Summary};
 use crate::finding::Finding;
 use crate::oracle::Oracle;
 use crate::verdict::Tally;
@@ -137,7 +137,7 @@ impl Side {
                     self.pace.resize(moment + 1, Tally::default());
                 }
                 if let Some(tally) = self.pace.get_mut(moment) {
-                    count(tally, *kind);
+                    kind.count(tally);
                 }
                 if let Some(doubt) = doubt {
                     let doubts = self.doubts.entry(*oracle).or_default();
@@ -248,16 +248,6 @@ impl Side {
     }
 }
 
-fn count(tally: &mut Tally, kind: Kind) {
-    match kind {
-        Kind::Pass => tally.pass += 1,
-        Kind::Divergence => tally.divergence += 1,
-        Kind::Known => tally.known += 1,
-        Kind::Inconclusive => tally.inconclusive += 1,
-        Kind::Unsupported => tally.unsupported += 1,
-    }
-}
-
 /// A number of things.
 pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
@@ -281,6 +271,7 @@ impl End {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::campaign::Kind;
 
     fn checked(seconds: f64, target: &str) -> Record {
         let event = Event::Checked {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use crate::apply::Steps;
 use crate::campaign::{Matrix, Summary};
 use crate::filter::grammar::Coverage;
 use crate::oracle::Oracle;
@@ -41,6 +42,7 @@ struct File<'a> {
     unexplored: u64,
     undefined: &'a std::collections::BTreeMap<String, u64>,
     unproven: &'a std::collections::BTreeMap<String, u64>,
+    steps: &'a Steps,
     known: &'a std::collections::BTreeMap<String, u64>,
     fixed: &'a [String],
     steered: u64,
@@ -125,6 +127,7 @@ pub fn to_json(summary: &Summary, paths: &HashMap<String, PathBuf>) -> Json {
         unexplored: summary.unexplored,
         undefined: &summary.undefined,
         unproven: &summary.unproven,
+        steps: &summary.steps,
         known: &summary.known,
         fixed: &summary.fixed,
         steered: summary.steered,

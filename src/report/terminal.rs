@@ -228,6 +228,12 @@ pub fn table(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
             );
         }
     }
+    for (name, carried) in &summary.steps {
+        let _ = writeln!(text, "  {} × {name} in histories", carried.done);
+        for (reason, count) in &carried.unproven {
+            let _ = writeln!(text, "  {count} × {name} not proven: {reason}");
+        }
+    }
     for (reason, count) in &summary.unproven {
         let _ = writeln!(text, "  {count} inconclusive: {reason}");
     }

@@ -223,6 +223,7 @@ fn with_plain_vector(case: &Case, field: usize) -> Case {
     let mut plainer = case.clone();
     let declared = &mut plainer.schema.fields[field];
     declared.data_type = DataType::FloatVector { dim: 2 };
+    declared.metric = None;
     for operation in &mut plainer.operations {
         let rows = operation.rows_mut().iter_mut();
         for value in rows.filter_map(|row| row.fields.get_mut(&declared.name)) {
@@ -265,6 +266,7 @@ fn plainer_fields(field: &Field) -> Vec<Field> {
     plainer(field.auto_id, |field| field.auto_id = false);
     plainer(field.max_length.is_some(), |field| field.max_length = None);
     plainer(field.max_capacity.is_some(), |field| field.max_capacity = None);
+    plainer(field.metric.is_some(), |field| field.metric = None);
     all
 }
 

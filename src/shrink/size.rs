@@ -73,6 +73,7 @@ fn field(field: &Field) -> u64 {
         field.auto_id,
         field.max_length.is_some(),
         field.max_capacity.is_some(),
+        field.metric.is_some(),
     ];
     let flags = flags.into_iter().filter(|flag| *flag).count() as u64;
     let vector = field.is_vector() && !matches!(field.data_type, DataType::FloatVector { .. });

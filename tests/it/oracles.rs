@@ -1,5 +1,4 @@
-//! Oracles on their own find a fault that they are for, and nothing where there is none. Those of
-//! flushes, compactions, reloads and restarts have their faults in `selftest`.
+//! Each oracle on its own finds a fault that it is for, and nothing where there is none.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -41,13 +40,23 @@ async fn each_oracle_finds_what_it_is_for_and_nothing_else() {
         (Oracle::Rewrite, Fault::DeMorganForgotten),
         (Oracle::Rewrite, Fault::InIgnoresLast),
         (Oracle::Rewrite, Fault::ConstantFirstNotMirrored),
+        (Oracle::Template, Fault::TemplateListLosesLast),
         (Oracle::Paging, Fault::OffsetIgnored),
         (Oracle::Paging, Fault::IterationSkips),
         (Oracle::Count, Fault::CountOffByOne),
         (Oracle::Search, Fault::SearchMissesNearest),
         (Oracle::Search, Fault::SearchIgnoresFilter),
         (Oracle::Search, Fault::SearchScoresAreRoots),
+        (Oracle::Search, Fault::CosineIsProduct),
         (Oracle::Index, Fault::IndexForgetsNegatives),
+        (Oracle::Segment, Fault::FlushLosesLast),
+        (Oracle::Segment, Fault::FlushRevivesDeleted),
+        (Oracle::Compaction, Fault::CompactionRevivesDeleted),
+        (Oracle::Compaction, Fault::CompactionUndoesUpserts),
+        (Oracle::Reload, Fault::ReloadUndoesUpserts),
+        (Oracle::Reload, Fault::ReloadRevivesDeletedFlushed),
+        (Oracle::Restart, Fault::RestartLosesLastWrite),
+        (Oracle::Durability, Fault::RestartLosesUnflushed),
     ];
     for (oracle, fault) in table {
         let summary = hunt(oracle, Some(fault), 600).await;

@@ -130,7 +130,7 @@ faults! {
     AnswersAreCached = "answers-are-cached",
     /// A deletion by a filter that is no list of keys deletes one row.
     DeleteWhereDeletesOne = "delete-where-deletes-one",
-    /// Each batch of an iteration but the last leaves out its last row.
+    /// Each batch of an iteration but the last leaves out its first row.
     IterationSkips = "iteration-skips",
     /// A search leaves out the nearest row.
     SearchMissesNearest = "search-misses-nearest",
@@ -138,6 +138,11 @@ faults! {
     SearchIgnoresFilter = "search-ignores-filter",
     /// The scores of a search are distances, not their squares.
     SearchScoresAreRoots = "search-scores-are-roots",
+
+    /// Nearness by COSINE does not take lengths into account.
+    CosineIsProduct = "cosine-is-product",
+    /// The last element of a list of at least two is ignored if the list is sent beside the filter.
+    TemplateListLosesLast = "template-list-loses-last",
 
     /// A read with session consistency does not wait for the session's own writes.
     SessionForgotten = "session-forgotten",

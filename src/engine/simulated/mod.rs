@@ -23,6 +23,7 @@ mod reply;
 mod sabotage;
 mod search;
 mod server;
+mod template;
 #[cfg(test)]
 mod tests;
 

@@ -11,6 +11,7 @@ use super::fault::Fault;
 use super::life::Life;
 use super::reply::{Reply, invalid, no_index, not_found, not_loaded, ok};
 use super::sabotage::Sabotage;
+use super::template;
 use super::server::{Freshness, VERSION};
 use crate::filter::{Switch, parse};
 use crate::schema::{DataType, Field, Scalar, Schema};
@@ -571,7 +572,11 @@ impl Node {
         Ok(pb::MutationResult { delete_cnt: keys.len() as i64, ..result })
     }
 
-    pub(super) fn query(&mut self, request: pb::QueryRequest) -> Reply<pb::QueryResults> {
+    pub(super) fn query(&mut self, mut request: pb::QueryRequest) -> Reply<pb::QueryResults> {
+        if !request.expr_template_values.is_empty() {
+            let values = std::mem::take(&mut request.expr_template_values);
+            request.expr = template::bound(&request.expr, values, &self.sabotage)?;
+        }
         let session_ts = self.tick();
         let freshness = Freshness {
             consistency_level: request.consistency_level,
@@ -627,8 +632,8 @@ impl Node {
                 let page = rows.into_iter().skip(offset).take(limit);
                 let mut rows: Vec<_> = page.cloned().collect();
                 let iterates = request.query_params.iter().any(|pair| pair.key == "iterator");
-                if iterates && rows.len() == limit && sabotage.has(Fault::IterationSkips) {
-                    rows.pop();
+                if iterates && rows.len() == limit && limit > 0 && sabotage.has(Fault::IterationSkips) {
+                    rows.remove(0);
                 }
                 sabotage.tamper_values(&mut rows, &fields);
                 let schema = &collection.schema;

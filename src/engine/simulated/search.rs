@@ -1,15 +1,38 @@
 //! Searches of a simulated Milvus: every vector is looked at.
 
+use std::cmp::Ordering;
+
 use milvus::proto::{common, milvus as pb, schema as schema_pb};
 use prost::Message as _;
 
 use super::fault::Fault;
 use super::node::Node;
 use super::reply::{Reply, invalid, not_found, not_loaded, ok};
+use crate::schema::Field;
 use crate::value::{Key, Value};
 
+fn score(metric: &str, vector: &[f32], near: &[f32]) -> f32 {
+    let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    match metric {
+        "IP" => product(vector, near),
+        "COSINE" => {
+            let lengths = product(vector, vector).sqrt() * product(near, near).sqrt();
+            product(vector, near) / lengths
+        }
+        _ => vector.iter().zip(near).map(|(a, b)| (a - b) * (a - b)).sum(),
+    }
+}
+
+/// The nearer before the further.
+fn order(metric: &str, a: f64, b: f64) -> Ordering {
+    match metric {
+        "L2" => a.total_cmp(&b),
+        _ => b.total_cmp(&a),
+    }
+}
+
 impl Node {
-    /// By L2, for one vector.
+    /// For one vector.
     pub(super) fn search(&mut self, request: pb::SearchRequest) -> Reply<pb::SearchResults> {
         let (collections, sabotage) = self.parts();
         let name = &request.collection_name;
@@ -37,6 +60,15 @@ impl Node {
             .chunks_exact(4)
             .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
             .collect();
+        let field = collection.schema.field(parameter("anns_field"));
+        let metric = field.and_then(Field::metric).unwrap_or_default();
+        if metric != parameter("metric_type") {
+            return Err(invalid(format!("metric type not match: expected={metric}")));
+        }
+        let by = match metric {
+            "COSINE" if sabotage.has(Fault::CosineIsProduct) => "IP",
+            metric => metric,
+        };
         let filter = match sabotage.has(Fault::SearchIgnoresFilter) {
             true => "",
             false => &request.dsl,
@@ -45,15 +77,14 @@ impl Node {
         let mut scored: Vec<(f32, &Key)> = matches
             .into_iter()
             .filter_map(|(key, row)| match row.get(parameter("anns_field")) {
-                Value::Vector(vector) => {
-                    let pairs = vector.iter().zip(&near);
-                    Some((pairs.map(|(a, b)| (a - b) * (a - b)).sum(), key))
-                }
+                Value::Vector(vector) => Some((score(by, vector, &near), key)),
                 _ => None,
             })
-            .filter(|(score, _)| radius.is_none_or(|radius| f64::from(*score) < radius))
+            .filter(|(score, _)| {
+                radius.is_none_or(|radius| order(metric, f64::from(*score), radius).is_lt())
+            })
             .collect();
-        scored.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
+        scored.sort_by(|a, b| order(metric, a.0.into(), b.0.into()).then(a.1.cmp(b.1)));
         if sabotage.has(Fault::SearchMissesNearest) && scored.len() >= 2 {
             scored.remove(0);
         }

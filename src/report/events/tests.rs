@@ -7,6 +7,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
+use crate::apply::{Carried, Steps};
 use crate::campaign::Kind;
 use crate::case::Case;
 use crate::compare::{Change, Diff};
@@ -64,6 +65,11 @@ fn values() -> Vec<Value> {
     ]
 }
 
+fn steps() -> Steps {
+    let unproven = BTreeMap::from([("no such call".to_owned(), 2)]);
+    Steps::from([("flush".to_owned(), Carried { done: 3, unproven })])
+}
+
 fn finding(expected: Expected, actual: Actual, judges: Judges) -> Event {
     Event::Found(Box::new(Finding {
         shape: "ExtraRows <FLOAT".to_owned(),
@@ -108,8 +114,9 @@ fn events() -> Vec<Event> {
             number: 5,
             digest: u64::MAX - 1,
             cells: cells.into_iter().zip(1..).collect(),
+            steps: steps(),
         },
-        Event::CaseDone { number: 6, digest: 0, cells: BTreeMap::new() },
+        Event::CaseDone { number: 6, digest: 0, cells: BTreeMap::new(), steps: BTreeMap::new() },
         Event::Repeated { case: 1, shape: "a".to_owned(), seen_as: "b".to_owned() },
         Event::Unexplored { case: 9 },
         Event::Unstable { case: 9, what: "a\nb".to_owned() },

@@ -3,7 +3,9 @@
 use super::literal;
 use crate::case::{Case, Check, Maintenance, Operation, Relation};
 use crate::filter::Filter;
+use crate::oracle::scores;
 use crate::schema::Schema;
+use crate::value::Key;
 use crate::verdict::{Actual, Class, Divergence};
 
 const ASKED: &str = r#"
@@ -99,6 +101,14 @@ const AFTER: &str = r#"
     return before != after
 "#;
 
+const TEMPLATE: &str = r#"
+    written = asked(client, name, FILTERS[0])
+    sent = asked(client, name, TEMPLATES, filter_params=VALUES)
+    print("constants written out:     ", written)
+    print("constants sent beside it:  ", sent)
+    return written != sent
+"#;
+
 const SEARCH: &str = r#"
     result = client.search(
         name,
@@ -109,10 +119,13 @@ const SEARCH: &str = r#"
         search_params=SEARCH,
         timeout=TIMEOUT,
     )[0]
-    actual = [hit[KEY] if KEY in hit else hit["id"] for hit in result]
-    print("expected:", EXPECTED)
-    print("actual:  ", [(hit.get(KEY, hit.get("id")), hit["distance"]) for hit in result])
-    return actual != EXPECTED
+    actual = [(hit.get(KEY, hit.get("id")), hit["distance"]) for hit in result]@HANDLES@
+    print("expected:", EXPECTED[:LIMIT])
+    print("actual:  ", actual)
+    # Single precision may tell rows apart otherwise, and rows as near may change places.
+    near = [abs(score - best) <= TOLERANCE for (_, score), (_, best) in zip(actual, EXPECTED)]
+    own = [abs(score - dict(EXPECTED).get(key, math.inf)) <= TOLERANCE for key, score in actual]
+    return len(actual) != len(EXPECTED[:LIMIT]) or not all(near + own)
 "#;
 
 /// What tells that the bug is present, if it is one of these.
@@ -123,6 +136,7 @@ pub(super) fn body(check: &Check, divergence: &Divergence) -> Option<&'static st
             Relation::Projection => PROJECTION,
             Relation::Rewrite(_) => REWRITE,
             Relation::Paging(_) => PAGING,
+            Relation::Template => TEMPLATE,
             Relation::Counts => COUNTS,
             Relation::After(_) => AFTER,
         }),
@@ -139,7 +153,11 @@ pub(super) fn filled(body: &str, case: &Case) -> String {
         Some(Check::Agree { relation: Relation::After(step), .. }) => {
             body.replace("@STEP@", &maintenance(step))
         }
-        _ => body.to_owned(),
+        _ => {
+            // What the case calls the rows whose keys the server assigned.
+            let named = "\n    actual = [(HANDLES.get(key, key), score) for key, score in actual]";
+            body.replace("@HANDLES@", if case.schema.primary().auto_id { named } else { "" })
+        }
     }
 }
 
@@ -158,6 +176,18 @@ pub(super) fn constants(case: &Case, divergence: &Divergence) -> String {
         (Check::Agree { relation: Relation::Paging(size), .. }, _) => {
             text.push_str(&format!("SIZE = {size}\n"));
         }
+        (Check::Agree { relation: Relation::Template, filter }, _) => {
+            if let Some((templates, values)) = filter.expr.parametrized() {
+                let values = values.iter().map(|(name, value)| {
+                    format!("{}: {}", literal::string(name), literal::constant(value))
+                });
+                text.push_str(&format!(
+                    "TEMPLATES = {}\nVALUES = {{{}}}\n",
+                    literal::string(&templates.to_string()),
+                    values.collect::<Vec<_>>().join(", ")
+                ));
+            }
+        }
         (Check::Agree { relation: Relation::Projection, .. }, Actual::Ways(ways)) => {
             if let Some(crate::verdict::Answer::Rows(keys)) = ways.last().map(|way| &way.answer) {
                 let keys = literal::list(keys.iter().map(literal::key));
@@ -167,18 +197,19 @@ pub(super) fn constants(case: &Case, divergence: &Divergence) -> String {
         (Check::Search { search, .. }, _) => {
             let near = literal::list(search.near.iter().map(|x| format!("{x:?}")));
             let radius = search.radius.map(|r| format!(r#", "params": {{"radius": {r:?}}}"#));
-            let keys = match &divergence.expected {
-                crate::verdict::Expected::Rows(keys) => {
-                    literal::list(keys.iter().map(literal::key))
-                }
-                _ => "[]".to_owned(),
-            };
+            let scores = scores(case, search, check.spelled());
+            let largest = scores.iter().map(|(_, score)| score.abs()).fold(1.0, f64::max);
+            let pair = |(key, score): &(Key, f64)| format!("({}, {score:?})", literal::key(key));
             text.push_str(&format!(
-                "NEAR = {near}\nLIMIT = {}\nFIELD = {}\nSEARCH = {{\"metric_type\": \"L2\"{}}}\n\
-                 EXPECTED = {keys}\n",
+                "NEAR = {near}\nLIMIT = {}\nFIELD = {}\nSEARCH = {{\"metric_type\": \"{}\"{}}}\n\
+                 # Every row that matches, the nearest first, with its score.\n\
+                 EXPECTED = {}\nTOLERANCE = {:?}\n",
                 search.limit,
                 literal::string(&search.field),
-                radius.unwrap_or_default()
+                search.metric(&case.schema).name(),
+                radius.unwrap_or_default(),
+                literal::list(scores.iter().map(pair)),
+                1e-4 * largest,
             ));
         }
         _ => {}
@@ -251,6 +282,8 @@ fn compacts(case: &Case) -> bool {
 pub(super) fn modules(case: &Case) -> Vec<&'static str> {
     let mut modules = Vec::new();
     modules.extend(restarts(case).then_some("subprocess"));
+    let searches = |check: &Check| matches!(check, Check::Search { .. });
+    modules.extend(case.checks.first().is_some_and(searches).then_some("math"));
     modules.extend(compacts(case).then_some("time"));
     modules
 }

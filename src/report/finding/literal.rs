@@ -2,6 +2,7 @@
 
 use serde_json::Value as Json;
 
+use crate::filter::Literal;
 use crate::schema::Schema;
 use crate::value::{Key, Row, Value};
 
@@ -37,6 +38,18 @@ pub(super) fn value(value: &Value) -> String {
             let entry = |(at, x): (&u32, &f32)| format!("{at}: {}", float(*x));
             format!("{{{}}}", values.iter().map(entry).collect::<Vec<_>>().join(", "))
         }
+    }
+}
+
+/// A constant of a filter that can be sent beside it.
+pub(super) fn constant(literal: &Literal) -> String {
+    match literal {
+        Literal::Bool(b) => boolean(*b).to_owned(),
+        Literal::Int(i) => i.to_string(),
+        Literal::Float(x) => double(*x),
+        Literal::Text(text) => string(text),
+        Literal::List(items) => list(items.iter().map(constant)),
+        Literal::Timestamp(_) | Literal::Interval(_) | Literal::Template(_) => "None".to_owned(),
     }
 }
 

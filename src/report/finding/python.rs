@@ -345,14 +345,15 @@ pub(in crate::report) fn write_function(case: &Case) -> String {
     for vector in fields.iter().filter(|field| field.is_vector()) {
         let name = literal::string(&vector.name);
         let index = match vector.data_type {
-            DataType::SparseVector => r#"index_type="SPARSE_INVERTED_INDEX", metric_type="IP""#,
-            DataType::BinaryVector { .. } => r#"index_type="BIN_FLAT", metric_type="HAMMING""#,
-            DataType::Int8Vector { .. } => {
-                r#"index_type="HNSW", metric_type="L2", params={"M": 16, "efConstruction": 64}"#
-            }
-            _ => r#"index_type="FLAT", metric_type="L2""#,
+            DataType::SparseVector => ("SPARSE_INVERTED_INDEX", ""),
+            DataType::BinaryVector { .. } => ("BIN_FLAT", ""),
+            DataType::Int8Vector { .. } => ("HNSW", r#", params={"M": 16, "efConstruction": 64}"#),
+            _ => ("FLAT", ""),
         };
-        lines.push(format!("index.add_index({name}, {index})"));
+        let ((index, params), metric) = (index, vector.metric().unwrap_or_default());
+        lines.push(format!(
+            r#"index.add_index({name}, index_type="{index}", metric_type="{metric}"{params})"#
+        ));
     }
     lines.push(
         "client.create_collection(\n        name, schema=schema, index_params=index, \

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use milvus_difftest::apply::{Carried, Steps};
 use milvus_difftest::campaign::{Event, Kind};
 use milvus_difftest::case::Case;
 use milvus_difftest::compare::Diff;
@@ -204,6 +205,14 @@ fn touched(filters: &[(&str, u64)]) -> BTreeMap<Cell, u64> {
     counts
 }
 
+fn steps() -> Steps {
+    let unproven = BTreeMap::from([("the target has no such call".to_owned(), 2)]);
+    Steps::from([
+        ("flush".to_owned(), Carried { done: 3, unproven }),
+        ("kill".to_owned(), Carried { done: 1, ..Carried::default() }),
+    ])
+}
+
 /// Two engines: one with findings of every kind and trouble, one that is right.
 pub fn full() -> Vec<Record> {
     let mut run = Recorder::default();
@@ -237,8 +246,8 @@ pub fn full() -> Vec<Record> {
     }
     run.event(bad, Event::Fixed { title: "a list of one <element> is empty".to_owned() });
     run.event(bad, Event::Steered { case: 1, dropped: 30, kept: 10 });
-    run.event(bad, Event::CaseDone { number: 1, digest: 1, cells: touched(&ASKED) });
-    run.event(good, Event::CaseDone { number: 1, digest: 1, cells: touched(&ASKED) });
+    run.event(bad, Event::CaseDone { number: 1, digest: 1, cells: touched(&ASKED), steps: steps() });
+    run.event(good, Event::CaseDone { number: 1, digest: 1, cells: touched(&ASKED), steps: steps() });
     run.event(bad, Event::Unexplored { case: 7 });
     run.finish(bad, false, None);
     run.finish(good, false, None);

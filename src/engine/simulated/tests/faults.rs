@@ -66,6 +66,8 @@ fn witness(fault: Fault) -> Witness {
         | Fault::SearchMissesNearest
         | Fault::SearchIgnoresFilter
         | Fault::SearchScoresAreRoots
+        | Fault::CosineIsProduct
+        | Fault::TemplateListLosesLast
         // In the tests of the client.
         | Fault::OptionsForgotten
         | Fault::PartialUpsertForgets
