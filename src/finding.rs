@@ -59,6 +59,11 @@ impl Finding {
         crate::shrink::size(&self.case).rows
     }
 
+    /// Operations, questions in between included.
+    pub fn operations(&self) -> usize {
+        self.case.operations.len()
+    }
+
     /// Fields besides the key and vectors, the dynamic field included.
     pub fn fields(&self) -> usize {
         self.case.schema.payload().count() + usize::from(self.case.schema.dynamic)

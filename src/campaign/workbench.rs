@@ -109,7 +109,14 @@ impl Workbench {
         references: References,
     ) -> Result<Workbench, BenchError> {
         let milvus = connect(&engine, options).await?;
-        Ok(Workbench { engine, milvus, references, options, restarts: Vec::new(), steps: Steps::new() })
+        Ok(Workbench {
+            engine,
+            milvus,
+            references,
+            options,
+            restarts: Vec::new(),
+            steps: Steps::new(),
+        })
     }
 
     /// The engine's version, as it reports it. For one that reports none, the version that was

@@ -1,5 +1,7 @@
 //! `selftest`: every injected fault must be found.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::stream::{self, StreamExt};
@@ -34,33 +36,67 @@ async fn selftest(args: &SelftestArgs) -> Result<Exit, Failure> {
         some => some.to_vec(),
     };
     // A line as soon as it is known: the whole takes minutes.
-    let line = |cells: [&str; 6]| {
-        let [fault, found, checks, rows, fields, nodes] = cells;
-        say(format_args!("{fault:28} {found:16} {checks:>12} {rows:>5} {fields:>7} {nodes:>13}"));
+    let line = |cells: [&str; 9]| {
+        let [fault, found, checks, calls, operations, rows, fields, nodes, smallest] = cells;
+        say(format_args!(
+            "{fault:32} {found:16} {checks:>12} {calls:>15} {operations:>10} {rows:>4} {fields:>6} \
+             {nodes:>5} {smallest:>8}"
+        ));
     };
-    line(["fault", "found as", "checks until", "rows", "fields", "filter nodes"]);
+    line([
+        "fault",
+        "found as",
+        "checks until",
+        "calls to shrink",
+        "operations",
+        "rows",
+        "fields",
+        "nodes",
+        "smallest",
+    ]);
     let mut killed = 0;
+    let (mut until, mut shrinking, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let hunts = faults.iter().map(|fault| async move { (fault, hunt(args, Some(*fault)).await) });
     let mut hunts = std::pin::pin!(stream::iter(hunts).buffered(cores));
     while let Some((fault, hunt)) = hunts.next().await {
         let hunt = hunt?;
-        let checks = hunt.checks_until.unwrap_or(hunt.summary.verdicts.total()).to_string();
+        let checks = hunt.checks_until.unwrap_or(hunt.summary.verdicts.total());
+        until.push(checks);
+        let checks = checks.to_string();
         let found = match hunt.summary.findings.first() {
             Some(finding) => {
                 let class = finding.divergence.class.to_string();
-                let sizes = [finding.rows(), finding.fields(), finding.nodes()];
-                let [rows, fields, nodes] = sizes.map(|size| size.to_string());
-                line([fault.name(), &class, &checks, &rows, &fields, &nodes]);
+                let sizes =
+                    [finding.operations(), finding.rows(), finding.fields(), finding.nodes()];
+                let smallest = fault.smallest();
+                if let Some(smallest) = smallest {
+                    ratios.push(sizes.iter().sum::<usize>() as f64 / smallest as f64);
+                }
+                shrinking.push(hunt.calls_to_shrink);
+                let [operations, rows, fields, nodes] = sizes.map(|size| size.to_string());
+                let smallest = smallest.map_or(String::new(), |size| size.to_string());
+                let calls = hunt.calls_to_shrink.to_string();
+                line([
+                    fault.name(),
+                    &class,
+                    &checks,
+                    &calls,
+                    &operations,
+                    &rows,
+                    &fields,
+                    &nodes,
+                    &smallest,
+                ]);
                 true
             }
             // An answer that is not given twice must be noticed, and must not be a finding.
             None if hunt.summary.unrepeatable > 0 => {
-                line([fault.name(), "unrepeatable", &checks, "", "", ""]);
+                line([fault.name(), "unrepeatable", &checks, "", "", "", "", "", ""]);
                 true
             }
             None => {
-                line([fault.name(), "NOT FOUND", &checks, "", "", ""]);
+                line([fault.name(), "NOT FOUND", &checks, "", "", "", "", "", ""]);
                 false
             }
         };
@@ -72,6 +108,20 @@ async fn selftest(args: &SelftestArgs) -> Result<Exit, Failure> {
         "kill rate: {killed} of {all} faults ({} %) in {elapsed}",
         100 * killed / all.max(1)
     ));
+    say(format_args!(
+        "median: {} checks until the first that fails, {} calls to the engine to shrink it",
+        median(until),
+        median(shrinking)
+    ));
+    if !ratios.is_empty() {
+        let small = ratios.iter().filter(|ratio| **ratio <= GOOD_RATIO).count();
+        say(format_args!(
+            "{small} of {} whose smallest case is known were shrunk to at most {GOOD_RATIO} times \
+             its size; the largest is {:.1} times its",
+            ratios.len(),
+            ratios.iter().copied().fold(0.0, f64::max)
+        ));
+    }
     if healthy.verdicts.divergence > 0 {
         return Err(Failure::new(Exit::Findings, "false alarms on an engine without faults"));
     }
@@ -81,16 +131,29 @@ async fn selftest(args: &SelftestArgs) -> Result<Exit, Failure> {
     Ok(if killed == faults.len() { Exit::Clean } else { Exit::Findings })
 }
 
+/// Shrinking that comes to no more than so many times the smallest case is good.
+const GOOD_RATIO: f64 = 1.2;
+
+/// The one in the middle; 0 of nothing.
+fn median(mut all: Vec<u64>) -> u64 {
+    all.sort_unstable();
+    all.get(all.len() / 2).copied().unwrap_or(0)
+}
+
 struct Hunt {
     summary: Summary,
     /// Checks judged up to the first that did not pass.
     checks_until: Option<u64>,
+    /// Calls to the engine from then on.
+    calls_to_shrink: u64,
 }
 
 /// A campaign on a simulated engine that ends with the first finding.
 async fn hunt(args: &SelftestArgs, fault: Option<Fault>) -> Result<Hunt, Failure> {
+    let calls = Arc::new(AtomicU64::new(0));
     let target = Target::Simulated(SimulatedOptions {
         faults: fault.into_iter().collect(),
+        calls: calls.clone(),
         ..SimulatedOptions::default()
     });
     let mut campaign =
@@ -99,10 +162,11 @@ async fn hunt(args: &SelftestArgs, fault: Option<Fault>) -> Result<Hunt, Failure
     campaign.deadlines.query_deadline = Duration::from_secs(1);
     campaign.deadlines.call_deadline = Duration::from_secs(2);
     let stop = Stop::default();
-    let mut checks_until = None;
+    let (mut checks_until, mut calls_until) = (None, 0);
     let mut watch = |event: &Event, summary: &Summary| match event {
         Event::Checked { kind: Kind::Divergence, .. } if checks_until.is_none() => {
             checks_until = Some(summary.verdicts.total());
+            calls_until = calls.load(Ordering::Relaxed);
         }
         Event::Found(_) => stop.stop(),
         _ => {}
@@ -110,6 +174,9 @@ async fn hunt(args: &SelftestArgs, fault: Option<Fault>) -> Result<Hunt, Failure
     let summary = campaign.run(&stop, &mut watch).await.map_err(Failure::environment)?;
     match &summary.error {
         Some(error) => Err(Failure::environment(error)),
-        None => Ok(Hunt { summary, checks_until }),
+        None => {
+            let calls_to_shrink = calls.load(Ordering::Relaxed) - calls_until;
+            Ok(Hunt { summary, checks_until, calls_to_shrink })
+        }
     }
 }

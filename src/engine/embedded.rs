@@ -30,6 +30,9 @@ const LOG_BYTES: usize = 16 * 1024;
 /// How much of it is kept from where a program in Go says that it cannot go on.
 const LAST_WORDS: usize = 2 * 1024;
 
+/// So much of what it had said before that is of interest.
+const WORDS_BEFORE: usize = 500;
+
 /// How long to look whether the engine lives.
 const GLANCE: Duration = Duration::from_millis(20);
 
@@ -300,11 +303,14 @@ async fn keep_tail(from: impl AsyncRead + Unpin, kept: Arc<Mutex<VecDeque<u8>>>)
     let mut line = Vec::new();
     let mut still_kept = usize::MAX;
     while let Ok(1..) = from.read_until(b'\n', &mut line).await {
-        // A program in Go says what was wrong, then where each of its thousand goroutines is.
-        if line.starts_with(b"fatal error: ") || line.starts_with(b"panic: ") {
-            still_kept = still_kept.min(LAST_WORDS);
-        }
+        let fatal = line.starts_with(b"fatal error: ") || line.starts_with(b"panic: ");
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // A program in Go says what was wrong, then where each of its thousand goroutines is.
+        if fatal && still_kept > LAST_WORDS {
+            still_kept = LAST_WORDS;
+            let before = kept.len().saturating_sub(WORDS_BEFORE);
+            kept.drain(..before);
+        }
         let (begin, _) = line.split_at(line.len().min(still_kept));
         kept.extend(begin);
         if still_kept <= LAST_WORDS {

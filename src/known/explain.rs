@@ -6,7 +6,8 @@ use super::file::{Cause, Issue, KnownIssues};
 use super::predict::{Prediction, predict};
 use crate::case::{Case, Check, Operation, Relation};
 use crate::compare::{Change, Diff};
-use crate::filter::{Filter, Semantics, Switch};
+use crate::filter::{Expr, Filter, Semantics, Switch};
+use crate::oracle::paging::most_pages;
 use crate::triage::check_shape as shape;
 use crate::value::{Key, Row};
 use crate::verdict::{Actual, Answer, Class, Divergence, Way};
@@ -80,18 +81,34 @@ impl KnownIssues {
     /// documented.
     fn explain_ways(&self, case: &Case, check: &Check, ways: &[Way]) -> Option<Vec<&Issue>> {
         let mut issues: Vec<&Issue> = Vec::new();
-        for way in ways {
+        for (number, way) in ways.iter().enumerate() {
             // What the model says of the rows that were returned.
             if let (Check::Agree { relation: Relation::Projection, .. }, None) =
                 (check, &way.filter)
             {
                 continue;
             }
+            let pages = match check {
+                Check::Agree { relation: Relation::Paging(size), .. } if number == 1 => Some(*size),
+                _ => None,
+            };
             let filter = way.filter.as_deref().map(Filter::parse).transpose().ok()?;
             let asked = filter.map_or(Check::Entities, Check::Query);
             let answers = |switches: &[Switch]| {
                 let semantics = switches.iter().copied().collect();
                 match (predict(case, &asked, semantics), &way.answer) {
+                    // Page after page has the whole list, until as many were asked for as there
+                    // may be.
+                    (Prediction::Rows { keys, .. }, Answer::Rows(answered))
+                        if pages.is_some() && ignores_page(case, &asked, semantics) =>
+                    {
+                        let size = pages.unwrap_or(1);
+                        let full = keys.len() >= size as usize;
+                        let times = if full { most_pages(keys.len(), size) } else { 1 };
+                        let mut all = keys.repeat(times);
+                        all.sort();
+                        all == *answered
+                    }
                     (Prediction::Rows { keys, .. }, Answer::Rows(answered)) => keys == *answered,
                     (Prediction::Rows { keys, .. }, Answer::Count(n)) => keys.len() as u64 == *n,
                     _ => false,
@@ -235,10 +252,7 @@ impl KnownIssues {
         };
         match (check, &divergence.actual) {
             (Check::Count(_), Actual::Count(count)) => *count == answered.len() as u64,
-            (Check::Page { filter, .. }, Actual::Count(count))
-                if semantics.has(Switch::KeyListIgnoresPage)
-                    && filter.expr.list_of(&case.schema.primary().name).is_some() =>
-            {
+            (Check::Page { .. }, Actual::Count(count)) if ignores_page(case, check, semantics) => {
                 *count == answered.len() as u64
             }
             (Check::Page { limit, offset, .. }, Actual::Count(count)) => {
@@ -254,9 +268,8 @@ impl KnownIssues {
                 whole && keys.iter().all(|key| predicted.contains_key(key))
             }
             // The whole list, rows repeated as often as it does.
-            (Check::Page { filter, .. }, Actual::Differs { keys, diff })
-                if semantics.has(Switch::KeyListIgnoresPage)
-                    && filter.expr.list_of(&case.schema.primary().name).is_some() =>
+            (Check::Page { .. }, Actual::Differs { keys, diff })
+                if ignores_page(case, check, semantics) =>
             {
                 let mut keys = keys.clone();
                 keys.sort();
@@ -288,6 +301,12 @@ impl KnownIssues {
             _ => false,
         }
     }
+}
+
+/// Whether every page of a query is the whole answer.
+fn ignores_page(case: &Case, check: &Check, semantics: Semantics) -> bool {
+    let is_list = |filter: &Expr| filter.list_of(&case.schema.primary().name).is_some();
+    semantics.has(Switch::KeyListIgnoresPage) && check.filter().is_some_and(is_list)
 }
 
 /// The switches that change the answer: alone, beside one that does, or among all others.
@@ -454,6 +473,42 @@ mod tests {
         }
         let case = case("id == 1");
         assert!(!known.touch(&case, &case.checks[0]));
+    }
+
+    #[test]
+    fn pages_of_a_list_of_keys_are_explained_by_their_whole() {
+        let mut case = case("id in [1, 2]");
+        let filter = match &case.checks[0] {
+            Check::Query(filter) => filter.clone(),
+            other => panic!("{other}"),
+        };
+        case.checks = vec![Check::Agree { relation: Relation::Paging(1), filter: filter.clone() }];
+        let there: Vec<Key> =
+            match predict(&case, &Check::Query(filter.clone()), Semantics::canonical()) {
+                Prediction::Rows { keys, .. } => keys,
+                other => panic!("{other:?}"),
+            };
+        assert!(!there.is_empty());
+        let text = Some(filter.to_string());
+        let way = |keys: Vec<Key>| Way {
+            what: String::new(),
+            filter: text.clone(),
+            answer: Answer::Rows(keys),
+        };
+        let explains = |times: usize| {
+            let mut pages = there.repeat(times);
+            pages.sort();
+            let divergence = Divergence {
+                class: Class::SelfInconsistent,
+                expected: Expected::Agreement,
+                actual: Actual::Ways(vec![way(there.clone()), way(pages), way(there.clone())]),
+                judges: Judges::Target,
+            };
+            let known = known(&[Switch::KeyListIgnoresPage]);
+            known.explain(&case, &case.checks[0], &divergence).is_some()
+        };
+        let most = most_pages(there.len(), 1);
+        assert!(explains(most) && !explains(most - 1) && !explains(most + 1));
     }
 
     #[test]

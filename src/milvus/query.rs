@@ -129,7 +129,8 @@ impl Milvus {
         if schema.dynamic {
             output.push(META.to_owned());
         }
-        let results = self.raw_query(collection, filter, output, options, Asking::default()).await?;
+        let results =
+            self.raw_query(collection, filter, output, options, Asking::default()).await?;
         decode::rows(schema, &results.fields_data)
             .map_err(|reason| MilvusError::Malformed { operation: "query", reason })
     }
@@ -218,7 +219,8 @@ impl Milvus {
         options: QueryOptions,
     ) -> Result<u64, MilvusError> {
         let output = vec!["count(*)".to_owned()];
-        let results = self.raw_query(collection, filter, output, options, Asking::default()).await?;
+        let results =
+            self.raw_query(collection, filter, output, options, Asking::default()).await?;
         decode::count(&results.fields_data)
             .map_err(|reason| MilvusError::Malformed { operation: "count", reason })
     }

@@ -74,8 +74,7 @@ pub(super) async fn bound_keys(
     Ok(match sort(rows, filter)? {
         Asked::Answer(mut rows) => {
             handles.restore(&table.schema, &mut rows);
-            let mut keys: Vec<Key> =
-                rows.iter().filter_map(|row| row.key(&table.schema)).collect();
+            let mut keys: Vec<Key> = rows.iter().filter_map(|row| row.key(&table.schema)).collect();
             keys.sort();
             Asked::Answer(keys)
         }

@@ -5,7 +5,7 @@ mod ask;
 mod counts;
 mod kind;
 pub(crate) mod maintenance;
-mod paging;
+pub(crate) mod paging;
 mod partition;
 mod projection;
 pub(crate) mod reference;

@@ -10,6 +10,12 @@ use crate::apply::{Applied, ApplyError};
 use crate::filter::{BinaryOp, Expr, Filter, Literal};
 use crate::value::Key;
 
+/// So many pages are asked for, at most, of so many rows: what goes on for longer than that returns
+/// rows again.
+pub(crate) fn most_pages(rows: usize, size: u32) -> usize {
+    rows / size.max(1) as usize + 2
+}
+
 pub(super) async fn measure(
     applied: &mut Applied<'_, '_>,
     size: u32,
@@ -18,8 +24,7 @@ pub(super) async fn measure(
     let text = filter.to_string();
     let size = size.max(1);
     let whole = answer!(keys(applied, &text).await?);
-    // What goes on for longer than that returns rows again.
-    let most = whole.len() / size as usize + 2;
+    let most = most_pages(whole.len(), size);
     let mut paged = Vec::new();
     for number in 0..most as u32 {
         let next = answer!(page(applied, &text, Some((size, number * size))).await?);

@@ -206,6 +206,64 @@ impl Fault {
         !matches!(self, Fault::OptionsForgotten | Fault::SessionForgotten)
     }
 
+    /// The size of the smallest case in which it shows: operations, rows, fields beside key and
+    /// vectors, and nodes of filters, in all. `None` where that is not known for certain.
+    pub fn smallest(self) -> Option<usize> {
+        use Fault::{
+            ArrayLengthOffByOne, AssignedKeysReversed, CaseInsensitiveStrings,
+            CompactionRevivesDeleted, CompactionUndoesUpserts, ConstantFirstNotMirrored,
+            ContainsAnyMeansAll, CosineIsProduct, DefaultNotApplied, DeleteOfFlushedLost,
+            DropLastMatch, DuplicateRow, FloatOutputDrifts, FlushLosesLast, FlushRevivesDeleted,
+            GeometryWithoutFractions, HalfSubnormalLost, InIgnoresLast, IntLiteralWraps,
+            JsonIntIsDouble, JsonStringIsNumber, LessThanIncludesEqual, LikePercentIsPrefix,
+            LostDelete, LostInsert, NullBecomesDefault, OperatorRejected, PartitionKeyRowsLost,
+            RecreatedKeepsRows, ReloadRevivesDeletedFlushed, ReloadUndoesUpserts,
+            RestartLosesLastWrite, RestartLosesUnflushed, SearchMissesNearest,
+            SearchScoresAreRoots, SparseEntryLost, StaleAfterUpsert, StructsReversed,
+            TimestampInMilliseconds, TruncateAtHundred, UpsertOfFlushedLost, VectorComponentOff,
+            WriteAfterCompactionLost, WrongValue,
+        };
+        Some(match self {
+            // One row with a vector is inserted.
+            WrongValue | VectorComponentOff | SparseEntryLost | HalfSubnormalLost
+            | SearchScoresAreRoots | CosineIsProduct => 2,
+            // One row with a field, or two rows without; or a row and what befalls it.
+            NullBecomesDefault
+            | FloatOutputDrifts
+            | TimestampInMilliseconds
+            | GeometryWithoutFractions
+            | StructsReversed
+            | DefaultNotApplied
+            | PartitionKeyRowsLost => 3,
+            DropLastMatch | DuplicateRow | LostInsert | AssignedKeysReversed
+            | SearchMissesNearest => 3,
+            LostDelete | RecreatedKeepsRows | WriteAfterCompactionLost | RestartLosesLastWrite => 3,
+            // `id like "a%"` on no row.
+            OperatorRejected => 3,
+            // An insert and an upsert, or two rows and a flush, or a row, its deletion and a step.
+            StaleAfterUpsert
+            | FlushLosesLast
+            | FlushRevivesDeleted
+            | DeleteOfFlushedLost
+            | CompactionRevivesDeleted => 4,
+            UpsertOfFlushedLost
+            | CompactionUndoesUpserts
+            | ReloadUndoesUpserts
+            | ReloadRevivesDeletedFlushed => 5,
+            // One row, and three nodes about its key: `id < 0`.
+            LessThanIncludesEqual
+            | LikePercentIsPrefix
+            | ConstantFirstNotMirrored
+            | CaseInsensitiveStrings => 5,
+            // An insert, a flush, an insert, the end.
+            RestartLosesUnflushed => 6,
+            InIgnoresLast | IntLiteralWraps | JsonStringIsNumber | JsonIntIsDouble => 6,
+            ArrayLengthOffByOne | ContainsAnyMeansAll => 7,
+            TruncateAtHundred => 102,
+            _ => return None,
+        })
+    }
+
     /// The remote procedure that this fault does not survive, if it is one of those.
     pub(super) fn fatal_call(self) -> Option<&'static str> {
         match self {

@@ -11,8 +11,8 @@ use super::fault::Fault;
 use super::life::Life;
 use super::reply::{Reply, invalid, no_index, not_found, not_loaded, ok};
 use super::sabotage::Sabotage;
-use super::template;
 use super::server::{Freshness, VERSION};
+use super::template;
 use crate::filter::{Switch, parse};
 use crate::schema::{DataType, Field, Scalar, Schema};
 use crate::value::{Key, Row, Value};
@@ -632,7 +632,11 @@ impl Node {
                 let page = rows.into_iter().skip(offset).take(limit);
                 let mut rows: Vec<_> = page.cloned().collect();
                 let iterates = request.query_params.iter().any(|pair| pair.key == "iterator");
-                if iterates && rows.len() == limit && limit > 0 && sabotage.has(Fault::IterationSkips) {
+                if iterates
+                    && rows.len() == limit
+                    && limit > 0
+                    && sabotage.has(Fault::IterationSkips)
+                {
                     rows.remove(0);
                 }
                 sabotage.tamper_values(&mut rows, &fields);

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::{self, Future};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
@@ -41,6 +42,8 @@ pub struct SimulatedOptions {
     /// Whether the last write to a collection is not visible yet to queries that need not see it.
     /// That is no fault.
     pub lags: bool,
+    /// Counts the calls that come in, of every server with these options.
+    pub calls: Arc<AtomicU64>,
 }
 
 /// How fresh a query asked its answer to be, as it came over the wire.
@@ -86,6 +89,7 @@ impl SimulatedMilvus {
             authorization: options.token.map(|token| encoded(&token)),
             end: end.clone(),
             disturbances: disturbances.clone(),
+            calls: options.calls,
         };
         let ended = end.clone();
         let serve = move || {
@@ -172,6 +176,7 @@ struct Front {
     authorization: Option<String>,
     end: Arc<Notify>,
     disturbances: Disturbances,
+    calls: Arc<AtomicU64>,
 }
 
 impl Service<http::Request<Body>> for Front {
@@ -184,6 +189,7 @@ impl Service<http::Request<Body>> for Front {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let front = self.clone();
         Box::pin(async move { Ok(front.dispatch(request).await) })
     }

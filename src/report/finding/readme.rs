@@ -254,7 +254,20 @@ fn why(finding: &Finding) -> String {
     }
     let Some(filter) = finding.case.checks.first().and_then(Check::filter) else {
         if let Expected::Accepted = finding.divergence.expected {
-            text.push_str("\nThe rows fit the schema, and no key is inserted twice.\n");
+            text.push_str(
+                "\nThe rows fit the schema, no key is inserted twice, and filters by which rows are \
+                 deleted are ones that the documentation has.\n",
+            );
+        } else if finding.divergence.class == Class::WronglyRejected {
+            text.push_str(
+                "\nA query with a limit needs no filter, and returns the fields that it names \
+                 ([Query](https://milvus.io/docs/get-and-scalar-query.md)).\n",
+            );
+        } else if finding.divergence.class != Class::WrongValue {
+            text.push_str(
+                "\nEvery row that was written and not deleted is returned, and no other \
+                 ([Query](https://milvus.io/docs/get-and-scalar-query.md)).\n",
+            );
         }
         return text;
     };
