@@ -208,7 +208,10 @@ fn refusal(error: MilvusError) -> Result<Divergence, ApplyError> {
 
 /// A server's reason without what is new each time: names of collections, numbers of requests.
 pub(crate) fn in_general(reason: &str) -> String {
-    reason.split(['`', ':']).next().unwrap_or_default().trim().to_owned()
+    match reason.split(['`', ':']).next().unwrap_or_default().trim() {
+        "" => "the server does not say why".to_owned(),
+        words => words.to_owned(),
+    }
 }
 
 impl Applied<'_, '_> {

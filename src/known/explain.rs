@@ -105,7 +105,7 @@ impl KnownIssues {
                         let size = pages.unwrap_or(1);
                         let full = keys.len() >= size as usize;
                         let times = if full { most_pages(keys.len(), size) } else { 1 };
-                        let mut all = keys.repeat(times);
+                        let mut all = vec![keys; times].concat();
                         all.sort();
                         all == *answered
                     }
@@ -496,7 +496,7 @@ mod tests {
             answer: Answer::Rows(keys),
         };
         let explains = |times: usize| {
-            let mut pages = there.repeat(times);
+            let mut pages = vec![there.clone(); times].concat();
             pages.sort();
             let divergence = Divergence {
                 class: Class::SelfInconsistent,

@@ -65,7 +65,7 @@ pub async fn shrink<P: Probe>(
         shrunk.case = focused.swap_remove(index);
     }
     'rounds: loop {
-        for stage in STAGES {
+        for (number, stage) in STAGES.into_iter().enumerate() {
             let mut smaller = valid_candidates(&shrunk.case, stage);
             let left = budget.evaluations.saturating_sub(shrunk.evaluations);
             if left == 0 || Instant::now() >= until {
@@ -75,6 +75,7 @@ pub async fn shrink<P: Probe>(
             smaller.truncate(left);
             let (found, asked) = probe.first_diverging(&smaller, until).await?;
             shrunk.evaluations += asked;
+            tracing::debug!(stage = number, candidates = smaller.len(), asked, ?found, "shrinking");
             if let Some(index) = found {
                 shrunk.case = smaller.swap_remove(index);
                 continue 'rounds;

@@ -290,10 +290,30 @@ fn without_fields(case: &Case, names: &[String]) -> Case {
     smaller
 }
 
-/// The same rows with one value plainer. A key changes wherever it is written.
+/// The same rows with the values of these fields as plain as their types allow.
+fn plain_rows(case: &Case, plain: &[&Field]) -> Case {
+    let mut plainer = case.clone();
+    for operation in &mut plainer.operations {
+        let partial = matches!(operation, Operation::Patch(_));
+        for row in operation.rows_mut() {
+            for field in plain {
+                if !partial || row.fields.contains_key(&field.name) {
+                    row.fields.insert(field.name.clone(), Value::plain(field));
+                }
+            }
+        }
+    }
+    plainer
+}
+
+/// The same rows with one value plainer, or with all values of a field, or of all fields: most do
+/// not matter. A key changes wherever it is written.
 pub(super) fn plainer_values(case: &Case) -> Vec<Case> {
     let key = &case.schema.primary().name;
     let mut all = plainer_keys(case);
+    let fields: Vec<&Field> = case.schema.fields.iter().filter(|f| f.name != *key).collect();
+    all.extend(fields.iter().map(|field| plain_rows(case, &[*field])));
+    all.push(plain_rows(case, &fields));
     for (o, operation) in case.operations.iter().enumerate() {
         for (r, row) in operation.rows().iter().enumerate() {
             let mut replace = |change: &dyn Fn(&mut Row)| {

@@ -8,7 +8,6 @@ use prost::Message as _;
 use super::fault::Fault;
 use super::node::Node;
 use super::reply::{Reply, invalid, not_found, not_loaded, ok};
-use crate::schema::Field;
 use crate::value::{Key, Value};
 
 fn score(metric: &str, vector: &[f32], near: &[f32]) -> f32 {
@@ -60,8 +59,11 @@ impl Node {
             .chunks_exact(4)
             .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
             .collect();
-        let field = collection.schema.field(parameter("anns_field"));
-        let metric = field.and_then(Field::metric).unwrap_or_default();
+        let field = parameter("anns_field");
+        let index = collection.indexes.iter().find(|index| index.field_name == field);
+        let index = index.ok_or_else(|| invalid(format!("there is no index on {field}")))?;
+        let metric = index.params.iter().find(|pair| pair.key == "metric_type");
+        let metric = metric.map(|pair| pair.value.as_str()).unwrap_or_default();
         if metric != parameter("metric_type") {
             return Err(invalid(format!("metric type not match: expected={metric}")));
         }
