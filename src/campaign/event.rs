@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::gate::Replayed;
 use crate::filter::grammar::Cell;
 use crate::finding::Finding;
 use crate::oracle::Oracle;
@@ -41,6 +42,17 @@ pub enum Event {
         /// Workers, from here on.
         jobs: usize,
     },
+    /// The cases of a corpus are replayed, before there are others.
+    Gate {
+        /// How many.
+        cases: usize,
+        /// Whether there are no others.
+        alone: bool,
+        /// Whether one that is fixed fails the campaign.
+        deny_fixed: bool,
+    },
+    /// A case of a corpus was replayed.
+    Replayed(Box<Replayed>),
     /// A check was judged.
     Checked {
         /// The number of its case.
@@ -150,9 +162,11 @@ pub enum Event {
 
 impl Event {
     /// What serialised events are called; of a newer release there may be others.
-    pub const NAMES: [&str; 13] = [
+    pub const NAMES: [&str; 15] = [
         "started",
         "resumed",
+        "gate",
+        "replayed",
         "checked",
         "steered",
         "recognised",
@@ -180,6 +194,8 @@ impl Event {
             Event::Found(finding) => Some(finding.number),
             Event::Started { .. }
             | Event::Resumed { .. }
+            | Event::Gate { .. }
+            | Event::Replayed(_)
             | Event::Fixed { .. }
             | Event::Finished { .. } => None,
         }
@@ -228,7 +244,7 @@ mod hexadecimal {
     }
 }
 
-mod seconds {
+pub(super) mod seconds {
     use std::time::Duration;
 
     use serde::de::Error as _;

@@ -34,7 +34,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// How much an outcome says about an engine: of several, the one that says most counts.
-    fn rank(&self) -> u8 {
+    pub(super) fn rank(&self) -> u8 {
         match self {
             Outcome::Pass => 0,
             Outcome::Unsupported(_) => 1,
@@ -88,8 +88,23 @@ impl Trial {
             References::open(&options.references, worker).await.map_err(BenchError::from)?;
         let bench = Workbench::with(engine, options.deadlines, references).await?;
         let known = options.known.of(bench.engine_version())?;
+        Trial::on(bench, known)
+    }
+
+    /// On an engine that runs already, of which this is known.
+    pub(super) fn on(bench: Workbench, known: KnownIssues) -> Result<Trial, CampaignError> {
         let dialect = Dialect::for_version(bench.engine_version())?;
         Ok(Trial { bench, known, dialect })
+    }
+
+    /// The engine, for something else.
+    pub(super) fn into_bench(self) -> Workbench {
+        self.bench
+    }
+
+    /// See [`Workbench::take_restarts`].
+    pub(super) fn take_restarts(&mut self) -> Vec<String> {
+        self.bench.take_restarts()
     }
 
     /// The engine's version, as it reports it.
