@@ -149,6 +149,8 @@ struct Expected {
     file: Option<PathBuf>,
     title: Option<String>,
     case: Case,
+    /// The issues that name it.
+    issues: KnownIssues,
     expectation: Expectation,
 }
 
@@ -162,12 +164,15 @@ impl Queue {
     ) -> Result<Queue, DialectError> {
         let mut cases = Vec::new();
         for saved in &gate.cases {
+            let mut issues = known.clone();
+            issues.issues.retain(|issue| issue.case == saved.case);
             cases.push(Expected {
                 name: name(saved),
                 file: Some(saved.file.clone()),
                 title: saved.found.as_ref().and_then(|found| found.title.clone()),
                 case: saved.case.clone(),
-                expectation: expectation(saved, version, known)?,
+                expectation: expectation(saved, version, &issues)?,
+                issues,
             });
         }
         for issue in &known.issues {
@@ -178,6 +183,7 @@ impl Queue {
                     title: None,
                     case: issue.case.clone(),
                     expectation: Expectation::Known(vec![issue.title.clone()]),
+                    issues: KnownIssues { issues: vec![issue.clone()], ..known.clone() },
                 });
             }
         }
@@ -197,13 +203,13 @@ fn name(saved: &SavedCase) -> String {
     folder.unwrap_or(&saved.file).display().to_string()
 }
 
+/// `issues` are those that name the case.
 fn expectation(
     saved: &SavedCase,
     version: &str,
-    known: &KnownIssues,
+    issues: &KnownIssues,
 ) -> Result<Expectation, DialectError> {
-    let issues = known.issues.iter().filter(|issue| issue.case == saved.case);
-    let titles: Vec<String> = issues.map(|issue| issue.title.clone()).collect();
+    let titles: Vec<String> = issues.issues.iter().map(|issue| issue.title.clone()).collect();
     if !titles.is_empty() {
         return Ok(Expectation::Known(titles));
     }
@@ -249,6 +255,7 @@ impl Expected {
         // What is known to be answered wrongly is asked, whatever a dialect says of it.
         let own = trial.dialect().clone();
         let right = self.expectation == Expectation::Right;
+        trial.prefer(self.issues.clone());
         let outcomes = trial.ask(&self.case, dialect.or(right.then_some(&own))).await?;
         // The worst; of several that are known, what the issue that names the case explains.
         let telling = outcomes.into_iter().enumerate().max_by_key(|(number, (_, outcome))| {

@@ -71,6 +71,8 @@ pub struct TrialOptions {
 /// An engine to which saved cases are put.
 pub struct Trial {
     bench: Workbench,
+    /// What explains a divergence before all that is known, if it can.
+    first: KnownIssues,
     known: KnownIssues,
     dialect: Dialect,
 }
@@ -94,7 +96,12 @@ impl Trial {
     /// On an engine that runs already, of which this is known.
     pub(super) fn on(bench: Workbench, known: KnownIssues) -> Result<Trial, CampaignError> {
         let dialect = Dialect::for_version(bench.engine_version())?;
-        Ok(Trial { bench, known, dialect })
+        Ok(Trial { bench, first: KnownIssues::default(), known, dialect })
+    }
+
+    /// Lets these issues explain divergences before others, which may explain them as well.
+    pub(super) fn prefer(&mut self, issues: KnownIssues) {
+        self.first = issues;
     }
 
     /// The engine, for something else.
@@ -171,7 +178,9 @@ impl Trial {
         if divergence.class == Class::ReferenceConflict {
             return Outcome::Conflict(divergence);
         }
-        match self.known.explain(case, check, &divergence) {
+        let [first, all] = [&self.first, &self.known];
+        let explained = first.explain(case, check, &divergence);
+        match explained.or_else(|| all.explain(case, check, &divergence)) {
             Some(issues) => {
                 let titles = issues.into_iter().map(|issue| issue.title.clone()).collect();
                 Outcome::Known { divergence, titles }

@@ -36,9 +36,9 @@ pub fn telling(corpus: &Corpus) -> Vec<&Replayed> {
 /// What must come of a case.
 pub fn expected(replayed: &Replayed) -> String {
     match &replayed.expected {
-        Expectation::Right => "a right answer, or a known one".to_owned(),
-        Expectation::Known(titles) => format!("known: {}", titles.join("; ")),
-        Expectation::Fails(class) => format!("{class}, as when it was found"),
+        Expectation::Right => "to be answered rightly, or as known issues say".to_owned(),
+        Expectation::Known(titles) => format!("to fail as known: {}", titles.join("; ")),
+        Expectation::Fails(class) => format!("to fail as {class}, as when it was found"),
     }
 }
 
@@ -67,7 +67,7 @@ pub fn sentence(replayed: &Replayed) -> String {
         }
         (Standing::Fixed, _) => format!("{title}it is no finding any more, and can be moved"),
         (Standing::Changed, _) => {
-            format!("{title}{asked}{}; expected was {}", answer(replayed), expected(replayed))
+            format!("{title}{asked}{}; expected {}", answer(replayed), expected(replayed))
         }
         _ => format!("{title}{}", answer(replayed)),
     }

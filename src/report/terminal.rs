@@ -94,7 +94,10 @@ impl Terminal {
                 let cases = counted(*cases as u64, "case", "cases");
                 self.line(&format!("{}replaying {cases} of the corpus", self.label));
             }
-            Event::Replayed(replayed) if replayed.standing != Standing::AsExpected => {
+            // What an engine has not got is said at the end.
+            Event::Replayed(replayed)
+                if !matches!(replayed.standing, Standing::AsExpected | Standing::Unsupported) =>
+            {
                 self.line(&format!("{}{}", self.label, line(replayed)));
             }
             Event::Found(finding) => {
