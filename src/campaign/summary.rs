@@ -267,10 +267,13 @@ impl Summary {
     /// Whether so little was proven that a green result would mean nothing: by its own cases, or by
     /// those of the corpus, if it has any.
     pub fn is_vacuous(&self) -> bool {
-        let corpus = self.corpus.as_ref();
         let own = self.verdicts.total() == 0 || self.unproven_share() > MOST_UNPROVEN;
-        (own && !corpus.is_some_and(|corpus| corpus.alone && corpus.cases > 0))
-            || self.is_corpus_vacuous()
+        (own && !self.is_corpus_alone()) || self.is_corpus_vacuous()
+    }
+
+    /// Whether there is a corpus, and there were to be no other cases.
+    pub fn is_corpus_alone(&self) -> bool {
+        self.corpus.as_ref().is_some_and(|corpus| corpus.alone && corpus.cases > 0)
     }
 
     /// Whether there is a corpus, and none of its cases says anything about the engine.

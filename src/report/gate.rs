@@ -65,7 +65,7 @@ pub fn sentence(replayed: &Replayed) -> String {
         (Standing::Fixed, Expectation::Known(titles)) => {
             format!("{title}known issue \"{}\" can be taken off the list", titles.join("\", \""))
         }
-        (Standing::Fixed, _) => format!("{title}it is no finding any more, and can be moved"),
+        (Standing::Fixed, _) => format!("{title}it passes, and can be moved out of the findings"),
         (Standing::Changed, _) => {
             format!("{title}{asked}{}; expected {}", answer(replayed), expected(replayed))
         }

@@ -170,6 +170,7 @@ fn saved(replayed: &Replayed, corpus: &Corpus) -> Test {
         replayed.file.as_ref().map(|file| format!("kept in:   {}", file.display())),
     ];
     let text = lines.into_iter().flatten().collect::<Vec<_>>().join("\n") + "\n";
+    let mut output = None;
     let outcome = match replayed.standing {
         _ if corpus.fails(replayed) => Outcome::Failed {
             kind: match &replayed.divergence {
@@ -177,17 +178,18 @@ fn saved(replayed: &Replayed, corpus: &Corpus) -> Test {
                 None => "Fixed".to_owned(),
             },
             message,
-            text: text.clone(),
+            text,
         },
-        Standing::AsExpected | Standing::Fixed | Standing::Changed => Outcome::Passed,
-        Standing::Conflict => {
-            Outcome::Broken { kind: "ReferenceConflict", message, text: text.clone() }
+        Standing::AsExpected | Standing::Fixed | Standing::Changed => {
+            output = Some(text);
+            Outcome::Passed
         }
+        Standing::Conflict => Outcome::Broken { kind: "ReferenceConflict", message, text },
         Standing::Inconclusive | Standing::Unsupported => {
             Outcome::Skipped { why: format!("{}: {message}", replayed.standing.word()) }
         }
     };
-    Test { name: format!("corpus: {}", replayed.name), outcome, output: Some(text) }
+    Test { name: format!("corpus: {}", replayed.name), outcome, output }
 }
 
 /// What an oracle came to.

@@ -207,6 +207,7 @@ impl Side {
         let summary = &self.summary;
         let checks = counted(summary.verdicts.total(), "check", "checks");
         match self.end() {
+            End::Clean if summary.is_corpus_alone() => "Nothing wrong was found.".to_owned(),
             End::Clean => format!(
                 "Nothing wrong was found: {} of {checks} passed{}.",
                 summary.verdicts.pass,
@@ -220,6 +221,7 @@ impl Side {
                 let findings = summary.findings.len() as u64;
                 let findings = counted(findings, "distinct finding", "distinct findings");
                 match summary.unexplored {
+                    0 if summary.is_corpus_alone() => "The corpus has changed.".to_owned(),
                     0 => format!("{findings} in {checks}."),
                     more => format!(
                         "{findings} in {checks}, and {} that could not be looked into in time.",
