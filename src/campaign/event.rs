@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::gate::Replayed;
 use crate::apply::Steps;
 use crate::filter::grammar::Cell;
 use crate::finding::Finding;
@@ -42,6 +43,17 @@ pub enum Event {
         /// Workers, from here on.
         jobs: usize,
     },
+    /// The cases of a corpus are replayed, before there are others.
+    Gate {
+        /// How many.
+        cases: usize,
+        /// Whether there are no others.
+        alone: bool,
+        /// Whether one that is fixed fails the campaign.
+        deny_fixed: bool,
+    },
+    /// A case of a corpus was replayed.
+    Replayed(Box<Replayed>),
     /// A check was judged.
     Checked {
         /// The number of its case.
@@ -154,9 +166,11 @@ pub enum Event {
 
 impl Event {
     /// What serialised events are called; of a newer release there may be others.
-    pub const NAMES: [&str; 13] = [
+    pub const NAMES: [&str; 15] = [
         "started",
         "resumed",
+        "gate",
+        "replayed",
         "checked",
         "steered",
         "recognised",
@@ -184,6 +198,8 @@ impl Event {
             Event::Found(finding) => Some(finding.number),
             Event::Started { .. }
             | Event::Resumed { .. }
+            | Event::Gate { .. }
+            | Event::Replayed(_)
             | Event::Fixed { .. }
             | Event::Finished { .. } => None,
         }
@@ -245,7 +261,7 @@ mod hexadecimal {
     }
 }
 
-mod seconds {
+pub(super) mod seconds {
     use std::time::Duration;
 
     use serde::de::Error as _;

@@ -1,6 +1,7 @@
 //! Many cases under a budget. A campaign emits events; every report is a consumer of them.
 
 mod event;
+mod gate;
 mod matrix;
 mod progress;
 mod run;
@@ -12,10 +13,11 @@ mod workbench;
 mod worker;
 
 pub use event::{Event, Kind};
+pub use gate::{Expectation, Gate, Replayed, SavedCase, Standing};
 pub use matrix::{Column, Matrix, Row as MatrixRow};
 pub use progress::Progress;
 pub use run::{Campaign, CampaignError, Known, Started, Stop, Target};
 pub use shard::{NoShard, Shard};
-pub use summary::Summary;
+pub use summary::{Corpus, Summary};
 pub use trial::{Outcome, Trial, TrialOptions};
 pub use workbench::{BenchError, Workbench, WorkbenchOptions};

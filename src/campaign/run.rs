@@ -1,5 +1,6 @@
 //! Running a campaign: workers, budget, interruption.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -9,9 +10,11 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
 
 use super::event::Event;
+use super::gate::{Gate, Queue, replay};
 use super::progress::{Progress, Resumed};
 use super::shard::Shard;
 use super::summary::Summary;
+use super::trial::Trial;
 use super::workbench::{BenchError, Workbench, WorkbenchOptions};
 use super::worker::{Shared, look_for_fixed, work};
 use crate::engine::simulated::SimulatedOptions;
@@ -74,6 +77,8 @@ pub struct Campaign {
     pub first_worker: usize,
     /// The part of its cases that is judged.
     pub shard: Shard,
+    /// What is replayed before; its time is part of [`time`](Self::time), but does not end with it.
+    pub gate: Option<Gate>,
     /// What it goes on from: the same campaign, up to where it was ended or killed.
     pub so_far: Progress,
     /// The first cases, so many of all shards together; those judged before included.
@@ -170,6 +175,7 @@ impl Campaign {
             jobs: 1,
             first_worker: 0,
             shard: Shard::WHOLE,
+            gate: None,
             so_far: Progress::default(),
             cases: None,
             time: None,
@@ -228,6 +234,11 @@ impl Started<'_> {
         let Started { campaign, benches, version, dialect } = self;
         let backend = benches.first().map(Workbench::backend_names).unwrap_or_default();
         let known_issues = campaign.known.of(&version)?;
+        let queue = campaign.gate.as_ref().map(|gate| {
+            Queue::of(gate, &version, &known_issues, campaign.dialect.clone())
+                .map(|queue| (Arc::new(queue), gate.deny_fixed))
+        });
+        let queue = queue.transpose()?;
         let (events, mut received) = unbounded_channel();
         let begin = Event::Started {
             seed: campaign.seed,
@@ -254,6 +265,13 @@ impl Started<'_> {
             sink(&event, summary);
         };
         emit(&mut summary, begin);
+        let mut met: BTreeSet<String> = summary.known.keys().cloned().collect();
+        if let Some((queue, deny_fixed)) = &queue {
+            // Their cases are among those that are replayed.
+            met.extend(known_issues.issues.iter().map(|issue| issue.title.clone()));
+            let (alone, deny_fixed) = (campaign.cases == Some(0), *deny_fixed);
+            emit(&mut summary, Event::Gate { cases: queue.len(), alone, deny_fixed });
+        }
         let started = Instant::now();
         let shared = Arc::new(Shared {
             seed: campaign.seed,
@@ -269,20 +287,29 @@ impl Started<'_> {
             next: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             shapes: Mutex::new(shapes),
-            met: Mutex::new(summary.known.keys().cloned().collect()),
+            met: Mutex::new(met),
             known_issues,
             events,
         });
         let mut workers = JoinSet::new();
         for (number, mut bench) in benches.into_iter().enumerate() {
             let shared = Arc::clone(&shared);
+            let queue = queue.as_ref().map(|(queue, _)| Arc::clone(queue));
             workers.spawn(async move {
-                let mut result = work(&shared, &mut bench).await;
+                let mut result = Ok(());
+                if let Some(queue) = queue {
+                    let mut trial = Trial::on(bench, shared.known_issues.clone())?;
+                    result = replay(&shared, &queue, &mut trial).await;
+                    bench = trial.into_bench();
+                }
+                if result.is_ok() {
+                    result = work(&shared, &mut bench).await;
+                }
                 if number == 0 && result.is_ok() {
                     result = look_for_fixed(&shared, &mut bench).await;
                 }
                 bench.stop().await;
-                result
+                result.map_err(CampaignError::from)
             });
         }
         let mut error = None;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::event::Event;
+use super::gate::{Replayed, Standing};
 use crate::apply::{Steps, in_general};
 use crate::filter::grammar::Coverage;
 use crate::finding::Finding;
@@ -23,6 +24,8 @@ pub struct Summary {
     pub dialect: String,
     /// Workers.
     pub jobs: usize,
+    /// The corpus that was replayed before; `None` without any.
+    pub corpus: Option<Corpus>,
     /// Cases judged whole.
     pub cases: u64,
     /// The sum of the hashes of these cases: equal for equal cases, in whatever order.
@@ -75,6 +78,45 @@ pub struct Summary {
     pub error: Option<String>,
 }
 
+/// What a corpus has come to.
+#[derive(Debug, Clone, Default)]
+pub struct Corpus {
+    /// How many cases it has.
+    pub cases: usize,
+    /// Whether no others were to be made.
+    pub alone: bool,
+    /// Whether a case that is fixed fails the campaign.
+    pub deny_fixed: bool,
+    /// Those that were replayed, in the order of their names.
+    pub replayed: Vec<Replayed>,
+}
+
+impl Corpus {
+    /// The cases of this standing.
+    pub fn of(&self, standing: Standing) -> impl Iterator<Item = &Replayed> {
+        self.replayed.iter().filter(move |replayed| replayed.standing == standing)
+    }
+
+    /// The cases that fail a campaign.
+    pub fn failed(&self) -> impl Iterator<Item = &Replayed> {
+        self.replayed.iter().filter(|replayed| self.fails(replayed))
+    }
+
+    /// Whether this case fails a campaign.
+    pub fn fails(&self, replayed: &Replayed) -> bool {
+        match replayed.standing {
+            Standing::Changed => true,
+            Standing::Fixed => self.deny_fixed,
+            _ => false,
+        }
+    }
+
+    /// Whether none of its cases says anything about the engine.
+    fn proves_nothing(&self) -> bool {
+        !self.replayed.iter().any(|replayed| replayed.standing.is_proof())
+    }
+}
+
 /// More than this share of checks rejected, unsupported or inconclusive makes a run vacuous.
 pub const MOST_UNPROVEN: f64 = 0.5;
 
@@ -95,6 +137,16 @@ impl Summary {
                 self.jobs = *jobs;
                 self.interrupted = false;
                 self.error = None;
+            }
+            Event::Gate { cases, alone, deny_fixed } => {
+                let (cases, alone, deny_fixed) = (*cases, *alone, *deny_fixed);
+                self.corpus = Some(Corpus { cases, alone, deny_fixed, replayed: Vec::new() });
+            }
+            Event::Replayed(replayed) => {
+                self.restarts += replayed.restarts.len() as u64;
+                let all = &mut self.corpus.get_or_insert_default().replayed;
+                let at = all.partition_point(|other| other.name <= replayed.name);
+                all.insert(at, (**replayed).clone());
             }
             Event::Checked {
                 oracle, kind, doubt, selective, class, model_alone, known, ..
@@ -210,9 +262,35 @@ impl Summary {
         share(unproven, self.verdicts.total())
     }
 
-    /// Whether so little was proven that a green result would mean nothing.
+    /// Whether so little was proven that a green result would mean nothing: by its own cases, or by
+    /// those of the corpus, if it has any.
     pub fn is_vacuous(&self) -> bool {
-        self.verdicts.total() == 0 || self.unproven_share() > MOST_UNPROVEN
+        let own = self.verdicts.total() == 0 || self.unproven_share() > MOST_UNPROVEN;
+        (own && !self.is_corpus_alone()) || self.is_corpus_vacuous()
+    }
+
+    /// Whether there is a corpus, and there were to be no other cases.
+    pub fn is_corpus_alone(&self) -> bool {
+        self.corpus.as_ref().is_some_and(|corpus| corpus.alone && corpus.cases > 0)
+    }
+
+    /// Whether there is a corpus, and none of its cases says anything about the engine.
+    pub fn is_corpus_vacuous(&self) -> bool {
+        self.corpus.as_ref().is_some_and(|corpus| corpus.cases > 0 && corpus.proves_nothing())
+    }
+
+    /// Whether anything was wrong that is not known: a finding, a divergence that was not looked
+    /// into, or a case of the corpus that fails.
+    pub fn has_findings(&self) -> bool {
+        !self.findings.is_empty()
+            || self.unexplored > 0
+            || self.corpus.as_ref().is_some_and(|corpus| corpus.failed().next().is_some())
+    }
+
+    /// Whether the references disagreed on anything.
+    pub fn has_conflicts(&self) -> bool {
+        let conflict = |corpus: &Corpus| corpus.of(Standing::Conflict).next().is_some();
+        self.conflicts > 0 || self.corpus.as_ref().is_some_and(conflict)
     }
 }
 

@@ -34,7 +34,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// How much an outcome says about an engine: of several, the one that says most counts.
-    fn rank(&self) -> u8 {
+    pub(super) fn rank(&self) -> u8 {
         match self {
             Outcome::Pass => 0,
             Outcome::Unsupported(_) => 1,
@@ -71,6 +71,8 @@ pub struct TrialOptions {
 /// An engine to which saved cases are put.
 pub struct Trial {
     bench: Workbench,
+    /// What explains a divergence before all that is known, if it can.
+    first: KnownIssues,
     known: KnownIssues,
     dialect: Dialect,
 }
@@ -88,8 +90,28 @@ impl Trial {
             References::open(&options.references, worker).await.map_err(BenchError::from)?;
         let bench = Workbench::with(engine, options.deadlines, references).await?;
         let known = options.known.of(bench.engine_version())?;
+        Trial::on(bench, known)
+    }
+
+    /// On an engine that runs already, of which this is known.
+    pub(super) fn on(bench: Workbench, known: KnownIssues) -> Result<Trial, CampaignError> {
         let dialect = Dialect::for_version(bench.engine_version())?;
-        Ok(Trial { bench, known, dialect })
+        Ok(Trial { bench, first: KnownIssues::default(), known, dialect })
+    }
+
+    /// Lets these issues explain divergences before others, which may explain them as well.
+    pub(super) fn prefer(&mut self, issues: KnownIssues) {
+        self.first = issues;
+    }
+
+    /// The engine, for something else.
+    pub(super) fn into_bench(self) -> Workbench {
+        self.bench
+    }
+
+    /// See [`Workbench::take_restarts`].
+    pub(super) fn take_restarts(&mut self) -> Vec<String> {
+        self.bench.take_restarts()
     }
 
     /// The engine's version, as it reports it.
@@ -156,7 +178,9 @@ impl Trial {
         if divergence.class == Class::ReferenceConflict {
             return Outcome::Conflict(divergence);
         }
-        match self.known.explain(case, check, &divergence) {
+        let [first, all] = [&self.first, &self.known];
+        let explained = first.explain(case, check, &divergence);
+        match explained.or_else(|| all.explain(case, check, &divergence)) {
             Some(issues) => {
                 let titles = issues.into_iter().map(|issue| issue.title.clone()).collect();
                 Outcome::Known { divergence, titles }

@@ -145,10 +145,21 @@ pub struct Found {
     pub engine: String,
     /// The class of the divergence.
     pub class: String,
-    /// The campaign's seed.
-    pub seed: u64,
+    /// What was wrong, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Where it is discussed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// The versions that are like the engine's: they start with one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<String>,
+    /// The campaign's seed, if a campaign found it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// The case's number in that campaign.
-    pub case: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<u64>,
 }
 
 const FORMAT: &str = "milvus-difftest/case";

@@ -29,6 +29,12 @@ const ENVIRONMENT: &str = "\
 Every option that takes a value can also be set in the environment, --query-timeout by
 MILVUS_DIFFTEST_QUERY_TIMEOUT and so on. The command line wins.";
 
+/// What must come of a case.
+const GATE: &str = "\
+A case that a known issue of the engine names must fail as that issue says. One below a folder named
+`findings` must fail in its class, on the engine that it was found on. Any other must be answered
+rightly, or as known issues say. docs/ci.md has examples.";
+
 /// What the exit codes mean where there is nothing to find but faults of its own.
 const SELFTEST: &str = "\
 Ends with exit code 0 if every fault was found, and with 1 if one was not or if the simulated
@@ -90,6 +96,18 @@ pub enum Command {
     /// Look for wrong answers until the time or the cases are used up
     #[command(after_help = format!("{ENVIRONMENT}\n\n{}", exit::HELP))]
     Fuzz(Box<FuzzArgs>),
+    /// For continuous integration and before an upgrade: replay a corpus, then look for wrong answers
+    /// for the rest of the time. Fails on what is new or has changed, and says what is fixed
+    #[command(
+        after_help = format!("{GATE}\n\n{ENVIRONMENT}\n\n{}", exit::HELP),
+        mut_arg("time", |arg| arg.help("Stop after this time, the replay included; the corpus is \
+            replayed whole in any case [default: 5m, unless --cases is given]")),
+        mut_arg("cases", |arg| arg.help("Stop after so many cases beside the corpus; 0 for the \
+            corpus alone")),
+        mut_arg("resume", |arg| arg.hide(true)),
+        mut_arg("shard", |arg| arg.hide(true)),
+    )]
+    Gate(Box<GateArgs>),
     /// Put runs together, as those of shards: their findings, each once, and their figures
     #[command(after_help = exit::HELP)]
     Merge(MergeArgs),
@@ -313,6 +331,28 @@ pub struct FuzzArgs {
     /// environment win
     #[arg(long, value_name = "FILE", env = "MILVUS_DIFFTEST_CONFIG", hide_env = true)]
     pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct GateArgs {
+    /// Replay these cases: case files, or folders that are searched for files named case.json. May be
+    /// given more than once [default: corpora]
+    #[arg(
+        long,
+        value_name = "PATH",
+        value_delimiter = ',',
+        env = "MILVUS_DIFFTEST_CORPUS",
+        hide_env = true
+    )]
+    pub corpus: Vec<PathBuf>,
+    /// Fail on cases that are fixed, too: what expects them to fail is out of date
+    #[arg(long, env = "MILVUS_DIFFTEST_DENY_FIXED", hide_env = true)]
+    pub deny_fixed: bool,
+    /// Do without saved cases but for those of known issues, if there is no corpus
+    #[arg(long, env = "MILVUS_DIFFTEST_ALLOW_EMPTY", hide_env = true)]
+    pub allow_empty: bool,
+    #[command(flatten)]
+    pub fuzz: FuzzArgs,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -13,7 +13,7 @@ use super::journal::RunFolder;
 use super::setup::{embedded, on_signal, or_signal, references, targets};
 use super::start::{Failure, note, say};
 use crate::campaign::{
-    Campaign, Event, Known, Matrix, Started, Stop, Summary, Target, TrialOptions,
+    Campaign, Event, Gate, Known, Matrix, Started, Stop, Summary, Target, TrialOptions,
 };
 use crate::case::Case;
 use crate::engine::simulated::SimulatedOptions;
@@ -31,7 +31,11 @@ use crate::report::terminal::Terminal;
 pub const DEFAULT_TIME: Duration = Duration::from_secs(60);
 
 pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
-    let args = with_file(args).map_err(Failure::usage)?;
+    run_behind(None, with_file(args).map_err(Failure::usage)?, quiet).await
+}
+
+/// Runs a campaign, behind a gate if there is one. The configuration file was read.
+pub async fn run_behind(gate: Option<Gate>, args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
     if args.jobs == Some(0) {
         return Err(Failure::usage("--jobs must be at least 1"));
     }
@@ -51,7 +55,7 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
         }
     };
     let mut folder = Some(folder);
-    let result = fuzz(&args, seed, &mut folder, quiet).await;
+    let result = fuzz(&args, gate, seed, &mut folder, quiet).await;
     if let Some(folder) = folder {
         folder.abandon();
     }
@@ -61,6 +65,7 @@ pub async fn run(args: FuzzArgs, quiet: bool) -> Result<Exit, Failure> {
 /// Takes the folder when the engines run and the campaign begins.
 async fn fuzz(
     args: &FuzzArgs,
+    gate: Option<Gate>,
     seed: u64,
     folder: &mut Option<RunFolder>,
     quiet: bool,
@@ -83,7 +88,7 @@ async fn fuzz(
     if args.known.is_some() && targets.len() > 1 {
         return Err(Failure::usage("--known is about one engine; several have lists of their own"));
     }
-    let campaign = campaign(args, seed, references, dialect, targets.len())?;
+    let campaign = Campaign { gate, ..campaign(args, seed, references, dialect, targets.len())? };
     let campaigns: Vec<Campaign> = targets
         .iter()
         .enumerate()
@@ -107,7 +112,7 @@ async fn fuzz(
     let names: Vec<String> = targets.iter().map(|(name, _)| name.clone()).collect();
     let Some(folder) = folder.take() else { return Err(Failure::usage("there is no folder")) };
     let out = folder.path.clone();
-    let events = folder.open(args, seed)?;
+    let events = folder.open(args, seed, campaign.gate.as_ref())?;
     let mut sides = sides(&names, &out, &campaign, &events, &stop, quiet);
     let runs = started.into_iter().zip(&mut sides).map(|(started, side)| {
         let stop = &stop;
@@ -337,7 +342,7 @@ pub fn verdict(summary: &Summary) -> Result<Exit, Failure> {
             "{error}. The campaign ended early; what it found until then is above."
         )));
     }
-    if summary.conflicts > 0 {
+    if summary.has_conflicts() {
         return Err(Failure::new(
             Exit::Conflict,
             "the references disagree with each other. This is a defect of milvus-difftest, not of \
@@ -345,11 +350,21 @@ pub fn verdict(summary: &Summary) -> Result<Exit, Failure> {
         ));
     }
     // Also when there was no time to shrink any of them.
-    if !summary.findings.is_empty() || summary.unexplored > 0 {
+    if summary.has_findings() {
         return Ok(Exit::Findings);
     }
     if summary.is_vacuous() {
         let message = match summary.verdicts.total() {
+            _ if summary.is_corpus_vacuous() => {
+                "this run proves nothing: of no case of the corpus can anything be said, for the \
+                 reasons above."
+                    .to_owned()
+            }
+            0 if summary.corpus.is_some() => {
+                "this run proves nothing beyond the corpus: no other check was made. Give it more \
+                 time, or ask for the corpus alone by --cases 0."
+                    .to_owned()
+            }
             0 => {
                 "this run proves nothing: no check was made. Give it more time or cases.".to_owned()
             }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::args::{FuzzArgs, duration};
 use super::start::{Failure, note};
-use crate::campaign::{Progress, Shard};
+use crate::campaign::{Gate, Progress, Shard};
 use crate::report::events::{EventLog, EventsError, LockedLog, Reader, Record};
 use crate::secret::{redact, redact_address};
 
@@ -41,6 +41,9 @@ pub struct Asked {
     pub shrink_time: Option<String>,
     pub strict: bool,
     pub known: Option<Named>,
+    /// The case files that were replayed before, by `gate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corpus: Option<Vec<PathBuf>>,
 }
 
 /// A file by its name and content, or something else by its name alone.
@@ -60,7 +63,7 @@ impl Named {
 }
 
 impl Asked {
-    fn of(args: &FuzzArgs, seed: u64) -> Asked {
+    fn of(args: &FuzzArgs, seed: u64, gate: Option<&Gate>) -> Asked {
         let time =
             |time: Option<Duration>| time.map(|time| humantime::format_duration(time).to_string());
         Asked {
@@ -82,6 +85,7 @@ impl Asked {
             shrink_time: time(args.shrink_time),
             strict: args.strict,
             known: args.known.as_ref().map(|path| Named::new(&path.to_string_lossy())),
+            corpus: gate.map(|gate| gate.cases.iter().map(|saved| saved.file.clone()).collect()),
         }
     }
 
@@ -278,10 +282,15 @@ impl RunFolder {
     }
 
     /// Begins the journal, or goes on with it.
-    pub fn open(self, args: &FuzzArgs, seed: u64) -> Result<EventLog, Failure> {
+    pub fn open(
+        self,
+        args: &FuzzArgs,
+        seed: u64,
+        gate: Option<&Gate>,
+    ) -> Result<EventLog, Failure> {
         let copy = args.events.as_deref();
         match &self.resumed {
-            None => self.journal.begin(&to_json(&Asked::of(args, seed))?, copy),
+            None => self.journal.begin(&to_json(&Asked::of(args, seed, gate))?, copy),
             Some(reader) => self.journal.go_on(reader, copy),
         }
         .map_err(failure)
@@ -307,12 +316,20 @@ pub fn asked(path: &Path, run: &Json) -> Result<Asked, Failure> {
             path.display()
         )));
     }
-    Asked::deserialize(run).map_err(|error| {
+    let asked = Asked::deserialize(run).map_err(|error| {
         Failure::usage(format!(
             "{} does not say what the run was asked for: {error}",
             path.join(JOURNAL).display()
         ))
-    })
+    })?;
+    match asked.corpus {
+        None => Ok(asked),
+        Some(_) => Err(Failure::usage(format!(
+            "{} is a run of `gate`, which cannot go on or be put together with others: its corpus \
+             is replayed as a whole. Run `gate` again, in another folder",
+            path.display()
+        ))),
+    }
 }
 
 /// The journal of a run, to be read.

@@ -13,6 +13,7 @@ mod explain;
 mod export;
 mod filters;
 mod fuzz;
+mod gate;
 mod info;
 mod input;
 mod journal;

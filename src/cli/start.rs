@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Cli, Command};
 use super::exit::Exit;
 use super::{
-    attach, compare, corpus, count, coverage, engines, explain, export, filters, fuzz, info,
+    attach, compare, corpus, count, coverage, engines, explain, export, filters, fuzz, gate, info,
     matrix, merge, query, replay, report, sample, selftest, shell,
 };
 
@@ -50,6 +50,7 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Fuzz(args) => fuzz::run(*args, cli.quiet).await,
+            Command::Gate(args) => gate::run(*args, cli.quiet).await,
             Command::Merge(args) => merge::run(&args),
             Command::Replay(args) => replay::run(args, cli.quiet).await,
             Command::Report(args) => report::run(&args),

@@ -94,7 +94,7 @@ async fn a_finding_is_kept_and_asked_first_until_it_is_gone() {
     assert!(kept.starts_with(folder.path().join("products")), "{}", kept.display());
     let (case, found) = Case::load(&kept.join("case.json")).unwrap();
     assert_eq!(case, finding.case);
-    assert!(matches!(found, Some(Found { seed: 1, .. })));
+    assert!(matches!(found, Some(Found { seed: Some(1), .. })));
     assert_eq!((finding.rows(), case.checks.len()), (1, 1), "it is shrunk");
     for part in [
         "difftest 'products' found ExtraRows: `",

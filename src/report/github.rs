@@ -7,7 +7,9 @@
 use std::path::Path;
 
 use super::finding::plain;
+use super::gate;
 use super::run::{End, Run, Side};
+use crate::campaign::{Corpus, Standing};
 use crate::finding::Finding;
 
 /// The lines: the ends that are no findings first, because GitHub shows ten errors of a step.
@@ -15,6 +17,7 @@ pub fn annotations(run: &Run) -> String {
     let mut lines: Vec<String> = run.sides.iter().filter_map(end).collect();
     lines.extend(run.findings().map(|(side, finding)| found(side, finding)));
     for side in &run.sides {
+        lines.extend(side.summary.corpus.iter().flat_map(|corpus| corpus_cases(side, corpus)));
         lines.extend(side.summary.fixed.iter().map(|title| {
             let title = format!("the case of a known issue passes: {title}");
             line("notice", None, &side.target, &title)
@@ -46,6 +49,21 @@ fn found(side: &Side, finding: &Finding) -> String {
     text.push(format!("actual: {}", divergence.actual));
     let title = format!("{}: {}", side.target, plain(finding));
     line("error", side.case_file(finding).as_deref(), &title, &text.join("\n"))
+}
+
+/// Those that fail, and those that are fixed.
+fn corpus_cases(side: &Side, corpus: &Corpus) -> Vec<String> {
+    let telling = gate::telling(corpus).into_iter().filter_map(|replayed| {
+        let level = match replayed.standing {
+            Standing::Conflict => "error",
+            _ if corpus.fails(replayed) => "error",
+            Standing::Fixed => "notice",
+            _ => return None,
+        };
+        let title = format!("{}: {}: {}", side.target, replayed.standing.word(), replayed.name);
+        Some(line(level, replayed.file.as_deref(), &title, &gate::sentence(replayed)))
+    });
+    telling.collect()
 }
 
 fn line(level: &str, file: Option<&Path>, title: &str, text: &str) -> String {

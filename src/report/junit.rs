@@ -1,5 +1,5 @@
-//! JUnit XML, as continuous integration reads it: a suite for each engine, a test for each oracle
-//! that judged anything, and one for the run itself.
+//! JUnit XML, as continuous integration reads it: a suite for each engine, a test for each case of a
+//! corpus, for each oracle that judged anything, and one for the run itself.
 //!
 //! What was not checked is never reported as passed: an oracle that came to no conclusion is
 //! skipped, and a run that proves nothing is an error.
@@ -10,7 +10,9 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event as Xml};
 
 use super::finding::plain;
+use super::gate;
 use super::run::{End, Run, Side, counted};
+use crate::campaign::{Corpus, Replayed, Standing};
 use crate::finding::Finding;
 use crate::oracle::Oracle;
 use crate::verdict::Tally;
@@ -150,8 +152,44 @@ fn complaint<W: io::Write>(
 }
 
 fn tests(side: &Side) -> Vec<Test> {
+    let corpus = side.summary.corpus.iter();
+    let corpus = corpus.flat_map(|corpus| corpus.replayed.iter().map(|case| saved(case, corpus)));
     let judged = side.summary.oracles.iter().filter(|(_, tally)| tally.total() > 0);
-    judged.map(|(oracle, tally)| judgement(side, *oracle, tally)).chain([whole(side)]).collect()
+    let judged = judged.map(|(oracle, tally)| judgement(side, *oracle, tally));
+    corpus.chain(judged).chain([whole(side)]).collect()
+}
+
+/// What came of a case of a corpus.
+fn saved(replayed: &Replayed, corpus: &Corpus) -> Test {
+    let message = gate::sentence(replayed);
+    let lines = [
+        Some(format!("expected:  {}", gate::expected(replayed))),
+        replayed.asked.as_ref().map(|asked| format!("asked:     {asked}")),
+        Some(format!("came out:  {}, {}", replayed.standing.word(), gate::answer(replayed))),
+        replayed.divergence.as_ref().map(|divergence| format!("actual:    {}", divergence.actual)),
+        replayed.file.as_ref().map(|file| format!("kept in:   {}", file.display())),
+    ];
+    let text = lines.into_iter().flatten().collect::<Vec<_>>().join("\n") + "\n";
+    let mut output = None;
+    let outcome = match replayed.standing {
+        _ if corpus.fails(replayed) => Outcome::Failed {
+            kind: match &replayed.divergence {
+                Some(divergence) => divergence.class.to_string(),
+                None => "Fixed".to_owned(),
+            },
+            message,
+            text,
+        },
+        Standing::AsExpected | Standing::Fixed | Standing::Changed => {
+            output = Some(text);
+            Outcome::Passed
+        }
+        Standing::Conflict => Outcome::Broken { kind: "ReferenceConflict", message, text },
+        Standing::Inconclusive | Standing::Unsupported => {
+            Outcome::Skipped { why: format!("{}: {message}", replayed.standing.word()) }
+        }
+    };
+    Test { name: format!("corpus: {}", replayed.name), outcome, output }
 }
 
 /// What an oracle came to.

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use super::finding::markdown::{block, code, table};
 use super::finding::{replay, title};
+use super::gate;
 use super::run::{Run, Side, counted};
+use crate::campaign::{Corpus, Standing};
 use crate::finding::Finding;
 use crate::verdict::Tally;
 
@@ -17,6 +19,11 @@ pub fn markdown(run: &Run) -> String {
     }
     if run.sides.is_empty() {
         text.push_str("\nThere are no records of any engine.\n");
+    }
+    for side in &run.sides {
+        if let Some(corpus) = &side.summary.corpus {
+            text.push_str(&cases(side, corpus));
+        }
     }
     let _ = write!(text, "\n{}", figures(run));
     let findings: Vec<_> = run.findings().collect();
@@ -31,6 +38,28 @@ pub fn markdown(run: &Run) -> String {
         let fixed = side.summary.fixed.iter().map(|title| words(title));
         list(&mut text, side, "Known issues whose cases pass", fixed);
         list(&mut text, side, "Inconclusive", side.summary.undefined.iter().map(known));
+    }
+    text
+}
+
+/// What came of a corpus.
+fn cases(side: &Side, corpus: &Corpus) -> String {
+    let mut text = format!("\n### Corpus ({})\n\n{}\n", words(&side.target), gate::counts(corpus));
+    let telling = gate::telling(corpus);
+    if !telling.is_empty() {
+        let header = ["Case", "Came out", "Which means"].map(str::to_owned);
+        let lines: Vec<Vec<String>> = telling
+            .into_iter()
+            .map(|replayed| {
+                let word = replayed.standing.word();
+                let word = match corpus.fails(replayed) || replayed.standing == Standing::Conflict {
+                    true => format!("**{word}**"),
+                    false => word.to_owned(),
+                };
+                vec![words(&replayed.name), word, words(&gate::sentence(replayed))]
+            })
+            .collect();
+        let _ = write!(text, "\n{}", table(&header, &lines));
     }
     text
 }

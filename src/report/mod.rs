@@ -7,6 +7,7 @@ pub mod coverage;
 pub mod events;
 pub mod explanation;
 pub mod finding;
+pub mod gate;
 pub mod github;
 pub mod html;
 pub mod junit;

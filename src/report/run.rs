@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::events::Record;
+use super::gate;
 use crate::campaign::{Event, Progress, Summary};
 use crate::finding::Finding;
 use crate::oracle::Oracle;
@@ -151,6 +152,10 @@ impl Side {
             Event::Restarted { reason, .. } => {
                 self.restarts.push((record.seconds, reason.clone()));
             }
+            Event::Replayed(replayed) => {
+                let restarts = replayed.restarts.iter();
+                self.restarts.extend(restarts.map(|reason| (record.seconds, reason.clone())));
+            }
             _ => {}
         }
     }
@@ -171,16 +176,16 @@ impl Side {
 
     /// How it ended.
     pub fn end(&self) -> End {
-        let Summary { interrupted, error, conflicts, findings, unexplored, .. } = &self.summary;
+        let Summary { interrupted, error, .. } = &self.summary;
         if !self.finished {
             End::Unfinished
         } else if *interrupted {
             End::Interrupted
         } else if error.is_some() {
             End::Failed
-        } else if *conflicts > 0 {
+        } else if self.summary.has_conflicts() {
             End::Conflict
-        } else if !findings.is_empty() || *unexplored > 0 {
+        } else if self.summary.has_findings() {
             End::Findings
         } else if self.summary.is_vacuous() {
             End::Vacuous
@@ -191,9 +196,18 @@ impl Side {
 
     /// How it ended, in a sentence.
     pub fn sentence(&self) -> String {
+        let own = self.own_sentence();
+        match &self.summary.corpus {
+            None => own,
+            Some(corpus) => format!("{own} Corpus: {}.", gate::counts(corpus)),
+        }
+    }
+
+    fn own_sentence(&self) -> String {
         let summary = &self.summary;
         let checks = counted(summary.verdicts.total(), "check", "checks");
         match self.end() {
+            End::Clean if summary.is_corpus_alone() => "Nothing wrong was found.".to_owned(),
             End::Clean => format!(
                 "Nothing wrong was found: {} of {checks} passed{}.",
                 summary.verdicts.pass,
@@ -207,6 +221,7 @@ impl Side {
                 let findings = summary.findings.len() as u64;
                 let findings = counted(findings, "distinct finding", "distinct findings");
                 match summary.unexplored {
+                    0 if summary.is_corpus_alone() => "The corpus has changed.".to_owned(),
                     0 => format!("{findings} in {checks}."),
                     more => format!(
                         "{findings} in {checks}, and {} that could not be looked into in time.",
@@ -232,6 +247,12 @@ impl Side {
     /// What there is to say of a run that is vacuous, findings or not.
     pub(super) fn proves_nothing(&self) -> String {
         match self.summary.verdicts.total() {
+            _ if self.summary.is_corpus_vacuous() => {
+                "This run proves nothing: of no case of the corpus can anything be said.".to_owned()
+            }
+            0 if self.summary.corpus.is_some() => {
+                "This run proves nothing beyond the corpus: no other check was made.".to_owned()
+            }
             0 => "This run proves nothing: no check was made.".to_owned(),
             total => format!(
                 "This run proves nothing: of {} {:.0} % were rejected, unsupported or \

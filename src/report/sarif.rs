@@ -8,7 +8,9 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::finding::{plain, title};
+use super::gate;
 use super::run::{End, Run, Side};
+use crate::campaign::{Replayed, Standing};
 use crate::finding::Finding;
 use crate::verdict::Class;
 
@@ -50,8 +52,10 @@ fn on_engine(side: &Side, folder: &Path) -> Json {
             "defaultConfiguration": {"level": "error"},
         })
     });
-    let results: Vec<Json> =
-        summary.findings.iter().map(|finding| result(side, finding, folder)).collect();
+    let findings = summary.findings.iter().map(|finding| result(side, finding, folder));
+    let corpus = summary.corpus.iter().flat_map(|corpus| &corpus.replayed);
+    let changed = corpus.filter_map(|replayed| changed(replayed, folder));
+    let results: Vec<Json> = findings.chain(changed).collect();
     let end = side.end();
     let whole = matches!(end, End::Clean | End::Findings);
     let level = if whole { "note" } else { "error" };
@@ -87,7 +91,6 @@ fn result(side: &Side, finding: &Finding, folder: &Path) -> Json {
     let filter = finding.filter_text();
     let asked = if filter.is_empty() { String::new() } else { format!("\nfilter: {filter}") };
     let (expected, actual) = (divergence.expected.to_string(), divergence.actual.to_string());
-    let rule = RULES.iter().position(|(class, _)| *class == divergence.class);
     let mut result = json!({
         "ruleId": divergence.class.to_string(),
         "level": "error",
@@ -108,16 +111,40 @@ fn result(side: &Side, finding: &Finding, folder: &Path) -> Json {
             "case": finding.number,
         },
     });
-    if let Some(index) = rule {
+    place(&mut result, divergence.class, side.case_file(finding).as_deref(), folder);
+    result
+}
+
+/// A case of a corpus that is answered otherwise than it was; `None` of others.
+fn changed(replayed: &Replayed, folder: &Path) -> Option<Json> {
+    let wrong = matches!(replayed.standing, Standing::Changed | Standing::Conflict);
+    let divergence = replayed.divergence.as_ref().filter(|_| wrong)?;
+    let text = format!("{}: {}", replayed.standing.word(), gate::sentence(replayed));
+    let mut result = json!({
+        "ruleId": divergence.class.to_string(),
+        "level": "error",
+        "message": {"text": text},
+        "partialFingerprints": {"case/v1": fingerprint(&replayed.name)},
+        "properties": {
+            "expected": divergence.expected.to_string(),
+            "actual": divergence.actual.to_string(),
+        },
+    });
+    place(&mut result, divergence.class, replayed.file.as_deref(), folder);
+    Some(result)
+}
+
+/// Says by which rule a result is, and where its case is.
+fn place(result: &mut Json, class: Class, file: Option<&Path>, folder: &Path) {
+    if let Some(index) = RULES.iter().position(|(rule, _)| *rule == class) {
         result["ruleIndex"] = json!(index);
     }
-    if let Some(uri) = side.case_file(finding).and_then(|file| uri(&file, folder)) {
+    if let Some(uri) = file.and_then(|file| uri(file, folder)) {
         result["locations"] = json!([{"physicalLocation": {
             "artifactLocation": {"uri": uri},
             "region": {"startLine": 1},
         }}]);
     }
-    result
 }
 
 fn fingerprint(shape: &str) -> String {

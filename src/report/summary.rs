@@ -2,14 +2,15 @@
 //!
 //! The keys are promised for as long as `version` stays the same; docs/summary.md describes them.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use super::gate;
 use crate::apply::Steps;
-use crate::campaign::{Matrix, Summary};
+use crate::campaign::{Corpus, Matrix, Standing, Summary};
 use crate::filter::grammar::Coverage;
 use crate::oracle::Oracle;
 use crate::verdict::Tally;
@@ -26,6 +27,9 @@ struct File<'a> {
     dialect: &'a str,
     jobs: usize,
     seconds: f64,
+    /// Of a gate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    corpus: Option<CorpusEntry<'a>>,
     cases: u64,
     /// Hexadecimal: JSON readers with doubles would round it.
     cases_digest: String,
@@ -50,6 +54,41 @@ struct File<'a> {
     interrupted: bool,
     error: &'a Option<String>,
     findings: Vec<FindingEntry<'a>>,
+}
+
+/// What came of the corpus.
+#[derive(Serialize)]
+struct CorpusEntry<'a> {
+    cases: usize,
+    /// From standings to how many cases have them.
+    standings: BTreeMap<Standing, usize>,
+    /// Those that are not as expected.
+    telling: Vec<TellingEntry<'a>>,
+}
+
+#[derive(Serialize)]
+struct TellingEntry<'a> {
+    case: &'a str,
+    file: Option<&'a Path>,
+    standing: Standing,
+    says: String,
+}
+
+impl CorpusEntry<'_> {
+    fn of(corpus: &Corpus) -> CorpusEntry<'_> {
+        let count = |standing: Standing| (standing, corpus.of(standing).count());
+        let telling = gate::telling(corpus).into_iter().map(|replayed| TellingEntry {
+            case: &replayed.name,
+            file: replayed.file.as_deref(),
+            standing: replayed.standing,
+            says: gate::sentence(replayed),
+        });
+        CorpusEntry {
+            cases: corpus.cases,
+            standings: Standing::ALL.into_iter().map(count).collect(),
+            telling: telling.collect(),
+        }
+    }
 }
 
 /// What was asked of what the dialect has.
@@ -113,6 +152,7 @@ pub fn to_json(summary: &Summary, paths: &HashMap<String, PathBuf>) -> Json {
         dialect: &summary.dialect,
         jobs: summary.jobs,
         seconds: summary.elapsed.as_secs_f64(),
+        corpus: summary.corpus.as_ref().map(CorpusEntry::of),
         cases: summary.cases,
         cases_digest: format!("{:016x}", summary.cases_digest),
         checks: summary.verdicts.total(),

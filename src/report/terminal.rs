@@ -11,7 +11,9 @@ use comfy_table::{CellAlignment, Table};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::finding::title;
-use crate::campaign::{Event, Summary};
+use super::gate;
+use super::run::counted;
+use crate::campaign::{Event, Replayed, Standing, Summary};
 
 /// Live progress of a campaign: a bar on a terminal, else a line every few seconds.
 pub struct Terminal {
@@ -87,6 +89,16 @@ impl Terminal {
                     summary.engine,
                     references(&summary.backend)
                 ));
+            }
+            Event::Gate { cases, .. } => {
+                let cases = counted(*cases as u64, "case", "cases");
+                self.line(&format!("{}replaying {cases} of the corpus", self.label));
+            }
+            // What an engine has not got is said at the end.
+            Event::Replayed(replayed)
+                if !matches!(replayed.standing, Standing::AsExpected | Standing::Unsupported) =>
+            {
+                self.line(&format!("{}{}", self.label, line(replayed)));
             }
             Event::Found(finding) => {
                 self.line(&format!("{}found {}", self.label, title(finding)));
@@ -164,6 +176,12 @@ fn references(databases: &str) -> String {
     }
 }
 
+/// A case of a corpus.
+fn line(replayed: &Replayed) -> String {
+    let word = replayed.standing.word().to_uppercase();
+    format!("{word:12}  {}  {}", replayed.name, gate::sentence(replayed))
+}
+
 /// The result of a run: its figures, and a table of findings.
 pub fn table(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
     let mut text = String::new();
@@ -171,12 +189,24 @@ pub fn table(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(
         text,
-        "{} against {}, seed {}\n\
-         {} cases, {} checks in {:.1} s ({:.0}/s), {:.0} % of filters select some rows and not all\n\
-         {} pass, {} diverge, {} known, {} inconclusive, {} unsupported",
+        "{} against {}, seed {}",
         summary.engine,
         references(&summary.backend),
         summary.seed,
+    );
+    if let Some(corpus) = &summary.corpus {
+        let _ = writeln!(text, "corpus: {}", gate::counts(corpus));
+        for replayed in gate::telling(corpus) {
+            let _ = writeln!(text, "  {}", line(replayed));
+        }
+    }
+    if summary.is_corpus_alone() && verdicts.total() == 0 {
+        return text;
+    }
+    let _ = writeln!(
+        text,
+        "{} cases, {} checks in {:.1} s ({:.0}/s), {:.0} % of filters select some rows and not all\n\
+         {} pass, {} diverge, {} known, {} inconclusive, {} unsupported",
         summary.cases,
         verdicts.total(),
         summary.elapsed.as_secs_f64(),

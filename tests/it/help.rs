@@ -14,6 +14,7 @@ fn help_texts() {
     for (name, args) in [
         ("help", &["--help"][..]),
         ("help_fuzz", &["fuzz", "--help"]),
+        ("help_gate", &["gate", "--help"]),
         ("help_merge", &["merge", "--help"]),
         ("help_replay", &["replay", "--help"]),
         ("help_corpus_generate", &["corpus", "generate", "--help"]),

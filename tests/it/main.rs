@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod campaign;
+mod ci;
 mod clickhouse;
 mod client;
 mod columns;
@@ -16,6 +17,7 @@ mod engines;
 mod evaluation;
 mod exit;
 mod explain;
+mod gate;
 mod help;
 mod journal;
 mod keeping;

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::apply::{Carried, Steps};
-use crate::campaign::Kind;
+use crate::campaign::{Expectation, Kind, Replayed, Standing};
 use crate::case::Case;
 use crate::compare::{Change, Diff};
 use crate::filter::grammar::everything;
@@ -162,6 +162,41 @@ fn events() -> Vec<Event> {
         keyless: 1,
     };
     let differs = Actual::Differs { keys: keys.clone(), diff };
+    events.push(Event::Gate { cases: 3, alone: true, deny_fixed: false });
+    let wrong = Divergence {
+        class: Class::ExtraRows,
+        expected: Expected::Rows(keys.clone()),
+        actual: differs.clone(),
+        judges: Judges::Both,
+    };
+    let whole = Replayed {
+        name: "corpora/a".to_owned(),
+        file: Some("corpora/a/case.json".into()),
+        title: Some("A".to_owned()),
+        expected: Expectation::Known(vec!["a".to_owned(), "b".to_owned()]),
+        standing: Standing::Changed,
+        asked: Some("id == \"\"".to_owned()),
+        divergence: Some(Box::new(wrong)),
+        known: vec!["c".to_owned()],
+        reason: None,
+        restarts: vec!["it died\nits log".to_owned()],
+        elapsed: Duration::from_millis(1500),
+    };
+    let bare = Replayed {
+        file: None,
+        title: None,
+        expected: Expectation::Fails(Class::Crash),
+        standing: Standing::Inconclusive,
+        asked: None,
+        divergence: None,
+        known: Vec::new(),
+        reason: Some("overflow".to_owned()),
+        restarts: Vec::new(),
+        ..whole.clone()
+    };
+    let right =
+        Replayed { expected: Expectation::Right, standing: Standing::AsExpected, ..bare.clone() };
+    events.extend([whole, bare, right].map(|replayed| Event::Replayed(Box::new(replayed))));
     events.extend([
         finding(Expected::Rows(keys.clone()), differs, Judges::Both),
         finding(Expected::Count(3), Actual::Count(u64::MAX), Judges::ModelAlone),

@@ -78,8 +78,11 @@ fn found(finding: &Finding) -> Found {
     Found {
         engine: finding.engine.clone(),
         class: finding.divergence.class.to_string(),
-        seed: finding.seed,
-        case: finding.number,
+        title: None,
+        link: None,
+        versions: Vec::new(),
+        seed: Some(finding.seed),
+        case: Some(finding.number),
     }
 }
 

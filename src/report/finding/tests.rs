@@ -241,7 +241,7 @@ fn a_finding_seen_again_replaces_its_files() {
     assert!(fs::read_to_string(first.join("README.md")).unwrap().contains("13 times"));
     assert_eq!(fs::read_dir(&first).unwrap().count(), 4);
     let (case, found) = Case::load(&first.join("case.json")).unwrap();
-    assert_eq!((case, found.unwrap().seed), (finding.case, 42));
+    assert_eq!((case, found.unwrap().seed), (finding.case, Some(42)));
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{coverage, finding, pace};
+use crate::campaign::{Corpus, Replayed, Standing};
+use crate::report::gate;
 use crate::report::run::{End, Run, Side, counted};
 use crate::verdict::Tally;
 
@@ -27,6 +29,7 @@ pub fn page(run: &Run) -> String {
             body {
                 main {
                     (header(run, end))
+                    @for side in &run.sides { (corpus(side)) }
                     h2 { "Checks" }
                     (figures(run))
                     @for side in &run.sides { (pace::chart(side, run)) }
@@ -92,6 +95,41 @@ fn tone(end: End) -> &'static str {
         End::Clean => "good",
         End::Vacuous | End::Interrupted | End::Unfinished => "warn",
         End::Findings | End::Conflict | End::Failed => "bad",
+    }
+}
+
+/// What came of a corpus: how many cases are as expected, and which are not.
+fn corpus(side: &Side) -> Markup {
+    let Some(corpus) = &side.summary.corpus else { return html! {} };
+    let telling = gate::telling(corpus);
+    html! {
+        h2 { "Corpus, " (side.target) }
+        p { (gate::counts(corpus)) }
+        @if !telling.is_empty() {
+            div.scroll tabindex="0" role="region" aria-label="Cases that are not as expected" {
+                table {
+                    thead { tr {
+                        th scope="col" { "Case" }
+                        th scope="col" { "Came out" }
+                        th scope="col" { "Which means" }
+                    } }
+                    tbody { @for replayed in telling { tr {
+                        td.part { code { (replayed.name) } }
+                        td class=(colour(replayed, corpus)) { (replayed.standing.word()) }
+                        td.part { (gate::sentence(replayed)) }
+                    } } }
+                }
+            }
+        }
+    }
+}
+
+fn colour(replayed: &Replayed, corpus: &Corpus) -> &'static str {
+    match replayed.standing {
+        _ if corpus.fails(replayed) => "bad-text",
+        Standing::Conflict => "bad-text",
+        Standing::AsExpected | Standing::Fixed => "good-text",
+        _ => "warn-text",
     }
 }
 

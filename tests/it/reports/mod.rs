@@ -3,5 +3,5 @@
 
 mod browser;
 mod forms;
-mod readers;
+pub mod readers;
 mod runs;

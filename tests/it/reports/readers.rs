@@ -4,14 +4,19 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A program, if it is there.
+/// A program of Debian, if it is there.
 pub fn reader(program: &str, package: &str) -> Option<Command> {
+    reader_from(program, &format!("Debian has it in the package {package}"))
+}
+
+/// A program, if it is there; else it is said where it is from.
+pub fn reader_from(program: &str, origin: &str) -> Option<Command> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
     if found {
         return Some(Command::new(program));
     }
-    let message = format!("{program} is not installed; Debian has it in the package {package}");
+    let message = format!("{program} is not installed; {origin}");
     assert!(std::env::var_os("MILVUS_DIFFTEST_TEST_READERS").is_none(), "{message}");
     eprintln!("***** skipped: {message} *****");
     None
