@@ -144,7 +144,7 @@ struct Hunt {
     summary: Summary,
     /// Checks judged up to the first that did not pass.
     checks_until: Option<u64>,
-    /// Calls to the engine from then on.
+    /// Calls to the engine from the end of that case on.
     calls_to_shrink: u64,
 }
 
@@ -164,8 +164,11 @@ async fn hunt(args: &SelftestArgs, fault: Option<Fault>) -> Result<Hunt, Failure
     let stop = Stop::default();
     let (mut checks_until, mut calls_until) = (None, 0);
     let mut watch = |event: &Event, summary: &Summary| match event {
-        Event::Checked { kind: Kind::Divergence, .. } if checks_until.is_none() => {
-            checks_until = Some(summary.verdicts.total());
+        Event::Checked { kind, .. } => {
+            if *kind == Kind::Divergence && checks_until.is_none() {
+                checks_until = Some(summary.verdicts.total());
+            }
+            // The rest of the case's questions is asked before anything is shrunk.
             calls_until = calls.load(Ordering::Relaxed);
         }
         Event::Found(_) => stop.stop(),

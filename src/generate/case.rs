@@ -97,8 +97,7 @@ pub fn cases(dialect: &Dialect, options: &Options) -> BoxedStrategy<Case> {
                 Operation::Ask(check) => Some(check.clone()),
                 _ => None,
             });
-            let again: Vec<Check> = again.collect();
-            let again: Vec<Check> = again.into_iter().take(options.filters).collect();
+            let again: Vec<Check> = again.take(options.filters).collect();
             let mut changes =
                 relations::changes(&schema, &dialect, &options, &mut chance, &composer);
             changes.retain(|check| is_let_pass(check, &mut chance, &schema, &options));

@@ -21,7 +21,7 @@ use crate::schema::Field;
 const POLL: Duration = Duration::from_millis(25);
 
 /// How late a server may list segments that are sealed.
-const LATE: Duration = Duration::from_secs(3);
+const LATE: Duration = Duration::from_millis(500);
 
 /// What a server says of work that it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]

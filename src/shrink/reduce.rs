@@ -64,36 +64,41 @@ pub async fn shrink<P: Probe>(
     if let Some(index) = found {
         shrunk.case = focused.swap_remove(index);
     }
-    'rounds: loop {
-        for (number, stage) in STAGES.into_iter().enumerate() {
-            let mut smaller = valid_candidates(&shrunk.case, stage);
-            let left = budget.evaluations.saturating_sub(shrunk.evaluations);
-            if left == 0 || Instant::now() >= until {
-                return Ok(shrunk);
-            }
-            let cut = smaller.len() > left;
-            smaller.truncate(left);
-            let (found, asked) = probe.first_diverging(&smaller, until).await?;
-            shrunk.evaluations += asked;
-            tracing::debug!(stage = number, candidates = smaller.len(), asked, ?found, "shrinking");
-            if let Some(index) = found {
-                shrunk.case = smaller.swap_remove(index);
-                continue 'rounds;
-            }
-            if cut || asked < smaller.len() {
-                return Ok(shrunk);
-            }
+    // The last stage in which something was found: when all others have found nothing since then,
+    // nothing is left to find.
+    let (mut stage, mut last) = (0, STAGES.len() - 1);
+    loop {
+        let mut smaller = valid_candidates(&shrunk.case, STAGES[stage]);
+        let left = budget.evaluations.saturating_sub(shrunk.evaluations);
+        if left == 0 || Instant::now() >= until {
+            return Ok(shrunk);
         }
-        shrunk.minimal = true;
-        return Ok(shrunk);
+        let cut = smaller.len() > left;
+        smaller.truncate(left);
+        let (found, asked) = probe.first_diverging(&smaller, until).await?;
+        shrunk.evaluations += asked;
+        tracing::debug!(stage, candidates = smaller.len(), asked, ?found, "shrinking");
+        match found {
+            // There may be more of the kind. From the end on, everything is tried once more.
+            Some(index) => {
+                shrunk.case = smaller.swap_remove(index);
+                last = stage.checked_sub(1).unwrap_or(STAGES.len() - 1);
+            }
+            None if cut || asked < smaller.len() => return Ok(shrunk),
+            None if stage == last => {
+                shrunk.minimal = true;
+                return Ok(shrunk);
+            }
+            None => stage = (stage + 1) % STAGES.len(),
+        }
     }
 }
 
 type Stage = fn(&Case) -> Vec<Case>;
 
-/// Cheapest first: filters are asked on the collection that is there, data needs a new one. A
-/// round begins again at the first stage after every success, so that the result is a fixpoint of
-/// all of them.
+/// Cheapest first: filters are asked on the collection that is there, data needs a new one. They are
+/// gone through again and again until none of them finds anything, so that the result is a fixpoint
+/// of all of them.
 const STAGES: [Stage; 6] = [
     smaller_filters,
     rows::large_parts,

@@ -32,11 +32,18 @@ pub(super) fn only_rows(case: &Case, keys: &[Key]) -> Vec<Case> {
     alone.chain((keys.len() > 1).then(|| keep(keys))).collect()
 }
 
+/// From so many rows on, large parts are tried first.
+const MANY: usize = 8;
+
 /// Large parts of the rows kept, or taken away: cheap to list where there are many rows.
 pub(super) fn large_parts(case: &Case) -> Vec<Case> {
     let mut all = Vec::new();
     for (i, operation) in case.operations.iter().enumerate() {
         let rows = operation.rows();
+        // Of few rows, `fewer_rows` tries all parts.
+        if rows.len() < MANY {
+            continue;
+        }
         for chunk in [2, 4, 8].map(|parts| rows.len().div_ceil(parts)) {
             for start in (0..rows.len()).step_by(chunk.max(1)) {
                 let (before, rest) = rows.split_at(start);
