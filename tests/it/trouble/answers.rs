@@ -15,7 +15,7 @@ use super::proxy::{Proxy, Spoiled};
 use crate::support::{Running, Sandbox, simulated};
 
 /// What an engine may take to answer, unless the test is about that.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 fn campaign(proxy: &Proxy, cases: u64, patience: Duration) -> Campaign {
     let mut campaign = Campaign::new(Target::External { uri: proxy.uri(), token: None });
@@ -65,6 +65,7 @@ async fn what_is_wrong_with_all_answers_is_named() {
         let mut campaign = campaign(&proxy, 1, PATIENCE);
         if spoiled == Spoiled::Silent {
             campaign.deadlines.query_deadline = Duration::from_millis(100);
+            (campaign.generation.filters, campaign.shrink.evaluations) = (3, 2);
         }
         let (summary, _) = run(&campaign).await;
         assert_eq!((summary.error.as_deref(), summary.cases), (None, 1), "{spoiled:?}");
@@ -99,7 +100,10 @@ async fn rows_that_were_acknowledged_and_forgotten_are_missing() {
         "Insert" | "Upsert" => Spoiled::Forgotten,
         _ => Spoiled::Not,
     });
-    let (summary, selective) = run(&campaign(&proxy, 3, PATIENCE)).await;
+    // It is waited for that rows which were flushed are reported.
+    let mut campaign = campaign(&proxy, 3, PATIENCE);
+    campaign.deadlines.call_deadline = Duration::from_secs(1);
+    let (summary, selective) = run(&campaign).await;
     assert_eq!((summary.error.as_deref(), summary.cases, selective), (None, 3, 0));
     assert!(classes(&summary).contains(&Class::MissingRows), "{:?}", classes(&summary));
     let lost = [Class::MissingRows, Class::WrongCount, Class::SelfInconsistent];
@@ -120,7 +124,7 @@ async fn whatever_comes_now_and_then_the_campaign_ends_and_passes_nothing_unaske
         Spoiled::Silent,
     ];
     let (mut whole, mut early) = (0, 0);
-    for seed in 0..8 {
+    for seed in 0..5 {
         let (engine, other) = (simulated(&[]), simulated(&[]));
         let mut dice = dice(seed);
         let proxy = Proxy::start(&engine.uri(), &other.uri(), move |call| {
@@ -130,10 +134,10 @@ async fn whatever_comes_now_and_then_the_campaign_ends_and_passes_nothing_unaske
                 false => Spoiled::Not,
             }
         });
-        let mut campaign = campaign(&proxy, 4, Duration::from_millis(500));
+        let mut campaign = campaign(&proxy, 4, Duration::from_millis(300));
         campaign.seed = seed;
-        campaign.time = Some(Duration::from_secs(3));
-        campaign.shrink.time = Duration::from_secs(1);
+        campaign.time = Some(Duration::from_secs(2));
+        campaign.shrink.time = Duration::from_millis(500);
         let begun = Instant::now();
         let (summary, _) = run(&campaign).await;
         // Ten seconds more are promised, and the calls that are under way.
@@ -143,7 +147,7 @@ async fn whatever_comes_now_and_then_the_campaign_ends_and_passes_nothing_unaske
         whole += passed;
         early += usize::from(summary.error.is_some());
     }
-    assert!(whole > 0 && early < 8, "{whole} passed, {early} ended early");
+    assert!(whole > 0 && early < 5, "{whole} passed, {early} ended early");
 }
 
 /// Time that is up ends a campaign on an engine that never answers anything.
@@ -197,8 +201,8 @@ fn what_is_no_milvus_is_named_at_the_start() {
     });
     for (running, sandbox, uri) in runs {
         let ended = running.finish().expect(3);
-        let error = ended.error();
-        assert!(error.contains(&uri) && error.contains("no Milvus answers"), "{error}");
+        let said = format!("no Milvus answers at {uri} within 30s: ");
+        assert!(ended.stderr.contains(&said), "{}", ended.stderr);
         // Nothing was begun.
         assert!(!sandbox.path("out").exists());
     }

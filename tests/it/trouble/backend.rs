@@ -43,7 +43,7 @@ async fn a_run_whose_clickhouse_is_killed_says_so_and_can_go_on() {
         }
         kills += 1;
         let ended = running.finish().expect(3);
-        let error = ended.error();
+        let error = ended.stderr.split_once("error: ").expect("an error").1;
         for words in ["ClickHouse 26", "gave no answer", "`fuzz --resume`"] {
             assert!(error.contains(words), "{error}");
         }
