@@ -16,7 +16,7 @@ async fn a_run_whose_clickhouse_is_killed_says_so_and_can_go_on() {
     install_clickhouse(&EmbeddedOptions::default(), &|_| ()).await.expect("it installs");
     let engine = simulated(&FAULTS);
     let uri = engine.uri();
-    let args = ["--backend", "clickhouse:embedded", "--seed", "2", "--cases", "14"];
+    let args = ["--backend", "clickhouse:embedded", "--seed", "2", "--cases", "9"];
     let args = [&args[..], &["--filters", "20", "--target", &uri]].concat();
 
     let quiet = Sandbox::new();
@@ -30,7 +30,7 @@ async fn a_run_whose_clickhouse_is_killed_says_so_and_can_go_on() {
     let sandbox = Sandbox::new();
     let (mut dice, mut kills) = (dice(3), 0);
     let mut command = super::fuzz(&sandbox, &args);
-    for _ in 0..4 {
+    for _ in 0..3 {
         let mut running = Running::start(command);
         command = sandbox.command(&["fuzz", "--resume", "out", "--summary", "summary.json"]);
         running.wait_for("against ClickHouse ");
