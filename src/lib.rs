@@ -51,6 +51,7 @@ pub mod campaign;
 pub mod case;
 pub mod cli;
 pub mod client;
+mod clock;
 pub mod compare;
 pub mod corpus;
 pub mod difftest;

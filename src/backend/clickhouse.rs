@@ -4,7 +4,6 @@ mod stage;
 mod values;
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clickhouse::{Client, Compression};
 use tokio::time::timeout;
@@ -19,6 +18,7 @@ use super::row::{DIGEST, checked, columns, misfit, selected, wrong};
 use super::select::{bounds_statement, conditions};
 use super::sql::{SqlDialect, lower};
 use super::{Answer, Backend, BackendError, Change, Digest, KeySet, Selection, Staged, Table};
+use crate::clock;
 use crate::filter::Expr;
 use crate::schema::Schema;
 use crate::secret::redact;
@@ -127,8 +127,9 @@ impl ClickHouse {
             place: redact(&connected.options.url),
             reason,
         };
+        let silent = |failure: Failure| open(failure.reason);
         let sql = "SELECT version()";
-        let bytes = connected.fetched(sql).await.map_err(open)?;
+        let bytes = connected.fetched(sql).await.map_err(silent)?;
         let mut reader = Reader::new(&bytes, &["String".to_owned()]).map_err(open)?;
         let version = reader.text().map(String::from_utf8_lossy);
         let version = version.ok_or_else(|| open("it tells no version".to_owned()))?.into_owned();
@@ -139,29 +140,32 @@ impl ClickHouse {
     async fn patiently<T>(
         &self,
         work: impl Future<Output = Result<T, clickhouse::error::Error>>,
-    ) -> Result<T, String> {
+    ) -> Result<T, Failure> {
         match timeout(self.options.patience, work).await {
-            Ok(done) => done.map_err(|error| redact(&reason(&error))),
-            Err(_) => Err(format!(
-                "no answer within {}",
-                humantime::format_duration(self.options.patience)
-            )),
+            Ok(done) => done.map_err(|error| Failure {
+                reason: redact(&reason(&error)),
+                unreachable: matches!(error, clickhouse::error::Error::Network(_)),
+            }),
+            Err(_) => {
+                let patience = humantime::format_duration(self.options.patience);
+                Err(Failure { reason: format!("none within {patience}"), unreachable: true })
+            }
         }
     }
 
-    async fn fetched(&self, sql: &str) -> Result<Vec<u8>, String> {
+    async fn fetched(&self, sql: &str) -> Result<Vec<u8>, Failure> {
         // Raw: a question mark stands for itself.
         let query = self.client.query_raw(sql);
         let fetch = async { Ok(query.fetch_bytes(FORMAT)?.collect().await?.to_vec()) };
         self.patiently(fetch).await
     }
 
-    fn failed(&self, task: &str, table: &Table, sql: &str, reason: String) -> BackendError {
-        BackendError::Statement {
-            backend: self.name.clone(),
-            task: format!("{task} '{}'", table.name),
-            reason,
-            sql: sql.to_owned(),
+    fn failed(&self, task: &str, table: &Table, sql: &str, failure: Failure) -> BackendError {
+        let (backend, task) = (self.name.clone(), format!("{task} '{}'", table.name));
+        let Failure { reason, unreachable } = failure;
+        match unreachable {
+            true => BackendError::Unreachable { backend, task, reason },
+            false => BackendError::Statement { backend, task, reason, sql: sql.to_owned() },
         }
     }
 
@@ -189,7 +193,7 @@ impl ClickHouse {
     ) -> Result<Vec<T>, BackendError> {
         let failed = |reason| self.failed(task, table, sql, reason);
         let bytes = self.fetched(sql).await.map_err(failed)?;
-        let failed = |reason| self.failed(task, table, sql, reason);
+        let failed = |reason| self.failed(task, table, sql, Failure { reason, unreachable: false });
         let mut reader = Reader::new(&bytes, types).map_err(failed)?;
         let mut rows = Vec::new();
         while !reader.is_empty() {
@@ -208,8 +212,7 @@ impl ClickHouse {
     ) -> Result<(), BackendError> {
         let Versions { mut columns, rows, deleted } = rows;
         // Newer than all before it, also than those of an earlier process.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let now = u64::try_from(clock::since_epoch().as_nanos()).unwrap_or(u64::MAX);
         self.version = now.max(self.version + 1);
         columns.push((VERSION.to_owned(), "UInt64".to_owned()));
         columns.push((DELETED.to_owned(), "UInt8".to_owned()));
@@ -309,7 +312,8 @@ impl ClickHouse {
     /// Runs a statement that is about no table.
     #[cfg(test)]
     pub(super) async fn run(&self, sql: &str) -> Result<(), String> {
-        self.patiently(self.client.query_raw(sql).execute()).await
+        let done = self.patiently(self.client.query_raw(sql).execute()).await;
+        done.map_err(|failure| failure.reason)
     }
 
     /// Every row's key, with what each of some conditions is on it: many answers for one statement.
@@ -346,6 +350,13 @@ fn key(schema: &Schema, reader: &mut Reader<'_>) -> Result<Key, BackendError> {
         Value::Text(s) => Ok(Key::Text(s)),
         other => Err(misfit(primary, other)),
     }
+}
+
+/// What became of a statement that was not done.
+struct Failure {
+    reason: String,
+    /// Whether the server did not even say so.
+    unreachable: bool,
 }
 
 /// All that a failure says of itself: that of the connection stands behind "network error".

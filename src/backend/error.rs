@@ -27,6 +27,20 @@ pub enum BackendError {
         /// The statement, in full.
         sql: String,
     },
+    /// A database gave no answer: it has ended, or cannot be reached. What was to be done may have
+    /// been done.
+    #[error(
+        "{backend} gave no answer when it was to {task}: {reason}; it has ended or cannot be \
+         reached, see to it that it runs, and what it has to say of that"
+    )]
+    Unreachable {
+        /// The database, with its version.
+        backend: String,
+        /// What it should have done, as in `create 'items'`.
+        task: String,
+        /// The connection's words.
+        reason: String,
+    },
     /// The filter has no meaning on this table's schema.
     #[error("{0}; check filters against the schema before they are sent to a backend")]
     Filter(#[from] TypeError),

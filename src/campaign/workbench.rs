@@ -66,11 +66,41 @@ pub enum BenchError {
     Reference(#[from] ReferenceError),
 }
 
+impl BenchError {
+    /// Whether the engine was lost while it started, or before its first call.
+    fn is_another_death(&self) -> bool {
+        match self {
+            BenchError::Engine(EngineError::StartFailed { .. }) => true,
+            BenchError::Milvus(error) => error.is_unavailable(),
+            _ => false,
+        }
+    }
+}
+
 /// The engine stopped answering.
 struct Lost {
     error: MilvusError,
     in_writes: bool,
+    collection: String,
 }
+
+/// How often the engine must have died of one question to be blamed for it.
+#[derive(Default)]
+struct Deaths {
+    by_itself: usize,
+    all: usize,
+}
+
+impl Deaths {
+    /// Twice by its own doing. What looks like somebody else's, as SIGKILL does, may strike twice by
+    /// chance; an engine that is killed for the memory it takes is killed each time.
+    fn are_a_crash(&self) -> bool {
+        self.by_itself >= 2 || self.all >= 4
+    }
+}
+
+/// How often to try to start an engine again: the first may be killed while it starts.
+const STARTS: usize = 5;
 
 /// A step of a case.
 enum Step<'a> {
@@ -180,7 +210,9 @@ impl Workbench {
 
     /// Judges the questions of a case, in order, until `seen` has had enough.
     ///
-    /// A crash is reported only if it repeats on a fresh engine, as every mismatch must.
+    /// A crash is reported only if it repeats on a fresh engine, as every mismatch must. If it does
+    /// not, what the engine gets wrong when it is asked again is reported all the same; that it gets
+    /// it right would hide the death, and is inconclusive.
     pub async fn judge(
         &mut self,
         case: &Case,
@@ -194,21 +226,38 @@ impl Workbench {
                 Err(lost) => lost,
             };
             let Some(alone) = case.asking(verdicts.len()) else { return Ok(verdicts) };
-            let in_writes = lost.in_writes;
-            let reason = self.revive(lost.error).await?;
-            let mut again = Vec::new();
-            let mut all = |_: &Check, _: &Verdict| ControlFlow::Continue(());
-            let verdict = match self.attempt(&alone, &mut again, &mut all).await? {
-                Err(lost) => {
-                    let reason = self.revive(lost.error).await?;
-                    divergence(Class::Crash, reason)
+            let mut in_writes = lost.in_writes;
+            let mut deaths = Deaths::default();
+            let mut reason = self.revive(lost, &mut deaths).await?;
+            let mut crashed = false;
+            let verdict = loop {
+                let mut again = Vec::new();
+                let mut all = |_: &Check, _: &Verdict| ControlFlow::Continue(());
+                match self.attempt(&alone, &mut again, &mut all).await? {
+                    Err(lost) => {
+                        in_writes = lost.in_writes;
+                        reason = self.revive(lost, &mut deaths).await?;
+                        crashed = deaths.are_a_crash();
+                        if crashed {
+                            break divergence(Class::Crash, reason);
+                        }
+                    }
+                    Ok(_) => match again.pop() {
+                        // Those in between come first.
+                        Some(wrong @ Verdict::Divergence(_))
+                            if again.len() + 1 == alone.questions().count() =>
+                        {
+                            break wrong;
+                        }
+                        _ => {
+                            break Verdict::Inconclusive(Doubt::Unrepeatable(format!(
+                                "the engine died ({reason}), and did not when asked again"
+                            )));
+                        }
+                    },
                 }
-                Ok(_) => Verdict::Inconclusive(Doubt::Unrepeatable(format!(
-                    "the engine died ({reason}), and did not when asked again"
-                ))),
             };
             // What dies of its writes dies under every check.
-            let crashed = matches!(verdict, Verdict::Divergence(_));
             let questions: Vec<&Check> = case.questions().collect();
             let settled = if crashed && in_writes { questions.len() } else { verdicts.len() + 1 };
             while verdicts.len() < settled {
@@ -326,7 +375,7 @@ impl Workbench {
         in_writes: bool,
     ) -> Result<Result<Attempt, Lost>, BenchError> {
         let forgotten = self.forget(case, collection).await;
-        let lost = lost(error, in_writes)?;
+        let lost = lost(error, in_writes, collection)?;
         forgotten?;
         Ok(lost)
     }
@@ -341,29 +390,55 @@ impl Workbench {
         Ok(())
     }
 
-    /// Gets the engine going again after it stopped answering; says what had happened.
-    async fn revive(&mut self, lost: MilvusError) -> Result<String, BenchError> {
+    /// Gets the engine going again after it stopped answering; says what had happened, and counts
+    /// it.
+    async fn revive(&mut self, lost: Lost, deaths: &mut Deaths) -> Result<String, BenchError> {
         let reason = match self.engine.has_exited().await {
             Some(reason) => reason,
-            None => lost.to_string(),
+            None => lost.error.to_string(),
         };
+        deaths.all += 1;
+        deaths.by_itself += usize::from(self.engine.ended_by_itself().await);
         self.restart(reason.clone()).await?;
+        if !self.engine.was_started_here() {
+            // It may have it still. What the target says to that is no verdict.
+            let dropped = self.milvus.drop_collection(&lost.collection).await;
+            tracing::debug!(lost.collection, ?dropped, "dropped the collection that was lost");
+        }
         Ok(reason)
     }
 
     async fn restart(&mut self, reason: String) -> Result<(), BenchError> {
         tracing::info!(reason, "restarting the engine");
+        self.restarts.push(reason);
+        for _ in 1..STARTS {
+            match self.start_again().await {
+                Err(error) if error.is_another_death() => {
+                    tracing::warn!(%error, "the engine does not come back; trying again");
+                }
+                started => return started,
+            }
+        }
+        self.start_again().await
+    }
+
+    async fn start_again(&mut self) -> Result<(), BenchError> {
         self.engine.restart().await?;
         self.milvus = connect(&self.engine, self.options).await?;
-        self.restarts.push(reason);
         Ok(())
     }
 }
 
 /// Sorts out the errors after which the engine may come back.
-fn lost<T>(error: ApplyError, in_writes: bool) -> Result<Result<T, Lost>, BenchError> {
+fn lost<T>(
+    error: ApplyError,
+    in_writes: bool,
+    collection: &str,
+) -> Result<Result<T, Lost>, BenchError> {
     match error {
-        ApplyError::Target(error) if error.is_unavailable() => Ok(Err(Lost { error, in_writes })),
+        ApplyError::Target(error) if error.is_unavailable() => {
+            Ok(Err(Lost { error, in_writes, collection: collection.to_owned() }))
+        }
         ApplyError::Target(error) => Err(error.into()),
         ApplyError::Backend(error) => Err(error.into()),
         ApplyError::Conflict(conflict) => unreachable!("a conflict is a verdict: {conflict}"),

@@ -157,6 +157,7 @@ pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), B
         for (case, diverging) in diverging {
             investigate(shared, bench, number, &case, diverging).await?;
         }
+        announce_restarts(shared, bench, number);
         // A case that was interrupted is one that a resumed campaign begins again.
         if whole {
             shared.emit(done);

@@ -339,7 +339,8 @@ pub fn verdict(summary: &Summary) -> Result<Exit, Failure> {
     }
     if let Some(error) = &summary.error {
         return Err(Failure::environment(format!(
-            "{error}. The campaign ended early; what it found until then is above."
+            "{error}. The campaign ended early; what it found until then is above and in its \
+             folder, and `fuzz --resume` with that folder goes on with it."
         )));
     }
     if summary.has_conflicts() {
@@ -414,8 +415,22 @@ pub fn check_writable(out: Option<&Path>, files: &[Option<&Path>]) -> Result<(),
             let path = path.display();
             return Err(Failure::usage(format!("{path} is not a file that can be written")));
         }
+        try_writing(path).map_err(|error| {
+            Failure::environment(format!("cannot write {}: {error}", path.display()))
+        })?;
     }
     Ok(())
+}
+
+/// Leaves the file as it is, there or not.
+fn try_writing(path: &Path) -> std::io::Result<()> {
+    let there = std::fs::metadata(path);
+    if there.as_ref().is_ok_and(|there| !there.is_file()) {
+        // A pipe, say, of which nobody is to see the end yet.
+        return Ok(());
+    }
+    std::fs::OpenOptions::new().append(true).create(true).open(path)?;
+    if there.is_err() { std::fs::remove_file(path) } else { Ok(()) }
 }
 
 #[cfg(test)]

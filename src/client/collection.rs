@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::builder::{Builder, Options, reported};
 use super::catalog::{self, Catalog};
@@ -13,6 +12,7 @@ use super::sessions::Sessions;
 use super::settle::Doubts;
 use super::turns::{Need, Turns};
 use crate::backend::{Selection, Table};
+use crate::clock;
 use crate::milvus::{CallFeature, CreateOptions, Dialect, Milvus, MilvusError};
 use crate::reference::References;
 use crate::schema::{Field, Schema};
@@ -53,8 +53,7 @@ pub(super) struct Collection {
 impl Collection {
     pub(super) fn new(table: Table) -> Arc<Collection> {
         // Greater than those of earlier clients.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let number = u64::try_from(now.as_micros()).unwrap_or_default();
+        let number = u64::try_from(clock::since_epoch().as_micros()).unwrap_or_default();
         Arc::new(Collection {
             table: Arc::new(table),
             turns: Turns::default(),

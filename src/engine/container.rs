@@ -26,7 +26,7 @@ use tokio::time::{Instant, sleep, timeout};
 pub use self::clickhouse::{CLICKHOUSE_IMAGE, ClickHouseContainer, ClickHouseImage};
 
 use self::lease::Lease;
-use super::embedded::ended_with;
+use super::embedded::{KILLED, ended_with};
 use super::error::EngineError;
 use super::install::Progress;
 use super::probe::{self, Unusable};
@@ -289,6 +289,13 @@ impl Container {
         };
         let log = self.log_tail().await;
         Some(if log.is_empty() { how } else { format!("{how}; the end of its log:\n{log}") })
+    }
+
+    /// Whether it has ended, and not by SIGKILL.
+    pub(super) async fn ended_by_itself(&self) -> bool {
+        let state = self.inspect().await.ok().and_then(|found| found.state).unwrap_or_default();
+        let code = state.exit_code.filter(|_| state.running == Some(false));
+        state.oom_killed != Some(true) && code.is_some_and(|code| code != i64::from(KILLED))
     }
 
     /// The end of what it has written.

@@ -162,6 +162,12 @@ impl Process {
         Some(format!("{how}{}", self.log.introduced()))
     }
 
+    /// Whether it has ended, and not by SIGKILL.
+    pub(super) fn ended_by_itself(&mut self) -> bool {
+        let status = self.watchdog.try_wait().ok().flatten();
+        status.and_then(|status| status.code()).is_some_and(|code| code != KILLED)
+    }
+
     /// Ends the engine and deletes its folder; nothing to do if that is done already.
     pub(super) async fn stop(&mut self) {
         drop(self.lifeline.take());
@@ -232,6 +238,9 @@ impl Process {
         EngineError::StartTimeout { waited, log: self.log.introduced() }
     }
 }
+
+/// The status of what was ended by SIGKILL.
+pub(super) const KILLED: i32 = 128 + 9;
 
 /// The watchdog ends as its engine ended, with 128 + N for signal N.
 fn describe(status: ExitStatus) -> String {

@@ -2,9 +2,10 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::error::EngineError;
+use crate::clock;
 
 const PREFIX: &str = "milvus-difftest-engine-";
 
@@ -72,9 +73,13 @@ fn is_abandoned(folder: &Path) -> bool {
     let Ok(handle) = File::open(folder) else {
         return false;
     };
-    let old = handle.metadata().and_then(|metadata| metadata.modified()).is_ok_and(|modified| {
-        SystemTime::now().duration_since(modified).is_ok_and(|age| age > GRACE)
-    });
+    // By the clock that file systems go by. Should it jump, a folder looks older or younger than it
+    // is; one that is in use is locked all the same.
+    let now = UNIX_EPOCH + clock::wall_clock();
+    let old = handle
+        .metadata()
+        .and_then(|metadata| metadata.modified())
+        .is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age > GRACE));
     old && handle.try_lock().is_ok()
 }
 
@@ -86,7 +91,7 @@ mod tests {
         let folder = create(1 << 30).expect("a data folder");
         fs::write(folder.join("segment"), "rows").expect("a file in it");
         let handle = File::open(&folder).expect("the folder opens");
-        let long_ago = SystemTime::now() - 2 * GRACE;
+        let long_ago = UNIX_EPOCH + clock::wall_clock() - 2 * GRACE;
         handle.set_modified(long_ago).expect("its time is set");
         (folder, handle)
     }

@@ -136,6 +136,18 @@ impl Engine {
         }
     }
 
+    /// Whether it is known to have ended by its own doing: not by SIGKILL, which comes from outside
+    /// (from a person, or from a system that is short of memory), and not unknown, as of an external
+    /// engine. To be asked after [`has_exited`](Self::has_exited).
+    pub async fn ended_by_itself(&mut self) -> bool {
+        match &mut self.0 {
+            Kind::Embedded { process, .. } => process.ended_by_itself(),
+            Kind::Container { container, .. } => container.ended_by_itself().await,
+            Kind::External(_) => false,
+            Kind::Simulated { .. } => true,
+        }
+    }
+
     /// Replaces the engine, dead or alive, by a fresh one with no data, most likely on another
     /// port. An external engine is waited for until it answers.
     pub async fn restart(&mut self) -> Result<(), EngineError> {

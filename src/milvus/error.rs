@@ -94,6 +94,7 @@ impl MilvusError {
             Code::Unknown | Code::Cancelled | Code::Internal if transport => {
                 MilvusError::Unavailable { operation, reason }
             }
+            _ if is_unreadable(&reason) => MilvusError::Malformed { operation, reason },
             _ => MilvusError::Rejected { operation, code: UNEXPECTED, reason },
         }
     }
@@ -118,6 +119,21 @@ impl MilvusError {
             other => MilvusError::Unsendable { operation, reason: other.to_string() },
         }
     }
+}
+
+/// Whether an error is of this side's making, because of what came: neither a word of the server nor
+/// of the connection. tonic gives it the codes of refusals, and tells it by its text alone.
+fn is_unreadable(reason: &str) -> bool {
+    const BEGINNINGS: [&str; 6] = [
+        "failed to decode Protobuf message",
+        "Unexpected EOF decoding stream",
+        "Missing response message",
+        "protocol error: received message",
+        "Error, decoded message length too large",
+        // A page of some web server's, say.
+        "grpc-status header missing",
+    ];
+    BEGINNINGS.iter().any(|beginning| reason.starts_with(beginning))
 }
 
 fn rejected(operation: &'static str, code: i32, reason: String) -> MilvusError {
@@ -166,5 +182,19 @@ mod tests {
         assert!(matches!(lost, MilvusError::Unavailable { .. }), "{lost}");
         let refused = of(Code::InvalidArgument, "no");
         assert!(matches!(refused, MilvusError::Rejected { .. }), "{refused}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_refusal() {
+        for (code, text) in [
+            (Code::Internal, "failed to decode Protobuf message: invalid wire type value: 7"),
+            (Code::Internal, "Unexpected EOF decoding stream."),
+            (Code::OutOfRange, "Error, decoded message length too large: found 7 bytes"),
+            (Code::Unimplemented, "grpc-status header missing, mapped from HTTP status code 404"),
+        ] {
+            let status = tonic::Status::new(code, text);
+            let error = MilvusError::from_status("query", Duration::from_secs(1), &status);
+            assert!(matches!(error, MilvusError::Malformed { .. }), "{error}");
+        }
     }
 }

@@ -14,7 +14,6 @@ use super::connection::Milvus;
 use super::decode;
 use super::encode::template;
 use super::error::{MilvusError, check_status};
-use super::session::now;
 use super::write::keys_filter;
 use crate::filter::Literal;
 use crate::schema::Schema;
@@ -64,11 +63,13 @@ impl Consistency {
         }
     }
 
-    /// The server's clock must have passed this. 1 and 2 are not moments but what Milvus's clients
-    /// send; it takes them for "no matter" and "some time ago".
+    /// The server's clock must have passed this. 0, 1 and 2 are not moments but what Milvus's
+    /// clients send; it takes them for "now", "no matter" and "some time ago". What is now is for
+    /// the server to say: if this machine's clock were ahead of it, it would wait until it is not,
+    /// and if it were behind, later writes might not be seen.
     pub(super) fn guarantee(self, last_write: Option<u64>) -> u64 {
         match self {
-            Consistency::Strong => now(),
+            Consistency::Strong => 0,
             Consistency::Session => last_write.unwrap_or(1),
             Consistency::Bounded => 2,
             Consistency::Eventually => 1,

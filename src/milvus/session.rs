@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::clock;
 
 /// The last writes of a connection and its clones, by collection.
 #[derive(Debug, Clone, Default)]
@@ -58,10 +59,10 @@ impl Session {
     }
 }
 
-/// This machine's clock, as a timestamp of Milvus's.
-pub(super) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX >> 18) << 18
+/// This machine's clock, as a timestamp of Milvus's. The server's may be another: what rests on this
+/// alone is not called certain ([`Session::is_told`]).
+fn now() -> u64 {
+    u64::try_from(clock::wall_clock().as_millis()).unwrap_or(u64::MAX >> 18) << 18
 }
 
 #[cfg(test)]

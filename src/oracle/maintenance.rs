@@ -5,13 +5,14 @@
 //! that it was done; see [`Milvus`](crate::milvus::Milvus) for what counts as proof of each.
 
 use super::ask::{Asked, keys, way};
+use super::reference::failure;
 use super::relation::{Outcome, verdict};
 use crate::apply::{Applied, ApplyError};
 use crate::case::Maintenance;
 use crate::engine::Ending;
 use crate::filter::Filter;
 use crate::milvus::{Index, MilvusError, Proof};
-use crate::verdict::{Doubt, Verdict};
+use crate::verdict::{Doubt, Expected, Verdict};
 
 pub(super) async fn judge(
     applied: &mut Applied<'_, '_>,
@@ -31,7 +32,10 @@ pub(super) async fn judge(
         Err(MilvusError::Rejected { reason, .. }) => {
             return unproven(format!("the target refuses to {step}: {reason}"));
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => {
+            let failed = Box::new(failure(error, Expected::Agreement)?);
+            return Ok(verdict(Outcome::Failed(failed)));
+        }
     }
     let mut after = Vec::new();
     for _ in 0..2 {

@@ -34,3 +34,5 @@ mod secrets;
 mod selftest;
 mod semantics;
 mod support;
+#[cfg(target_os = "linux")]
+mod trouble;

@@ -186,6 +186,10 @@ impl Running {
         assert!(seen && self.stderr().contains(text), "no '{text}' in:\n{}", self.stderr());
     }
 
+    pub fn is_over(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_some()
+    }
+
     pub fn signal(&self, name: &str) {
         signal(name, self.pid());
     }

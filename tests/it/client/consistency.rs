@@ -39,7 +39,8 @@ async fn every_level_asks_for_what_it_means() {
     // not this machine's.
     let (june, today) = (1_750_000_000_000_u64 << 18, 1_750_000_100_000_u64 << 18);
     for (level, number, rows, moments) in [
-        (Consistency::Strong, 0, 11, today..u64::MAX),
+        // The server's own clock: this machine's may be wrong.
+        (Consistency::Strong, 0, 11, 0..1),
         (Consistency::Session, 1, 11, june..today),
         (Consistency::Bounded, 2, 10, 2..3),
         (Consistency::Eventually, 3, 10, 1..2),
