@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::apply::{ApplyError, Sides, Steps, begin};
 use crate::backend::{BackendError, Table};
-use crate::case::{Case, CaseError, Check, Operation};
+use crate::case::{Case, CaseError, Check, Operation, Relation};
 use crate::engine::{Engine, EngineError};
 use crate::known::KnownIssues;
 use crate::milvus::{ConnectOptions, Dialect, Milvus, MilvusError};
@@ -494,7 +494,15 @@ impl Probe for SameClass<'_> {
     ) -> Result<(Option<usize>, usize), BenchError> {
         let mut asked = 0;
         // Neighbours with the same data are checks of one case: one collection serves them all.
-        let same_data = |a: &Case, b: &Case| a.operations == b.operations && a.schema == b.schema;
+        // A step of maintenance leaves another collection behind, on which it may show nothing.
+        let lasts = |case: &Case| {
+            let after =
+                |check: &Check| matches!(check, Check::Agree { relation: Relation::After(_), .. });
+            case.checks.iter().any(after)
+        };
+        let same_data = |a: &Case, b: &Case| {
+            a.operations == b.operations && a.schema == b.schema && !lasts(a) && !lasts(b)
+        };
         for group in cases.chunk_by(same_data) {
             if Instant::now() >= until {
                 break;

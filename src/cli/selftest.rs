@@ -162,23 +162,28 @@ async fn hunt(args: &SelftestArgs, fault: Option<Fault>) -> Result<Hunt, Failure
     campaign.deadlines.query_deadline = Duration::from_secs(1);
     campaign.deadlines.call_deadline = Duration::from_secs(2);
     let stop = Stop::default();
-    let (mut checks_until, mut calls_until) = (None, 0);
+    let (mut checks_until, mut calls_until, mut calls_found) = (None, 0, None);
     let mut watch = |event: &Event, summary: &Summary| match event {
         Event::Checked { kind, .. } => {
             if *kind == Kind::Divergence && checks_until.is_none() {
                 checks_until = Some(summary.verdicts.total());
             }
             // The rest of the case's questions is asked before anything is shrunk.
-            calls_until = calls.load(Ordering::Relaxed);
+            if calls_found.is_none() {
+                calls_until = calls.load(Ordering::Relaxed);
+            }
         }
-        Event::Found(_) => stop.stop(),
+        Event::Found(_) => {
+            calls_found.get_or_insert(calls.load(Ordering::Relaxed));
+            stop.stop();
+        }
         _ => {}
     };
     let summary = campaign.run(&stop, &mut watch).await.map_err(Failure::environment)?;
     match &summary.error {
         Some(error) => Err(Failure::environment(error)),
         None => {
-            let calls_to_shrink = calls.load(Ordering::Relaxed) - calls_until;
+            let calls_to_shrink = calls_found.unwrap_or(calls_until).saturating_sub(calls_until);
             Ok(Hunt { summary, checks_until, calls_to_shrink })
         }
     }

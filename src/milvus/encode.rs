@@ -178,16 +178,15 @@ pub(super) fn template(literal: &Literal) -> Option<pb::TemplateValue> {
         Literal::Float(value) => Val::FloatVal(*value),
         Literal::Text(value) => Val::StringVal(value.clone()),
         Literal::List(list) => {
+            // In one of these, whose names differ as those of the messages do.
             macro_rules! items {
                 ($kind:ident, $data:ident, $array:ident) => {{
-                    let item = |literal: &Literal| match literal {
+                    let mut items = pb::$array::default();
+                    items.data.extend(list.iter().filter_map(|literal| match literal {
                         Literal::$kind(value) => Some(value.clone()),
                         _ => None,
-                    };
-                    Items::$data(pb::$array {
-                        data: list.iter().filter_map(item).collect(),
-                        ..Default::default()
-                    })
+                    }));
+                    Items::$data(items)
                 }};
             }
             let data = match list.first()? {
