@@ -81,6 +81,7 @@ fn the_summary_has_its_keys_and_figures_that_add_up() {
         "unexplored",
         "undefined",
         "unproven",
+        "steps",
         "restarts",
         "interrupted",
         "error",
