@@ -43,7 +43,7 @@ impl Compared {
 #[test]
 fn columns_and_rows_agree_on_every_row() {
     let mut compared = Compared::default();
-    for (dialect, seed, count) in [("simulated", 11, 40), ("milvus-2.6", 12, 20)] {
+    for (dialect, seed, count) in [("simulated", 11, 60), ("milvus-2.6", 12, 20)] {
         let dialect = Dialect::load(dialect).expect("a built-in dialect");
         let options = Options { beyond_dialect: true, ..Options::default() };
         for number in 0..count {

@@ -1,5 +1,6 @@
 //! A real engine is killed in the middle of writes, and started again with what it has stored.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use milvus_difftest::backend::DuckDb;
@@ -35,17 +36,21 @@ fn rows(first: i64, count: i64, n: i64) -> Vec<Row> {
 const BATCH: i64 = 100;
 
 /// Writes one batch after the other until one is not acknowledged: how many were, and what became
-/// of that one.
-async fn until_interrupted(
+/// of that one. There is none if another writer had the turn when the engine was killed.
+async fn until_killed(
+    killed: &AtomicBool,
     mut write: impl AsyncFnMut(i64) -> Result<Written, ClientError>,
-) -> (i64, Result<Written, ClientError>) {
-    for batch in 0..10_000 {
+) -> (i64, Option<Result<Written, ClientError>>) {
+    for batch in 0.. {
+        if killed.load(Ordering::Relaxed) {
+            return (batch, None);
+        }
         match write(batch).await {
             Ok(written) if written.settled == Settled::Acknowledged => {}
-            interrupted => return (batch, interrupted),
+            interrupted => return (batch, Some(interrupted)),
         }
     }
-    panic!("the engine was never killed");
+    unreachable!("it is killed before that")
 }
 
 /// Writes, kills, and looks at what the client makes of it: whatever it says of a write, both sides
@@ -65,16 +70,19 @@ async fn killed_after(engine: &mut Engine, pause: Duration) {
     client.insert(NAME, &rows(0, ROWS, 1)).await.unwrap();
 
     // New rows, and rows that were there.
+    let killed = AtomicBool::new(false);
     let (inserted, upserted, resumed) = tokio::join!(
-        until_interrupted(async |batch| {
+        until_killed(&killed, async |batch| {
             client.insert(NAME, &rows(ROWS + batch * BATCH, BATCH, 2)).await
         }),
-        until_interrupted(async |batch| {
+        until_killed(&killed, async |batch| {
             client.upsert(NAME, &rows(batch * BATCH % ROWS, BATCH, 3 + batch)).await
         }),
         async {
             tokio::time::sleep(pause).await;
-            engine.resume(Ending::Killed).await
+            let resumed = engine.resume(Ending::Killed).await;
+            killed.store(true, Ordering::Relaxed);
+            resumed
         }
     );
     resumed.unwrap();
@@ -89,9 +97,9 @@ async fn killed_after(engine: &mut Engine, pause: Duration) {
     ] {
         let found = client.count(NAME, Some(&filter)).await.unwrap().backend as i64;
         let allowed = match &interrupted {
-            Ok(_) => vec![acknowledged + BATCH],
-            Err(ClientError::InDoubt { .. }) => vec![acknowledged, acknowledged + BATCH],
-            Err(_) => vec![acknowledged],
+            Some(Ok(_)) => vec![acknowledged + BATCH],
+            Some(Err(ClientError::InDoubt { .. })) => vec![acknowledged, acknowledged + BATCH],
+            Some(Err(_)) | None => vec![acknowledged],
         };
         assert!(allowed.contains(&found), "{what}: {found} of {allowed:?}: {interrupted:?}");
     }
