@@ -166,8 +166,7 @@ fn column(field: &Field, rows: &[&Row]) -> Option<pb::FieldData> {
     })
 }
 
-/// A constant as it is sent beside a filter; `None` if it cannot be. The first element of a list
-/// tells its type, and what is of another is left out.
+/// A constant as it is sent beside a filter; `None` if it cannot be, as a list of several types.
 pub(super) fn template(literal: &Literal) -> Option<pb::TemplateValue> {
     use pb::template_array_value::Data as Items;
     use pb::template_value::Val;
@@ -182,10 +181,10 @@ pub(super) fn template(literal: &Literal) -> Option<pb::TemplateValue> {
             macro_rules! items {
                 ($kind:ident, $data:ident, $array:ident) => {{
                     let mut items = pb::$array::default();
-                    items.data.extend(list.iter().filter_map(|literal| match literal {
-                        Literal::$kind(value) => Some(value.clone()),
-                        _ => None,
-                    }));
+                    for literal in list {
+                        let Literal::$kind(value) = literal else { return None };
+                        items.data.push(value.clone());
+                    }
                     Items::$data(items)
                 }};
             }

@@ -190,9 +190,15 @@ impl Milvus {
     ) -> Result<Vec<Row>, MilvusError> {
         let part = Schema { fields: vec![schema.primary().clone()], dynamic: false };
         let output = vec![schema.primary().name.clone()];
-        let value = |(name, value): (&String, &Literal)| Some((name.clone(), template(value)?));
-        let asking =
-            Asking { values: values.iter().filter_map(value).collect(), ..Asking::default() };
+        let value = |(name, value): (&String, &Literal)| match template(value) {
+            Some(value) => Ok((name.clone(), value)),
+            None => Err(MilvusError::Unsendable {
+                operation: "query",
+                reason: format!("the value of {{{name}}} is no constant, nor a list of one type"),
+            }),
+        };
+        let values = values.iter().map(value).collect::<Result<_, _>>()?;
+        let asking = Asking { values, ..Asking::default() };
         let results = self.raw_query(collection, filter, output, options, asking).await?;
         decode::rows(&part, &results.fields_data)
             .map_err(|reason| MilvusError::Malformed { operation: "query", reason })
