@@ -18,6 +18,11 @@ use crate::schema::Schema;
 use crate::value::{Key, Row};
 use crate::verdict::{Actual, Class, Divergence, Expected, Judges, Verdict};
 
+mod situation;
+mod torn;
+
+pub use situation::Situation;
+
 /// Both sides of the comparison.
 pub struct Sides<'a> {
     /// The target.
@@ -75,6 +80,9 @@ pub struct Applied<'a, 's> {
     verified: bool,
     asked: Vec<Verdict>,
     steps: Steps,
+    situation: Situation,
+    /// The next write is interrupted after so long.
+    interruption: Option<Duration>,
 }
 
 /// What became of the steps of maintenance in histories, by [`Maintenance::name`].
@@ -190,6 +198,8 @@ pub(crate) async fn begin<'a, 's>(
         verified: false,
         asked: Vec::new(),
         steps: Steps::new(),
+        situation: Situation::default(),
+        interruption: None,
     })
 }
 
@@ -220,6 +230,11 @@ impl Applied<'_, '_> {
         &self.state.rows
     }
 
+    /// Rows that were deleted or replaced since the collection was created.
+    pub(crate) fn past(&self) -> impl Iterator<Item = &Row> {
+        self.state.dead.iter()
+    }
+
     /// Does the next operation on both sides. A question is judged; [`asked`](Self::asked) keeps the
     /// verdict.
     pub(crate) async fn operate(&mut self, operation: &Operation) -> Result<(), ApplyError> {
@@ -235,29 +250,60 @@ impl Applied<'_, '_> {
             self.remember(operation).await?;
             (self.verified, self.settled) = (false, false);
         }
-        let done = match operation {
-            Operation::Maintain(step) => self.maintain(step).await,
-            _ => self.write(operation).await,
+        let done = match (operation, self.interruption.take()) {
+            (Operation::Maintain(Maintenance::KillInWrite { micros }), _) => {
+                self.interruption = Some(Duration::from_micros(u64::from(*micros)));
+                return Ok(());
+            }
+            (Operation::Maintain(step), _) => self.maintain(step).await,
+            (write, Some(after)) => return self.interrupted(write, after).await,
+            (write, None) => self.write(write).await,
         };
-        if let Err(error) = done {
-            self.refused = Some(refusal(error)?);
+        match done {
+            Ok(()) => self.situation.wrote(operation),
+            Err(error) => self.refused = Some(refusal(error)?),
+        }
+        Ok(())
+    }
+
+    /// A write in the middle of which the engine is killed.
+    async fn interrupted(
+        &mut self,
+        operation: &Operation,
+        after: Duration,
+    ) -> Result<(), ApplyError> {
+        match torn::write(self, operation, after).await {
+            Ok((proof, wrong)) => {
+                let step = Maintenance::KillInWrite { micros: after.as_micros() as u32 };
+                self.count(&step, proof);
+                self.situation.wrote(operation);
+                self.refused = wrong;
+            }
+            Err(ApplyError::Target(error)) => self.refused = Some(refusal(error)?),
+            Err(error) => return Err(error),
         }
         Ok(())
     }
 
     /// It changes no answer, whether it is done or not; which of the two is counted.
     async fn maintain(&mut self, step: &Maintenance) -> Result<(), MilvusError> {
-        let reason = match maintenance::carry_out(self, step).await {
-            Ok(Proof::Done) => None,
-            Ok(Proof::Missing(reason)) | Err(MilvusError::Rejected { reason, .. }) => Some(reason),
+        let proof = match maintenance::carry_out(self, step).await {
+            Ok(proof) => proof,
+            Err(MilvusError::Rejected { reason, .. }) => Proof::Missing(reason),
             Err(error) => return Err(error),
         };
-        let carried = self.steps.entry(step.name().to_owned()).or_default();
-        match reason {
-            None => carried.done += 1,
-            Some(reason) => *carried.unproven.entry(in_general(&reason)).or_default() += 1,
-        }
+        self.count(step, proof);
         Ok(())
+    }
+
+    fn count(&mut self, step: &Maintenance, proof: Proof) {
+        let carried = self.steps.entry(step.name().to_owned()).or_default();
+        match proof {
+            Proof::Done => carried.done += 1,
+            Proof::Missing(reason) => {
+                *carried.unproven.entry(in_general(&reason)).or_default() += 1;
+            }
+        }
     }
 
     /// On the side of the references.
@@ -378,6 +424,16 @@ impl Applied<'_, '_> {
     /// The verdicts on the questions in between, in order.
     pub fn asked(&self) -> &[Verdict] {
         &self.asked
+    }
+
+    /// Takes note of what the server has proved to have done.
+    pub(crate) fn did(&mut self, step: &Maintenance) {
+        self.situation.did(step);
+    }
+
+    /// What a question finds that is asked now.
+    pub fn situation(&self) -> &Situation {
+        &self.situation
     }
 
     /// What became of the steps of maintenance in the history.

@@ -56,6 +56,7 @@ fn steps(case: &Case) -> Vec<String> {
         Operation::Recreate => "create again".to_owned(),
         Operation::Maintain(Maintenance::Index { kind, .. }) => format!("index {kind}"),
         Operation::Maintain(Maintenance::DropIndex { .. }) => "drop index".to_owned(),
+        Operation::Maintain(Maintenance::KillInWrite { .. }) => "kill in write".to_owned(),
         Operation::Maintain(step) => step.to_string(),
         Operation::Ask(_) => "query".to_owned(),
     };
@@ -72,7 +73,7 @@ fn steps(case: &Case) -> Vec<String> {
 pub(crate) fn check_shape(case: &Case, divergence: &Divergence) -> String {
     let class = divergence.class;
     // A refused write is so whatever is asked afterwards.
-    if let (Expected::Accepted, Class::WronglyRejected | Class::Hang) =
+    if let (Expected::Accepted, Class::WronglyRejected | Class::Hang | Class::SelfInconsistent) =
         (&divergence.expected, class)
     {
         return format!("{class}: write");
@@ -106,6 +107,10 @@ pub(crate) fn check_shape(case: &Case, divergence: &Divergence) -> String {
                 Relation::Paging(_) => "paging",
                 Relation::Template => "template",
                 Relation::Counts => "counts",
+                Relation::Consistency(level) => {
+                    let shape = filter_shape(&case.schema, &filter.expr);
+                    return format!("{class}: at level {level} {shape}");
+                }
                 Relation::After(Maintenance::Index { kind, .. }) => {
                     let shape = filter_shape(&case.schema, &filter.expr);
                     return format!("{class}: index {kind} {shape}");

@@ -115,8 +115,17 @@ pub enum Event {
         /// A hash of the case's file.
         #[serde(with = "hexadecimal")]
         digest: u64,
+        /// The numbers of the cases that it grew from, the first first; none if from nothing.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        parents: Vec<u64>,
         /// How many of its checks touch each cell of the grammar.
         cells: BTreeMap<Cell, u64>,
+        /// How many of those the engine refused.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        refused: BTreeMap<Cell, u64>,
+        /// The combinations that it reached and none before had, as docs/events.md has them.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        reached: BTreeSet<String>,
         /// What became of the steps of maintenance in its history.
         #[serde(default, skip_serializing_if = "Steps::is_empty")]
         steps: Steps,

@@ -1,9 +1,11 @@
 //! Many cases under a budget. A campaign emits events; every report is a consumer of them.
 
 mod event;
+mod feedback;
 mod gate;
 mod matrix;
 mod progress;
+mod reached;
 mod run;
 mod shard;
 mod steer;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::event::Event;
+use super::feedback::Lesson;
 use super::summary::Summary;
 use super::worker::Met;
 
@@ -19,8 +20,8 @@ pub struct Progress {
     settled: Summary,
     /// The events of the others, by case.
     open: BTreeMap<u64, Vec<Event>>,
-    /// The numbers of the settled cases.
-    done: BTreeSet<u64>,
+    /// What is learned from the settled cases, by their numbers.
+    done: BTreeMap<u64, Lesson>,
     /// What became of divergences, by the shapes that they had when they were seen.
     shapes: HashMap<String, Met>,
     begun: bool,
@@ -53,12 +54,12 @@ impl Progress {
         };
         self.learn(event);
         self.open.entry(case).or_default().push(event.clone());
-        if !matches!(event, Event::CaseDone { .. }) || !self.is_settled(case) {
+        let Some(lesson) = Lesson::of(event).filter(|_| self.is_settled(case)) else {
             return Vec::new();
-        }
+        };
         let events = self.open.remove(&case).unwrap_or_default();
         events.iter().for_each(|event| self.settled.add(event));
-        self.done.insert(case);
+        self.done.insert(case, lesson);
         events
     }
 
@@ -146,7 +147,7 @@ impl Progress {
 /// What a campaign goes on from.
 pub(super) struct Resumed {
     pub summary: Summary,
-    pub done: BTreeSet<u64>,
+    pub done: BTreeMap<u64, Lesson>,
     pub shapes: HashMap<String, Met>,
 }
 
@@ -189,7 +190,15 @@ mod tests {
     }
 
     fn done(number: u64) -> Event {
-        Event::CaseDone { number, digest: 1, cells: BTreeMap::new(), steps: BTreeMap::new() }
+        Event::CaseDone {
+            number,
+            digest: 1,
+            parents: Vec::new(),
+            cells: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            reached: BTreeSet::new(),
+            steps: BTreeMap::new(),
+        }
     }
 
     fn progress(events: &[Event]) -> Progress {
@@ -221,7 +230,7 @@ mod tests {
             again.add(&event, Duration::ZERO);
         }
         assert_eq!(counts(&again.summary()), [("small", 2)]);
-        assert_eq!(again.resumed().done, BTreeSet::from([0]));
+        assert_eq!(again.resumed().done.into_keys().collect::<Vec<_>>(), [0]);
     }
 
     #[test]
@@ -241,6 +250,6 @@ mod tests {
         assert_eq!((short.summary().unexplored, short.summary().cases), (1, 2));
         let resumed = short.resumed();
         assert_eq!((resumed.summary.unexplored, resumed.summary.cases), (0, 1));
-        assert_eq!(resumed.done, BTreeSet::from([1]));
+        assert_eq!(resumed.done.into_keys().collect::<Vec<_>>(), [1]);
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
 
 use super::event::Event;
+use super::feedback::Feedback;
 use super::gate::{Gate, Queue, replay};
 use super::progress::{Progress, Resumed};
 use super::shard::Shard;
@@ -77,6 +78,9 @@ pub struct Campaign {
     pub first_worker: usize,
     /// The part of its cases that is judged.
     pub shard: Shard,
+    /// Whether cases grow from those that reached something new, and what the engine refuses is
+    /// held back. Without, a shard judges the very cases that the whole campaign would.
+    pub feedback: bool,
     /// What is replayed before; its time is part of [`time`](Self::time), but does not end with it.
     pub gate: Option<Gate>,
     /// What it goes on from: the same campaign, up to where it was ended or killed.
@@ -175,6 +179,7 @@ impl Campaign {
             jobs: 1,
             first_worker: 0,
             shard: Shard::WHOLE,
+            feedback: true,
             gate: None,
             so_far: Progress::default(),
             cases: None,
@@ -272,13 +277,19 @@ impl Started<'_> {
             let (alone, deny_fixed) = (campaign.cases == Some(0), *deny_fixed);
             emit(&mut summary, Event::Gate { cases: queue.len(), alone, deny_fixed });
         }
+        let feedback = campaign.feedback.then(|| {
+            let mut feedback = Feedback::new(campaign.seed, campaign.shard);
+            done.iter().for_each(|(number, lesson)| feedback.learn(*number, lesson.clone()));
+            Mutex::new(feedback)
+        });
         let started = Instant::now();
         let shared = Arc::new(Shared {
             seed: campaign.seed,
             dialect,
             generation: campaign.generation.clone(),
             shard: campaign.shard,
-            done,
+            done: done.into_keys().collect(),
+            feedback,
             cases: campaign.cases,
             deadline: campaign.time.map(|time| started + time),
             shrink: campaign.shrink,

@@ -1,13 +1,15 @@
 //! The figures of a campaign, added up from its events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::event::Event;
+use super::feedback::Uses;
 use super::gate::{Replayed, Standing};
 use crate::apply::{Steps, in_general};
 use crate::filter::grammar::Coverage;
 use crate::finding::Finding;
+use crate::generate::Weights;
 use crate::oracle::Oracle;
 use crate::verdict::{Class, Doubt, Tally};
 
@@ -50,6 +52,13 @@ pub struct Summary {
     pub unproven: BTreeMap<String, u64>,
     /// What became of the steps of maintenance in histories.
     pub steps: Steps,
+    /// Cases that grew from others.
+    pub grown: u64,
+    /// The combinations that were reached: of a cell of the grammar, the kind of index on what it
+    /// is about, where the rows are, and how many of them match or how the engine failed.
+    pub reached: BTreeSet<String>,
+    /// How many checks touched each construct, and how many of them the engine refused.
+    uses: Uses,
     /// Checks that the model judged alone, because SQL cannot express their filters.
     pub model_alone: u64,
     /// Wrong answers that were not given again.
@@ -171,7 +180,10 @@ impl Summary {
                     None => {}
                 }
             }
-            Event::CaseDone { digest, cells, steps, .. } => {
+            Event::CaseDone { digest, parents, cells, refused, reached, steps, .. } => {
+                self.grown += u64::from(!parents.is_empty());
+                self.reached.extend(reached.iter().cloned());
+                self.uses.add(cells, refused);
                 for (name, carried) in steps {
                     self.steps.entry(name.clone()).or_default().add(carried);
                 }
@@ -238,6 +250,12 @@ impl Summary {
 
     fn waited(&mut self, shape: &str) -> u64 {
         self.waiting.remove(shape).unwrap_or(0)
+    }
+
+    /// The constructs that are held back because the engine refuses them, with the share of them
+    /// that is asked all the same.
+    pub fn held_back(&self) -> Weights {
+        self.uses.held_back()
     }
 
     /// Checks per second.

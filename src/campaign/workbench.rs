@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::apply::{ApplyError, Sides, Steps, begin};
+use crate::apply::{ApplyError, Sides, Situation, Steps, begin};
 use crate::backend::{BackendError, Table};
 use crate::case::{Case, CaseError, Check, Operation, Relation};
 use crate::engine::{Engine, EngineError};
@@ -43,6 +43,7 @@ pub struct Workbench {
     options: WorkbenchOptions,
     restarts: Vec<String>,
     steps: Steps,
+    situations: Vec<Situation>,
 }
 
 /// Why no more case can be judged here.
@@ -146,6 +147,7 @@ impl Workbench {
             options,
             restarts: Vec::new(),
             steps: Steps::new(),
+            situations: Vec::new(),
         })
     }
 
@@ -202,6 +204,11 @@ impl Workbench {
         std::mem::take(&mut self.steps)
     }
 
+    /// What the questions of the last case found, in order; of those that killed the engine, nothing.
+    pub fn situations(&self) -> &[Situation] {
+        &self.situations
+    }
+
     /// Stops the engine, if it was started here.
     pub async fn stop(self) {
         self.engine.stop().await;
@@ -219,6 +226,7 @@ impl Workbench {
         seen: &mut (dyn FnMut(&Check, &Verdict) -> ControlFlow<()> + Send),
     ) -> Result<Vec<Verdict>, BenchError> {
         let mut verdicts = Vec::new();
+        self.situations.clear();
         loop {
             let lost = match self.attempt(case, &mut verdicts, seen).await? {
                 Ok(Attempt::Done) => return Ok(verdicts),
@@ -230,6 +238,7 @@ impl Workbench {
             let mut deaths = Deaths::default();
             let mut reason = self.revive(lost, &mut deaths).await?;
             let mut crashed = false;
+            let situations = std::mem::take(&mut self.situations);
             let verdict = loop {
                 let mut again = Vec::new();
                 let mut all = |_: &Check, _: &Verdict| ControlFlow::Continue(());
@@ -257,6 +266,7 @@ impl Workbench {
                     },
                 }
             };
+            self.situations = situations;
             // What dies of its writes dies under every check.
             let questions: Vec<&Check> = case.questions().collect();
             let settled = if crashed && in_writes { questions.len() } else { verdicts.len() + 1 };
@@ -344,6 +354,9 @@ impl Workbench {
             if met <= verdicts.len() {
                 continue;
             }
+            // Of a verdict that came without an application there is none.
+            self.situations.resize(verdicts.len(), Situation::default());
+            self.situations.push(applied.situation().clone());
             hung = is_hang(&verdict);
             // What hung in a write has no other answer to the questions after it.
             let settled = applied.is_refused();

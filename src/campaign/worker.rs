@@ -10,10 +10,13 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::event::{Event, Kind};
+use super::feedback::{Feedback, Lesson, Plan};
+use super::reached::{self, is_refused, matched};
 use super::shard::Shard;
 use super::steer::{Steered, steer};
 use super::workbench::{BenchError, SameClass, Workbench};
-use crate::case::{Case, Check, Operation};
+use crate::apply::Situation;
+use crate::case::{Case, CaseError, Check, Operation, Relation};
 use crate::filter::Expr;
 use crate::filter::grammar::{Cell, cells};
 use crate::finding::Finding;
@@ -25,7 +28,7 @@ use crate::schema::Schema;
 use crate::shrink::{Budget, Probe, shrink};
 use crate::triage::{check_shape, shape};
 use crate::value::Key;
-use crate::verdict::{Actual, Divergence, Expected, Judges, Verdict};
+use crate::verdict::{Actual, Divergence, Judges, Verdict};
 
 /// What the workers of a campaign share.
 pub(super) struct Shared {
@@ -36,6 +39,8 @@ pub(super) struct Shared {
     pub shard: Shard,
     /// The cases that were judged before.
     pub done: BTreeSet<u64>,
+    /// What was learned from cases; `None` if nothing is to be.
+    pub feedback: Option<Mutex<Feedback>>,
     pub cases: Option<u64>,
     pub deadline: Option<Instant>,
     pub shrink: Budget,
@@ -59,6 +64,9 @@ pub(super) enum Met {
     /// Known issues, by their titles.
     Known(Vec<String>),
 }
+
+/// How often a worker looks whether the cases that its next may depend on are judged.
+const POLL: Duration = Duration::from_millis(10);
 
 /// What was found in time may be begun to be shrunk for so long beyond the deadline, and ended
 /// within as much again.
@@ -85,6 +93,77 @@ impl Shared {
         }
     }
 
+    /// How to make a case; `None` if the campaign is over before the cases that it may depend on
+    /// are judged.
+    async fn plan(&self, number: u64) -> Option<Plan> {
+        let Some(feedback) = &self.feedback else { return Some(Plan::fresh(number)) };
+        loop {
+            let plan = lock(feedback).plan(number);
+            match plan {
+                Some(plan) => return Some(plan),
+                None if self.is_over() => return None,
+                // Only where there are several workers, of which one is far behind.
+                None => tokio::time::sleep(POLL).await,
+            }
+        }
+    }
+
+    /// The case that is planned.
+    fn make(&self, plan: &Plan) -> Result<Case, CaseError> {
+        let mut made: Option<Case> = None;
+        for (number, weights) in &plan.0 {
+            let weights = self.generation.weights.limited_by(weights);
+            let options = generate::Options { weights, ..self.generation.clone() };
+            made = Some(match &made {
+                None => generate::case_with(self.seed, *number, &self.dialect, &options)?,
+                Some(parent) => {
+                    generate::mutant(parent, self.seed, *number, &self.dialect, &options)?
+                }
+            });
+        }
+        made.ok_or_else(|| CaseError::Invalid("it is made of nothing".to_owned()))
+    }
+
+    /// What a case has come to, and what it teaches.
+    fn done(&self, plan: &Plan, case: &Case, verdicts: &[Verdict], bench: &mut Workbench) -> Event {
+        let lineage = plan.lineage();
+        let (number, parents) = match lineage.split_last() {
+            Some((number, parents)) => (*number, parents.to_vec()),
+            None => Default::default(),
+        };
+        let rows = case.rows_at_questions();
+        let (mut cells, mut refused) = (BTreeMap::new(), BTreeMap::new());
+        let mut reached = BTreeSet::new();
+        let nowhere = Situation::default();
+        for (place, (check, verdict)) in case.questions().zip(verdicts).enumerate() {
+            touch(&mut cells, &case.schema, check);
+            if is_refused(verdict) {
+                touch(&mut refused, &case.schema, check);
+            }
+            let situation = bench.situations().get(place).unwrap_or(&nowhere);
+            let rows = rows.get(place).copied().unwrap_or_default();
+            reached.extend(reached::reached(&case.schema, check, verdict, situation, rows));
+        }
+        match &self.feedback {
+            Some(feedback) => {
+                let feedback = lock(feedback);
+                reached.retain(|combination| feedback.is_new(number, combination));
+            }
+            None => reached.clear(),
+        }
+        let digest = digest(case);
+        let steps = bench.take_steps();
+        Event::CaseDone { number, digest, parents, cells, refused, reached, steps }
+    }
+
+    fn learn(&self, event: &Event) {
+        if let (Some(feedback), Some(number), Some(lesson)) =
+            (&self.feedback, event.case(), Lesson::of(event))
+        {
+            lock(feedback).learn(number, lesson);
+        }
+    }
+
     fn is_over(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
             || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
@@ -96,20 +175,24 @@ impl Shared {
     }
 
     fn shapes(&self) -> MutexGuard<'_, HashMap<String, Met>> {
-        // A panic elsewhere leaves the map whole: every change of it is one insertion.
-        self.shapes.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shapes)
     }
 
     fn met(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.met.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.met)
     }
+}
+
+/// A panic elsewhere leaves what workers share whole: every change of it is one insertion.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Works until the campaign's budget is used up.
 pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), BenchError> {
     while let Some(number) = shared.next_case() {
-        let mut case =
-            generate::case_with(shared.seed, number, &shared.dialect, &shared.generation)?;
+        let Some(plan) = shared.plan(number).await else { break };
+        let mut case = shared.make(&plan)?;
         let Steered { dropped, kept } = steer(&mut case, &shared.known_issues, number);
         shared.emit(Event::Steered { case: number, dropped, kept });
         let rows = case.rows_at_questions();
@@ -136,11 +219,12 @@ pub(super) async fn work(shared: &Shared, bench: &mut Workbench) -> Result<(), B
         bench.take_steps();
         let verdicts = bench.judge(&case, &mut seen).await?;
         announce_restarts(shared, bench, number);
-        let steps = bench.take_steps();
         let whole = verdicts.len() == rows.len();
-        let asked = case.questions().take(verdicts.len());
-        let cells = touched(&case.schema, asked);
-        let done = Event::CaseDone { number, digest: digest(&case), cells, steps };
+        let done = shared.done(&plan, &case, &verdicts, bench);
+        // What is looked into takes long, and teaches nothing more.
+        if whole {
+            shared.learn(&done);
+        }
         // Together where they are asked of the same state.
         let mut diverging: Vec<(Case, Vec<(Check, Divergence)>)> = Vec::new();
         for (number, (verdict, known)) in verdicts.into_iter().zip(known).enumerate() {
@@ -214,15 +298,7 @@ fn explained(shared: &Shared, case: &Case, check: &Check, verdict: &Verdict) -> 
 }
 
 fn checked(case: u64, check: &Check, verdict: &Verdict, rows: usize, known: Vec<String>) -> Event {
-    let matched = match verdict {
-        Verdict::Pass { matched, .. } => Some(*matched),
-        Verdict::Divergence(divergence) => match &divergence.expected {
-            Expected::Rows(keys) => Some(keys.len()),
-            Expected::Count(count) => usize::try_from(*count).ok(),
-            Expected::Accepted | Expected::Refused | Expected::Agreement => None,
-        },
-        _ => None,
-    };
+    let matched = matched(verdict);
     Event::Checked {
         case,
         oracle: check.oracle(),
@@ -307,9 +383,13 @@ async fn investigate(
     answers.sort_by_key(|(check, _)| check.filter().map_or(0, Expr::nodes));
     for (check, divergence) in diverging {
         let oracle = check.oracle();
-        let (check, divergence) =
+        let (check, mut divergence) =
             smallest_part(&case.schema, &check, &answers).unwrap_or((check, divergence));
         let mut single = Case { checks: vec![check], ..case.clone() };
+        if reference && let Some((afterwards, plainer)) = afterwards(shared, bench, &single).await?
+        {
+            (single, divergence) = (afterwards, plainer);
+        }
         // Most need no history: that is told apart here, so that one that does is not taken for
         // another that does not.
         let mut first_shape = check_shape(&single, &divergence);
@@ -345,6 +425,36 @@ async fn investigate(
         announce_restarts(shared, bench, number);
     }
     Ok(())
+}
+
+/// What a question before and after some step comes to as a step of the history and a question
+/// after it, if that is answered wrongly: plainer than two answers that disagree.
+async fn afterwards(
+    shared: &Shared,
+    bench: &mut Workbench,
+    case: &Case,
+) -> Result<Option<(Case, Divergence)>, BenchError> {
+    let Some(Check::Agree { relation: Relation::After(step), filter }) = case.checks.first() else {
+        return Ok(None);
+    };
+    let mut afterwards = case.clone();
+    afterwards.operations.push(Operation::Maintain(step.clone()));
+    afterwards.checks = vec![Check::Entities, Check::Query(filter.clone())];
+    let mut stop = |_: &Check, verdict: &Verdict| match verdict {
+        Verdict::Divergence(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let between = afterwards.questions().count() - afterwards.checks.len();
+    let verdicts = bench.judge(&afterwards, &mut stop).await?;
+    let checks = std::mem::take(&mut afterwards.checks);
+    for (check, verdict) in checks.into_iter().zip(verdicts.into_iter().skip(between)) {
+        if explained(shared, case, &check, &verdict).is_empty()
+            && let Verdict::Divergence(divergence) = verdict
+        {
+            return Ok(Some((Case { checks: vec![check], ..afterwards }, *divergence)));
+        }
+    }
+    Ok(None)
 }
 
 /// The same rows, written at once; `None` if that is all that the history does.
@@ -484,16 +594,15 @@ fn sub_predicates<'a>(filter: &'a Expr, all: &mut Vec<&'a Expr>) {
     }
 }
 
-/// The cells of the grammar that checks touch, and how many of them each.
-fn touched<'a>(schema: &Schema, checks: impl Iterator<Item = &'a Check>) -> BTreeMap<Cell, u64> {
-    let mut touched = BTreeMap::new();
-    let filters = checks.filter(|check| !matches!(check, Check::Refused(_)));
-    for filter in filters.filter_map(Check::spelled) {
-        for cell in cells(schema, filter) {
-            *touched.entry(cell).or_default() += 1;
-        }
+/// Counts the cells of the grammar that a check touches.
+fn touch(cells_touched: &mut BTreeMap<Cell, u64>, schema: &Schema, check: &Check) {
+    let filter = match check {
+        Check::Refused(_) => None,
+        check => check.spelled(),
+    };
+    for cell in filter.into_iter().flat_map(|filter| cells(schema, filter)) {
+        *cells_touched.entry(cell).or_default() += 1;
     }
-    touched
 }
 
 /// A hash of the case's file: equal campaigns have equal sums of them.

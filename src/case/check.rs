@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Maintenance;
 use crate::filter::{Expr, FieldPath, Filter, Rewrite};
+use crate::milvus::Consistency;
 use crate::schema::{Metric, Schema};
 
 /// One question.
@@ -63,6 +64,8 @@ pub enum Relation {
     Paging(u32),
     /// By rows, and by `count(*)`.
     Counts,
+    /// At this level of consistency, and at the strong one.
+    Consistency(Consistency),
     /// Before this, and after it.
     After(Maintenance),
 }
@@ -148,6 +151,7 @@ impl Check {
                 | Relation::Template
                 | Relation::Paging(_)
                 | Relation::Counts
+                | Relation::Consistency(_)
                 | Relation::After(_) => {}
             }
         }
@@ -199,6 +203,7 @@ impl fmt::Display for Relation {
             Relation::Paging(size) => write!(f, "at once and {size} rows at a time"),
             Relation::Template => f.write_str("with its constants as templates"),
             Relation::Counts => f.write_str("by rows and by count(*)"),
+            Relation::Consistency(level) => write!(f, "at the levels {level} and strong"),
             Relation::After(step) => write!(f, "before and after: {step}"),
         }
     }

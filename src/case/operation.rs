@@ -83,6 +83,11 @@ pub enum Maintenance {
     Restart,
     /// Kills the engine and starts it again with its data.
     Kill,
+    /// Kills the engine in the middle of the next write, and starts it again with its data.
+    KillInWrite {
+        /// So long after the write was begun, in microseconds.
+        micros: u32,
+    },
 }
 
 impl Maintenance {
@@ -96,6 +101,7 @@ impl Maintenance {
             Maintenance::Reload => "reload",
             Maintenance::Restart => "restart",
             Maintenance::Kill => "kill",
+            Maintenance::KillInWrite { .. } => "kill-in-write",
         }
     }
 }
@@ -110,6 +116,10 @@ impl fmt::Display for Maintenance {
             Maintenance::Reload => f.write_str("release and load"),
             Maintenance::Restart => f.write_str("restart the engine"),
             Maintenance::Kill => f.write_str("kill the engine and start it again"),
+            Maintenance::KillInWrite { micros } => write!(
+                f,
+                "kill the engine {micros} µs after the next write is begun, and start it again"
+            ),
         }
     }
 }

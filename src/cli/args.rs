@@ -293,6 +293,10 @@ pub struct FuzzArgs {
     /// parts, and `merge` puts the parts together
     #[arg(long, value_name = "I/N", env = "MILVUS_DIFFTEST_SHARD", hide_env = true)]
     pub shard: Option<Shard>,
+    /// Learn nothing from case to case: let none grow from those that reached something new, and
+    /// hold back nothing that the engine refuses
+    #[arg(long, env = "MILVUS_DIFFTEST_NO_FEEDBACK", hide_env = true)]
+    pub no_feedback: bool,
     /// Write the figures of the run to this file, as JSON
     #[arg(long, value_name = "FILE", env = "MILVUS_DIFFTEST_SUMMARY", hide_env = true)]
     pub summary: Option<PathBuf>,

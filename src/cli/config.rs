@@ -49,6 +49,7 @@ struct File {
     report: Option<String>,
     shrink_evaluations: Option<usize>,
     shrink_time: Option<String>,
+    no_feedback: Option<bool>,
     strict: Option<bool>,
     known: Option<PathBuf>,
 }
@@ -130,6 +131,7 @@ pub fn with_file(args: FuzzArgs) -> Result<FuzzArgs, ConfigError> {
         },
         shrink_evaluations: args.shrink_evaluations.or(file.shrink_evaluations),
         shrink_time: args.shrink_time.or(time("shrink-time", file.shrink_time)?),
+        no_feedback: args.no_feedback || file.no_feedback.unwrap_or(false),
         strict: args.strict || file.strict.unwrap_or(false),
         known: args.known.or(file.known),
         config: args.config,
@@ -207,7 +209,7 @@ mod tests {
     fn every_option_can_be_in_the_file() {
         let text = keys().iter().fold(String::new(), |text, key| {
             let value = match key.as_str() {
-                "strict" | "beyond-dialect" => "true",
+                "strict" | "beyond-dialect" | "no-feedback" => "true",
                 "cases" | "seed" | "jobs" | "shrink-evaluations" | "depth" | "filters" => "7",
                 _ => "'7s'",
             };

@@ -187,6 +187,7 @@ fn campaign(
         seed,
         jobs: args.jobs.unwrap_or((cores.min(4) / engines.max(1)).max(1)),
         shard: args.shard.unwrap_or_default(),
+        feedback: !args.no_feedback,
         cases: args.cases,
         time,
         dialect,

@@ -39,6 +39,7 @@ pub struct Asked {
     pub backend: Vec<String>,
     pub shrink_evaluations: Option<usize>,
     pub shrink_time: Option<String>,
+    pub no_feedback: bool,
     pub strict: bool,
     pub known: Option<Named>,
     /// The case files that were replayed before, by `gate`.
@@ -83,6 +84,7 @@ impl Asked {
             backend: args.backends.backend.iter().map(|text| redact(text)).collect(),
             shrink_evaluations: args.shrink_evaluations,
             shrink_time: time(args.shrink_time),
+            no_feedback: args.no_feedback,
             strict: args.strict,
             known: args.known.as_ref().map(|path| Named::new(&path.to_string_lossy())),
             corpus: gate.map(|gate| gate.cases.iter().map(|saved| saved.file.clone()).collect()),
@@ -116,6 +118,7 @@ impl Asked {
         same("shrink-evaluations", &mut args.shrink_evaluations, self.shrink_evaluations)?;
         same("shrink-time", &mut args.shrink_time, time(&self.shrink_time)?)?;
         same_flag("beyond-dialect", &mut args.beyond_dialect, self.beyond_dialect)?;
+        same_flag("no-feedback", &mut args.no_feedback, self.no_feedback)?;
         same_flag("strict", &mut args.strict, self.strict)?;
         let dialect = self.dialect.as_ref().map(|named| named.name.clone());
         same("dialect", &mut args.target.dialect, dialect)?;

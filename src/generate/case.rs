@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use proptest::strategy::{SBoxedStrategy, ValueTree};
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::test_runner::{Config, Reason, RngAlgorithm, TestRng, TestRunner};
 use sha2::{Digest, Sha256};
 
 use super::filter::{Chance, Composer, MAX_DEPTH, mistyped};
+use super::history::Questions;
 use super::rows::{keyed, row};
 use super::{Weights, history, relations, schemas};
 use crate::case::{Case, CaseError, Check, Operation};
@@ -88,13 +89,25 @@ pub fn cases(dialect: &Dialect, options: &Options) -> BoxedStrategy<Case> {
             let composer = Composer::new(&schema, &rows, &dialect, options.depth);
             let mut question =
                 |chance: &mut Chance| weighed(&composer, chance, &schema, &dialect, &options);
-            let operations =
-                history::history(&schema, &dialect, rows.clone(), more, &mut chance, &mut question);
+            let at_level = |chance: &mut Chance| {
+                relations::at_level(&schema, &dialect, &options, chance, &composer)
+            };
+            let mut questions = Questions { any: &mut question, at_level: &at_level };
+            let operations = history::history(
+                &schema,
+                &dialect,
+                rows.clone(),
+                more,
+                &mut chance,
+                &mut questions,
+            );
             let reads = options.asks(Oracle::Reference).then_some(Check::Entities);
             let mut checks: Vec<Check> = reads.into_iter().collect();
             // What was asked before has another answer now, and must not be remembered.
             let again = operations.iter().filter_map(|operation| match operation {
-                Operation::Ask(check) => Some(check.clone()),
+                Operation::Ask(check) if check.oracle() != Oracle::Consistency => {
+                    Some(check.clone())
+                }
                 _ => None,
             });
             let again: Vec<Check> = again.take(options.filters).collect();
@@ -111,8 +124,22 @@ pub fn cases(dialect: &Dialect, options: &Options) -> BoxedStrategy<Case> {
         .boxed()
 }
 
+/// A source of randomness for the case with this number in the campaign with this seed.
+pub(super) fn runner(seed: u64, number: u64) -> TestRunner {
+    let mut hash = Sha256::new();
+    hash.update(seed.to_le_bytes());
+    hash.update(number.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &hash.finalize());
+    TestRunner::new_with_rng(Config::default(), rng)
+}
+
+/// A strategy of the user's own gave up.
+pub(super) fn rejects(reason: Reason) -> CaseError {
+    CaseError::Invalid(format!("the strategy for rows rejects nearly all: {reason}"))
+}
+
 /// A check, as often as its weight says; `None` if the weights leave hardly anything.
-fn weighed(
+pub(super) fn weighed(
     composer: &Composer,
     chance: &mut Chance,
     schema: &Schema,
@@ -208,14 +235,7 @@ pub fn case_with(
     dialect: &Dialect,
     options: &Options,
 ) -> Result<Case, CaseError> {
-    let mut hash = Sha256::new();
-    hash.update(seed.to_le_bytes());
-    hash.update(number.to_le_bytes());
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &hash.finalize());
-    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let tree = cases(dialect, options).new_tree(&mut runner).map_err(|reason| {
-        CaseError::Invalid(format!("the strategy for rows rejects nearly all: {reason}"))
-    })?;
+    let tree = cases(dialect, options).new_tree(&mut runner(seed, number)).map_err(rejects)?;
     let case = tree.current();
     if options.rows.is_some() {
         for operation in &case.operations {

@@ -19,6 +19,17 @@ const STEPS: usize = 9;
 /// One in so many histories has what is slow.
 const SLOW: usize = 12;
 
+/// One in so many writes is followed by a question at a level of consistency.
+const AT_LEVEL: usize = 6;
+
+/// What is asked in between.
+pub(super) struct Questions<'a> {
+    /// Anything.
+    pub any: &'a mut dyn FnMut(&mut Chance) -> Option<Check>,
+    /// What shows something right after a write, and later no more.
+    pub at_level: &'a dyn Fn(&mut Chance) -> Option<Check>,
+}
+
 /// Inserts in batches, and in most cases a life after that.
 pub(super) fn history(
     schema: &Schema,
@@ -26,24 +37,15 @@ pub(super) fn history(
     rows: Vec<Row>,
     more: Vec<Row>,
     chance: &mut Chance,
-    question: &mut dyn FnMut(&mut Chance) -> Option<Check>,
+    questions: &mut Questions<'_>,
 ) -> Vec<Operation> {
     let mut all: Vec<Operation> = Vec::new();
     if !rows.is_empty() {
         let batch = rows.len().div_ceil(if chance.one_in(2) { 2 } else { 1 });
         all.extend(rows.chunks(batch).map(|rows| Operation::Insert(rows.to_vec())));
     }
-    let mut story = Story {
-        schema,
-        dialect,
-        with_slow: chance.one_in(SLOW),
-        state: State::default(),
-        gone: Vec::new(),
-        more,
-        indexed: BTreeSet::new(),
-    };
-    all.iter().for_each(|operation| story.take(operation));
     let mut steps: Vec<Kind> = Vec::new();
+    let with_slow = chance.one_in(SLOW);
     if !chance.one_in(4) {
         steps.extend((0..chance.within(1, STEPS)).map(|_| Kind::any(chance)));
     }
@@ -52,13 +54,36 @@ pub(super) fn history(
         let at = chance.within(0, steps.len());
         steps.splice(at..at, Kind::motif(chance));
     }
-    for kind in steps {
-        if let Some(operation) = story.step(kind, chance, question) {
-            story.take(&operation);
-            all.push(operation);
-        }
-    }
+    Story::of(schema, dialect, with_slow, more, &all).tell(steps, &mut all, chance, questions);
     all
+}
+
+/// Goes on with a history by some steps.
+pub(super) fn go_on(
+    schema: &Schema,
+    dialect: &Dialect,
+    all: &mut Vec<Operation>,
+    more: Vec<Row>,
+    chance: &mut Chance,
+    questions: &mut Questions<'_>,
+) {
+    let with_slow = chance.one_in(SLOW);
+    let steps = match chance.one_in(2) {
+        true => Kind::motif(chance),
+        false => (0..chance.within(1, 4)).map(|_| Kind::any(chance)).collect(),
+    };
+    Story::of(schema, dialect, with_slow, more, all).tell(steps, all, chance, questions);
+}
+
+/// A step that changes no answer, of those that the dialect has.
+pub(super) fn touch(schema: &Schema, dialect: &Dialect, chance: &mut Chance) -> Option<Operation> {
+    let story = Story::of(schema, dialect, chance.one_in(SLOW), Vec::new(), &[]);
+    match chance.below(6) {
+        0 | 1 => story.index(chance),
+        2 | 3 => story.offers(CallFeature::Flush, Maintenance::Flush),
+        4 => story.offers(CallFeature::Compaction, Maintenance::Compact),
+        _ => story.offers(CallFeature::Release, Maintenance::Reload),
+    }
 }
 
 /// The kinds of steps.
@@ -77,6 +102,7 @@ enum Kind {
     DropIndex,
     Restart,
     Kill,
+    KillInWrite,
     Recreate,
 }
 
@@ -105,8 +131,9 @@ impl Kind {
     fn motif(chance: &mut Chance) -> Vec<Kind> {
         let change = chance.one_of([Kind::Delete, Kind::Upsert, Kind::Patch, Kind::DeleteWhere]);
         let touch = chance.one_of([Kind::Reload, Kind::Compact, Kind::Kill, Kind::Flush]);
-        match chance.below(4) {
+        match chance.below(5) {
             0 | 1 => vec![Kind::Insert, Kind::Flush, change, touch],
+            4 => vec![Kind::KillInWrite, chance.one_of([Kind::Insert, change])],
             2 => vec![Kind::Delete, touch, Kind::Insert],
             _ => vec![Kind::Index, change, Kind::Ask],
         }
@@ -126,7 +153,47 @@ struct Story<'a> {
     indexed: BTreeSet<String>,
 }
 
-impl Story<'_> {
+impl<'a> Story<'a> {
+    /// One that has come so far.
+    fn of(
+        schema: &'a Schema,
+        dialect: &'a Dialect,
+        with_slow: bool,
+        more: Vec<Row>,
+        past: &[Operation],
+    ) -> Story<'a> {
+        let mut story = Story {
+            schema,
+            dialect,
+            with_slow,
+            state: State::default(),
+            gone: Vec::new(),
+            more,
+            indexed: BTreeSet::new(),
+        };
+        past.iter().for_each(|operation| story.take(operation));
+        story
+    }
+
+    /// Goes on with steps of these kinds, where their preconditions are met.
+    fn tell(
+        mut self,
+        steps: Vec<Kind>,
+        all: &mut Vec<Operation>,
+        chance: &mut Chance,
+        questions: &mut Questions<'_>,
+    ) {
+        for kind in steps {
+            let Some(operation) = self.step(kind, chance, questions.any) else { continue };
+            self.take(&operation);
+            let writes = !matches!(operation, Operation::Ask(_) | Operation::Maintain(_));
+            all.push(operation);
+            if writes && chance.one_in(AT_LEVEL) {
+                all.extend((questions.at_level)(chance).map(Operation::Ask));
+            }
+        }
+    }
+
     fn take(&mut self, operation: &Operation) {
         let before: Vec<Key> = self.state.rows.keys().cloned().collect();
         // What is drawn has a defined outcome.
@@ -168,6 +235,12 @@ impl Story<'_> {
             }
             Kind::Restart => self.offers(CallFeature::Restart, Maintenance::Restart),
             Kind::Kill => self.offers(CallFeature::Restart, Maintenance::Kill),
+            Kind::KillInWrite => {
+                // From before it arrives to after it is answered.
+                let micros = chance.one_of([0, 300, 1_000, 2_000, 4_000, 8_000, 30_000]);
+                let step = Maintenance::KillInWrite { micros };
+                self.offers(CallFeature::Restart, step).filter(|_| !self.schema.primary().auto_id)
+            }
             Kind::Recreate => Some(Operation::Recreate),
         }
     }
@@ -267,7 +340,7 @@ impl Story<'_> {
         (after < before && after > 0).then_some(operation)
     }
 
-    fn index(&mut self, chance: &mut Chance) -> Option<Operation> {
+    fn index(&self, chance: &mut Chance) -> Option<Operation> {
         // Where writing out takes long, so does what follows it.
         if !is_offered(self.dialect, CallFeature::Flush, self.with_slow) {
             return None;

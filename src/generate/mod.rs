@@ -7,6 +7,7 @@ mod boundary;
 mod case;
 mod filter;
 mod history;
+mod mutate;
 mod relations;
 mod rows;
 mod schema;
@@ -14,6 +15,7 @@ mod weights;
 
 pub use case::{FILTERS, Options, case, case_with, cases};
 pub use filter::{MAX_DEPTH, filters};
+pub use mutate::mutant;
 pub use rows::rows;
 pub use schema::schemas;
 pub use weights::{WeightError, Weights};

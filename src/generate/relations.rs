@@ -8,7 +8,7 @@ use super::history::{any_index, is_offered};
 use crate::case::{Check, Maintenance, Relation, Search};
 use crate::filter::grammar::Construct;
 use crate::filter::{Expr, Filter, Rewrite};
-use crate::milvus::{CallFeature, Dialect};
+use crate::milvus::{CallFeature, Consistency, Dialect};
 use crate::oracle::Oracle;
 use crate::schema::{DataType, Metric, Schema};
 
@@ -51,6 +51,25 @@ pub(super) fn check(
         6 => Relation::Counts,
         _ => return search(schema, dialect, options, chance, composer),
     };
+    let check = Check::Agree { relation, filter: composer.filter(chance) };
+    is_fit(schema, dialect, options, &check).then_some(check)
+}
+
+/// A question at a level of consistency.
+pub(super) fn at_level(
+    schema: &Schema,
+    dialect: &Dialect,
+    options: &Options,
+    chance: &mut Chance,
+    composer: &Composer,
+) -> Option<Check> {
+    let level = chance.one_of([
+        Consistency::Session,
+        Consistency::Session,
+        Consistency::Bounded,
+        Consistency::Eventually,
+    ]);
+    let relation = Relation::Consistency(level);
     let check = Check::Agree { relation, filter: composer.filter(chance) };
     is_fit(schema, dialect, options, &check).then_some(check)
 }

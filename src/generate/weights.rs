@@ -50,6 +50,24 @@ impl Weights {
         Ok(())
     }
 
+    /// The constructs that have a weight, by their names.
+    pub fn iter(&self) -> impl Iterator<Item = (Construct, f64)> {
+        self.0.iter().map(|(construct, weight)| (*construct, *weight))
+    }
+
+    /// Holds a construct back to this share at most.
+    pub(crate) fn limit(&mut self, construct: Construct, share: f64) {
+        let weight = self.0.entry(construct).or_insert(1.0);
+        *weight = weight.min(share);
+    }
+
+    /// The lesser of both weights of each construct.
+    pub(crate) fn limited_by(&self, other: &Weights) -> Weights {
+        let mut limited = self.clone();
+        other.0.iter().for_each(|(construct, share)| limited.limit(*construct, *share));
+        limited
+    }
+
     /// The share of filters like this one that is kept: the least of the weights of what it uses,
     /// and 1 if nothing of it has one.
     pub fn share(&self, schema: &Schema, filter: &Filter) -> f64 {

@@ -61,6 +61,18 @@ pub enum MilvusError {
     },
 }
 
+/// The code in the text of a [`MilvusError::Rejected`].
+///
+/// ```
+/// use milvus_difftest::milvus::{MilvusError, code_in};
+/// let error = MilvusError::Rejected { operation: "query", code: 1100, reason: "no (code 7)".into() };
+/// assert_eq!(code_in(&error.to_string()), Some(1100));
+/// assert_eq!(code_in("no such field"), None);
+/// ```
+pub fn code_in(text: &str) -> Option<i32> {
+    text.strip_suffix(')')?.rsplit_once("(code ")?.1.parse().ok()
+}
+
 /// Milvus's code for an error without a code of its own.
 const UNEXPECTED: i32 = 65535;
 

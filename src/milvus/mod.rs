@@ -17,7 +17,7 @@ mod write;
 pub use connection::{ConnectOptions, Milvus};
 pub use create::{CreateOptions, Index};
 pub use dialect::{CallFeature, Dialect, DialectError, SchemaFeature};
-pub use error::MilvusError;
+pub use error::{MilvusError, code_in};
 pub use maintain::Proof;
 pub use query::{Consistency, QueryOptions, UnknownConsistency};
 pub use search::Nearest;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use milvus::proto::common::{ConsistencyLevel, KeyValuePair};
 use milvus::proto::milvus::{QueryRequest, QueryResults};
 use milvus::proto::schema::TemplateValue;
+use serde::{Deserialize, Serialize};
 
 use super::connection::Milvus;
 use super::decode;
@@ -27,7 +28,8 @@ use crate::value::{Key, META, Row};
 /// assert_eq!(Consistency::Session.to_string(), "session");
 /// # Ok::<(), milvus_difftest::milvus::UnknownConsistency>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Consistency {
     /// Sees every acknowledged write. Costs up to 200 ms on a standalone server.
     Strong,
@@ -51,6 +53,16 @@ impl Consistency {
             Consistency::Session => "session",
             Consistency::Bounded => "bounded",
             Consistency::Eventually => "eventually",
+        }
+    }
+
+    /// As pymilvus calls it: `Session`.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Consistency::Strong => "Strong",
+            Consistency::Session => "Session",
+            Consistency::Bounded => "Bounded",
+            Consistency::Eventually => "Eventually",
         }
     }
 

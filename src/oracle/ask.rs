@@ -10,7 +10,7 @@ use crate::value::{Key, Row};
 use crate::verdict::{Answer, Divergence, Expected, Way};
 
 /// What came of a question.
-pub(super) enum Asked<T> {
+pub(crate) enum Asked<T> {
     Answer(T),
     /// A refusal: whether that is right is for the reference oracle to say.
     Refused(String),
@@ -46,16 +46,33 @@ fn sort<T>(result: Result<T, MilvusError>, filter: &str) -> Result<Asked<T>, App
 
 /// Everything that was written must be seen.
 fn strong(applied: &Applied<'_, '_>, page: Option<(u32, u32)>) -> QueryOptions {
-    let deadline = applied.sides.query_deadline;
-    QueryOptions { consistency: Consistency::Strong, deadline, page }
+    at(applied, Consistency::Strong, page)
+}
+
+fn at(
+    applied: &Applied<'_, '_>,
+    consistency: Consistency,
+    page: Option<(u32, u32)>,
+) -> QueryOptions {
+    QueryOptions { consistency, deadline: applied.sides.query_deadline, page }
 }
 
 /// The keys that match, sorted.
-pub(super) async fn keys(
+pub(crate) async fn keys(
     applied: &mut Applied<'_, '_>,
     filter: &str,
 ) -> Result<Asked<Vec<Key>>, ApplyError> {
-    let mut keys = page(applied, filter, None).await?;
+    keys_at(applied, filter, Consistency::Strong).await
+}
+
+/// The keys that match at a level of consistency, sorted.
+pub(super) async fn keys_at(
+    applied: &mut Applied<'_, '_>,
+    filter: &str,
+    level: Consistency,
+) -> Result<Asked<Vec<Key>>, ApplyError> {
+    let options = at(applied, level, None);
+    let mut keys = keys_with(applied, filter, options).await?;
     if let Asked::Answer(keys) = &mut keys {
         keys.sort();
     }
@@ -90,6 +107,14 @@ pub(super) async fn page(
     page: Option<(u32, u32)>,
 ) -> Result<Asked<Vec<Key>>, ApplyError> {
     let options = strong(applied, page);
+    keys_with(applied, filter, options).await
+}
+
+async fn keys_with(
+    applied: &mut Applied<'_, '_>,
+    filter: &str,
+    options: QueryOptions,
+) -> Result<Asked<Vec<Key>>, ApplyError> {
     let Applied { sides, table, handles, .. } = applied;
     let rows = sides.milvus.query_fields(&table.name, &table.schema, filter, &[], options).await;
     Ok(match sort(rows, filter)? {

@@ -12,7 +12,7 @@ use crate::case::{Check, Maintenance, Relation};
 /// ```
 /// use milvus_difftest::oracle::Oracle;
 /// assert_eq!("partition".parse(), Ok(Oracle::Partition));
-/// assert_eq!(Oracle::ALL.len(), 14);
+/// assert_eq!(Oracle::ALL.len(), 15);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -35,6 +35,8 @@ pub enum Oracle {
     Count,
     /// A search finds the nearest of the rows that match, and no other row.
     Search,
+    /// A level of consistency shows what it must, and nothing that never was.
+    Consistency,
     /// With an index and without.
     Index,
     /// In memory, and sealed and flushed.
@@ -51,7 +53,7 @@ pub enum Oracle {
 
 impl Oracle {
     /// All of them.
-    pub const ALL: [Oracle; 14] = [
+    pub const ALL: [Oracle; 15] = [
         Oracle::Reference,
         Oracle::Partition,
         Oracle::Projection,
@@ -60,6 +62,7 @@ impl Oracle {
         Oracle::Paging,
         Oracle::Count,
         Oracle::Search,
+        Oracle::Consistency,
         Oracle::Index,
         Oracle::Segment,
         Oracle::Compaction,
@@ -79,6 +82,7 @@ impl Oracle {
             Oracle::Paging => "paging",
             Oracle::Count => "count",
             Oracle::Search => "search",
+            Oracle::Consistency => "consistency",
             Oracle::Index => "index",
             Oracle::Segment => "segment",
             Oracle::Compaction => "compaction",
@@ -130,13 +134,14 @@ impl Check {
                 Relation::Template => Oracle::Template,
                 Relation::Paging(_) => Oracle::Paging,
                 Relation::Counts => Oracle::Count,
+                Relation::Consistency(_) => Oracle::Consistency,
                 Relation::After(step) => match step {
                     Maintenance::Index { .. } | Maintenance::DropIndex { .. } => Oracle::Index,
                     Maintenance::Flush => Oracle::Segment,
                     Maintenance::Compact => Oracle::Compaction,
                     Maintenance::Reload => Oracle::Reload,
                     Maintenance::Restart => Oracle::Restart,
-                    Maintenance::Kill => Oracle::Durability,
+                    Maintenance::Kill | Maintenance::KillInWrite { .. } => Oracle::Durability,
                 },
             },
         }

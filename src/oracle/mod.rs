@@ -1,7 +1,8 @@
 //! From observations to a verdict: one file an oracle. Each says when it applies, and when it must
 //! say "inconclusive".
 
-mod ask;
+pub(crate) mod ask;
+mod consistency;
 mod counts;
 mod kind;
 pub(crate) mod maintenance;

@@ -3,7 +3,8 @@
 //! A disagreement must repeat, as every mismatch must. A refusal proves nothing here: the reference
 //! oracle judges refusals.
 
-use super::{counts, maintenance, paging, partition, projection, rewrite, template};
+use super::ask::{Asked, keys};
+use super::{consistency, counts, maintenance, paging, partition, projection, rewrite, template};
 use crate::apply::{Applied, ApplyError};
 use crate::case::Relation;
 use crate::filter::{Filter, matching};
@@ -34,23 +35,34 @@ pub(crate) async fn judge(
     if let (true, Err(why)) = (logical, defined) {
         return Ok(Verdict::Inconclusive(Doubt::Undefined(why.to_string())));
     }
-    if let Relation::After(step) = relation {
-        return maintenance::judge(applied, step, filter).await;
+    match relation {
+        Relation::After(step) => return maintenance::judge(applied, step, filter).await,
+        Relation::Consistency(level) => return consistency::judge(applied, *level, filter).await,
+        _ => {}
     }
     let first = match measure(applied, relation, filter).await? {
         Outcome::Disagree(ways) => ways,
         other => return Ok(verdict(other)),
     };
-    Ok(match measure(applied, relation, filter).await? {
-        Outcome::Disagree(ways) => verdict(Outcome::Disagree(ways)),
-        Outcome::Agree(_) | Outcome::Unproven(_) => {
-            let first = Actual::Ways(first);
-            Verdict::Inconclusive(Doubt::Unrepeatable(format!(
-                "the target answered {first}, and otherwise when asked again"
-            )))
+    for again in 0..2 {
+        // What goes wrong every other time would do so in each of two equal rounds.
+        if again == 1
+            && let Asked::Failed(divergence) = keys(applied, "").await?
+        {
+            return Ok(verdict(Outcome::Failed(divergence)));
         }
-        failed @ Outcome::Failed(_) => verdict(failed),
-    })
+        match measure(applied, relation, filter).await? {
+            Outcome::Disagree(_) => {}
+            Outcome::Agree(_) | Outcome::Unproven(_) => {
+                let first = Actual::Ways(first);
+                return Ok(Verdict::Inconclusive(Doubt::Unrepeatable(format!(
+                    "the target answered {first}, and otherwise when asked again"
+                ))));
+            }
+            failed @ Outcome::Failed(_) => return Ok(verdict(failed)),
+        }
+    }
+    Ok(verdict(Outcome::Disagree(first)))
 }
 
 pub(super) fn verdict(outcome: Outcome) -> Verdict {
@@ -81,6 +93,8 @@ async fn measure(
         Relation::Template => template::measure(applied, filter).await,
         Relation::Paging(size) => paging::measure(applied, *size, filter).await,
         Relation::Counts => counts::measure(applied, filter).await,
-        Relation::After(_) => Ok(Outcome::Unproven("it was not asked for".to_owned())),
+        Relation::After(_) | Relation::Consistency(_) => {
+            Ok(Outcome::Unproven("it was not asked for".to_owned()))
+        }
     }
 }

@@ -47,6 +47,12 @@ struct File<'a> {
     undefined: &'a std::collections::BTreeMap<String, u64>,
     unproven: &'a std::collections::BTreeMap<String, u64>,
     steps: &'a Steps,
+    /// How many cases grew from others.
+    grown: u64,
+    /// How many combinations were reached.
+    reached: usize,
+    /// From constructs to the share that is asked of them.
+    held_back: BTreeMap<String, f64>,
     known: &'a std::collections::BTreeMap<String, u64>,
     fixed: &'a [String],
     steered: u64,
@@ -168,6 +174,9 @@ pub fn to_json(summary: &Summary, paths: &HashMap<String, PathBuf>) -> Json {
         undefined: &summary.undefined,
         unproven: &summary.unproven,
         steps: &summary.steps,
+        grown: summary.grown,
+        reached: summary.reached.len(),
+        held_back: summary.held_back().iter().map(|(it, share)| (it.to_string(), share)).collect(),
         known: &summary.known,
         fixed: &summary.fixed,
         steered: summary.steered,

@@ -241,6 +241,22 @@ pub fn table(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
         coverage.hit(),
         coverage.wanted().len(),
     );
+    if !summary.reached.is_empty() {
+        let _ = writeln!(
+            text,
+            "combinations of construct, type, index, segments and outcome that were reached: {}; cases \
+             that grew from others: {}",
+            summary.reached.len(),
+            summary.grown,
+        );
+    }
+    for (construct, share) in summary.held_back().iter() {
+        let _ = writeln!(
+            text,
+            "  held back to {:.0} %, because the engine refuses it: {construct}",
+            100.0 * share
+        );
+    }
     if summary.oracles.len() > 1 {
         let _ = writeln!(text, "by oracle, checks (and what passed, is known, proves nothing):");
         for (oracle, tally) in &summary.oracles {

@@ -136,6 +136,9 @@ pub(super) fn fewer_rows(case: &Case) -> Vec<Case> {
             Operation::Maintain(Maintenance::Kill) => {
                 replace(Operation::Maintain(Maintenance::Restart));
             }
+            Operation::Maintain(Maintenance::KillInWrite { .. }) => {
+                replace(Operation::Maintain(Maintenance::Kill));
+            }
             Operation::Maintain(_) | Operation::Recreate => {}
         }
     }

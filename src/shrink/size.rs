@@ -54,7 +54,11 @@ pub fn size(case: &Case) -> Size {
             }
             Operation::Recreate => {}
             Operation::Maintain(step) => {
-                size.complexity += u64::from(*step == Maintenance::Kill);
+                size.complexity += match step {
+                    Maintenance::Kill => 1,
+                    Maintenance::KillInWrite { .. } => 2,
+                    _ => 0,
+                };
             }
             Operation::Ask(check) => {
                 size.nodes += check.filter().map_or(1, Expr::nodes);

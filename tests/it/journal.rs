@@ -135,6 +135,31 @@ async fn a_campaign_killed_again_and_again_goes_on_with_other_workers() {
     }
 }
 
+#[tokio::test]
+async fn what_cases_grow_from_depends_neither_on_workers_nor_on_kills() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let whole = folder.path().join("whole.jsonl");
+    let campaign = |jobs| Campaign { cases: Some(70), ..campaign(jobs) };
+    let summary = run_into(&whole, campaign(1)).await;
+    assert!(summary.grown > 5, "{}", summary.grown);
+    let same = |summary: &Summary| {
+        let Outcome { cases, digest, figures, coverage, .. } = outcome(summary);
+        (cases, digest, figures, coverage, summary.grown, summary.reached.clone())
+    };
+    let expected = same(&summary);
+    let several = run_into(&folder.path().join("several.jsonl"), campaign(3)).await;
+    assert_eq!(same(&several), expected);
+    let bytes = fs::read(&whole).expect("a journal");
+    for (moment, jobs) in [(3, 1), (5, 2), (7, 1), (9, 3)] {
+        let killed = folder.path().join(format!("{moment}.jsonl"));
+        fs::write(&killed, &bytes[..bytes.len() * moment / 10]).expect("room");
+        assert_eq!(same(&run_into(&killed, campaign(jobs)).await), expected, "{moment}");
+    }
+    let fresh = Campaign { feedback: false, ..campaign(1) };
+    let fresh = run_into(&folder.path().join("fresh.jsonl"), fresh).await;
+    assert_eq!((fresh.grown, fresh.reached.len()), (0, 0));
+}
+
 /// Options under which the time that a machine takes changes nothing.
 const EXACT: [&str; 8] = [
     "--filters",

@@ -33,6 +33,7 @@ async fn each_oracle_finds_what_it_is_for_and_nothing_else() {
     let table = [
         (Oracle::Reference, Fault::LessThanIncludesEqual),
         (Oracle::Reference, Fault::AnswersAreCached),
+        (Oracle::Reference, Fault::UpsertIsTorn),
         (Oracle::Partition, Fault::DropLastMatch),
         (Oracle::Partition, Fault::DeMorganForgotten),
         (Oracle::Projection, Fault::LikePercentIsPrefix),
@@ -48,6 +49,7 @@ async fn each_oracle_finds_what_it_is_for_and_nothing_else() {
         (Oracle::Search, Fault::SearchIgnoresFilter),
         (Oracle::Search, Fault::SearchScoresAreRoots),
         (Oracle::Search, Fault::CosineIsProduct),
+        (Oracle::Consistency, Fault::SessionForgotten),
         (Oracle::Index, Fault::IndexForgetsNegatives),
         (Oracle::Segment, Fault::FlushLosesLast),
         (Oracle::Segment, Fault::FlushRevivesDeleted),

@@ -63,6 +63,11 @@ impl Collection {
         }
     }
 
+    /// Notes that a read had to show the last write.
+    pub(super) fn caught_up(&mut self) {
+        self.rows_before.clone_from(&self.rows);
+    }
+
     /// Those of some rows that match a filter, in the order of their keys.
     pub(super) fn select<'a>(
         &self,

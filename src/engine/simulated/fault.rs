@@ -118,6 +118,8 @@ faults! {
     RestartLosesLastWrite = "restart-loses-last-write",
     /// What was inserted after the last flush is lost in a restart.
     RestartLosesUnflushed = "restart-loses-unflushed",
+    /// An upsert deletes what it replaces long before it writes: a kill in between loses the rows.
+    UpsertIsTorn = "upsert-is-torn",
     /// Negative numbers and empty strings are not found in a field with an index.
     IndexForgetsNegatives = "index-forgets-negatives",
     /// Rows that are written after a field was indexed are not found by it.
@@ -203,7 +205,7 @@ faults! {
 impl Fault {
     /// Whether campaigns make the calls in which it shows. The client makes more.
     pub fn is_of_campaigns(self) -> bool {
-        !matches!(self, Fault::OptionsForgotten | Fault::SessionForgotten)
+        !matches!(self, Fault::OptionsForgotten)
     }
 
     /// The size of the smallest case in which it shows: operations, rows, fields beside key and

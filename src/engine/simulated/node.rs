@@ -35,6 +35,7 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(faults: Vec<Fault>, lags: bool) -> Node {
+        let lags = lags || faults.contains(&Fault::SessionForgotten);
         let sabotage = Sabotage::new(faults);
         Node {
             collections: BTreeMap::new(),
@@ -436,6 +437,20 @@ impl Node {
         Ok(pb::MutationResult { insert_cnt: count as i64, ..result })
     }
 
+    /// Deletes what is replaced, on a server that does so long before it writes.
+    pub(super) fn begin_upsert(&mut self, request: &pb::UpsertRequest) -> bool {
+        if !self.sabotage.has(Fault::UpsertIsTorn) || request.partial_update {
+            return false;
+        }
+        let Ok(collection) = self.collection(&request.collection_name) else { return false };
+        let schema = &collection.schema;
+        let rows = codec::decode_rows(schema, &request.fields_data, request.num_rows as usize);
+        for key in rows.into_iter().flatten().filter_map(|row| row.key(schema)) {
+            collection.rows.remove(&key);
+        }
+        true
+    }
+
     pub(super) fn upsert(&mut self, request: pb::UpsertRequest) -> Reply<pb::MutationResult> {
         if self.collection(&request.collection_name)?.schema.primary().auto_id {
             return Err(invalid("upserts of assigned keys are not simulated"));
@@ -595,14 +610,18 @@ impl Node {
             let keys = collection.life.remembered(sabotage, &request.expr, keys);
             collection.cached = keys.into_iter().collect();
         }
-        let collection = &*collection;
-        let output = collection.output(&request.output_fields)?;
         let must_show = match request.consistency_level() {
             common::ConsistencyLevel::Strong => true,
             common::ConsistencyLevel::Session if sabotage.has(Fault::SessionForgotten) => false,
             common::ConsistencyLevel::Session => request.guarantee_timestamp >= collection.written,
             _ => false,
         };
+        // What such a read has shown, later ones show, too.
+        if must_show && *lags {
+            collection.caught_up();
+        }
+        let collection = &*collection;
+        let output = collection.output(&request.output_fields)?;
         let visible = match *lags && !must_show {
             true => &collection.rows_before,
             false => &collection.rows,

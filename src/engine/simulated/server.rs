@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use prost::Message;
 use tokio::sync::Notify;
@@ -28,6 +29,9 @@ use super::reply::{Failure, Refusable, Reply};
 pub const VERSION: &str = "v2.6.0-simulated";
 
 const SERVICE: &str = "/milvus.proto.milvus.MilvusService/";
+
+/// Between the halves of a call that has two.
+const HALFTIME: Duration = Duration::from_millis(20);
 
 /// The default of tonic, 4 MiB, is less than what Milvus takes.
 const MAX_MESSAGE: usize = 64 << 20;
@@ -303,7 +307,7 @@ impl Front {
             "Query" => self.serve(request, Node::query).await,
             "ReleaseCollection" => self.serve(request, Node::release_collection).await,
             "ShowCollections" => self.serve(request, Node::show_collections).await,
-            "Upsert" => self.serve(request, Node::upsert).await,
+            "Upsert" => self.serve_in_two(request, Node::begin_upsert, Node::upsert).await,
             _ => {
                 let path = request.uri().path();
                 Status::unimplemented(format!("{path} is not simulated")).into_http()
@@ -326,10 +330,29 @@ impl Front {
         Q: Message + Default + 'static,
         R: Message + Refusable + 'static,
     {
+        self.serve_in_two(request, |_, _| false, handle).await
+    }
+
+    /// A call that has a first half: if that does something, a caller who gives up soon misses the
+    /// second.
+    async fn serve_in_two<Q, R>(
+        &self,
+        request: http::Request<Body>,
+        begin: fn(&mut Node, &Q) -> bool,
+        handle: fn(&mut Node, Q) -> Reply<R>,
+    ) -> http::Response<Body>
+    where
+        Q: Message + Default + 'static,
+        R: Message + Refusable + 'static,
+    {
         let front = self.clone();
         let unary = Unary(move |message: Q| {
             let front = front.clone();
             async move {
+                let begun = begin(&mut front.node(), &message);
+                if begun {
+                    tokio::time::sleep(HALFTIME).await;
+                }
                 let reply = handle(&mut front.node(), message);
                 match reply {
                     Ok(reply) => reply,

@@ -601,7 +601,7 @@ fn pattern_constructs(pattern: &str) -> Vec<Construct> {
 }
 
 /// Predicates within each other; `and` and `or` chains count once.
-fn depth(expr: &Expr) -> usize {
+pub(crate) fn depth(expr: &Expr) -> usize {
     match expr {
         Expr::Binary { op, left, right } if op.is_logical() => {
             let inner = |side: &Expr| match side {

@@ -10,8 +10,8 @@ mod construct;
 mod coverage;
 mod operand;
 
-pub(crate) use cell::for_each_cell;
 pub use cell::{Cell, UnknownCell, applicable, cells, everything};
+pub(crate) use cell::{depth, for_each_cell};
 pub use construct::{Construct, UnknownConstruct, family};
 pub use coverage::Coverage;
 pub use operand::{Group, Kind, Operand, UnknownGroup};

@@ -1,12 +1,14 @@
 //! The parts of `repro.py` for histories, and for answers that disagree with each other.
 
+use std::collections::BTreeSet;
+
 use super::literal;
 use crate::case::{Case, Check, Maintenance, Operation, Relation};
-use crate::filter::Filter;
+use crate::filter::{Filter, Semantics};
 use crate::oracle::scores;
 use crate::schema::Schema;
 use crate::value::Key;
-use crate::verdict::{Actual, Class, Divergence};
+use crate::verdict::{Actual, Answer, Class, Divergence, Expected};
 
 const ASKED: &str = r#"
 
@@ -28,6 +30,24 @@ def restarted(client, name):
         raise RuntimeError("set MILVUS_RESTART to a command that restarts the server")
     subprocess.run(command, shell=True, check=True)
     client.load_collection(name)
+"#;
+
+const INTERRUPTED: &str = r#"
+
+def interrupted(client, name, write, seconds):
+    """Restarts the server so long after a write was begun. What became of that is not known."""
+
+    def quietly():
+        try:
+            write()
+        except Exception as error:
+            print("the write was not acknowledged:", error)
+
+    writer = threading.Thread(target=quietly)
+    writer.start()
+    time.sleep(seconds)
+    restarted(client, name)
+    writer.join()
 "#;
 
 const COMPACTED: &str = r#"
@@ -101,12 +121,31 @@ const AFTER: &str = r#"
     return before != after
 "#;
 
+const CONSISTENCY: &str = r#"
+    now = asked(client, name, FILTERS[0], consistency_level=LEVEL)
+    strong = asked(client, name, FILTERS[0], consistency_level="Strong")
+    print(f"{LEVEL}:", now)
+    print("Strong:", strong)
+    if LEVEL == "Session":
+        return now != strong
+    # It may lag behind, but not have what there is not and never was.
+    return len(now) != len(set(now)) or not set(now) <= set(strong) | set(PAST)
+"#;
+
 const TEMPLATE: &str = r#"
     written = asked(client, name, FILTERS[0])
     sent = asked(client, name, TEMPLATES, filter_params=VALUES)
     print("constants written out:     ", written)
     print("constants sent beside it:  ", sent)
     return written != sent
+"#;
+
+const TORN: &str = r#"
+    actual = asked(client, name, "")
+    print("must be there:    ", MUST)
+    print("must not be there:", MUST_NOT)
+    print("is there:         ", actual)
+    return not set(MUST) <= set(actual) or bool(set(MUST_NOT) & set(actual))
 "#;
 
 const SEARCH: &str = r#"
@@ -130,6 +169,9 @@ const SEARCH: &str = r#"
 
 /// What tells that the bug is present, if it is one of these.
 pub(super) fn body(check: &Check, divergence: &Divergence) -> Option<&'static str> {
+    if is_torn(divergence) {
+        return Some(TORN);
+    }
     match (check, &divergence.actual) {
         (Check::Agree { relation, .. }, Actual::Ways(_)) => Some(match relation {
             Relation::Partition => PARTITION,
@@ -138,6 +180,7 @@ pub(super) fn body(check: &Check, divergence: &Divergence) -> Option<&'static st
             Relation::Paging(_) => PAGING,
             Relation::Template => TEMPLATE,
             Relation::Counts => COUNTS,
+            Relation::Consistency(_) => CONSISTENCY,
             Relation::After(_) => AFTER,
         }),
         (Check::Search { .. }, Actual::Rows(_)) if divergence.class != Class::WrongValue => {
@@ -164,6 +207,18 @@ pub(super) fn filled(body: &str, case: &Case) -> String {
 /// The constants of such a body.
 pub(super) fn constants(case: &Case, divergence: &Divergence) -> String {
     let mut text = format!("KEY = {}\n", literal::string(&case.schema.primary().name));
+    if let (true, Actual::Ways(ways)) = (is_torn(divergence), &divergence.actual) {
+        let of = |number: usize| match ways.get(number).map(|way| &way.answer) {
+            Some(Answer::Rows(keys)) => keys.iter().collect::<BTreeSet<_>>(),
+            _ => BTreeSet::new(),
+        };
+        let (before, after, now) = (of(0), of(1), of(2));
+        let list = |keys: Vec<&Key>| literal::list(keys.into_iter().map(literal::key));
+        let must = list(before.intersection(&after).copied().collect());
+        let not = now.into_iter().filter(|key| !before.contains(key) && !after.contains(key));
+        text.push_str(&format!("MUST = {must}\nMUST_NOT = {}\n", list(not.collect())));
+        return text;
+    }
     let Some(check) = case.checks.first() else { return text };
     let mut filters: Vec<String> =
         check.filters(&case.schema).iter().map(Filter::to_string).collect();
@@ -175,6 +230,16 @@ pub(super) fn constants(case: &Case, divergence: &Divergence) -> String {
     match (check, &divergence.actual) {
         (Check::Agree { relation: Relation::Paging(size), .. }, _) => {
             text.push_str(&format!("SIZE = {size}\n"));
+        }
+        (Check::Agree { relation: Relation::Consistency(level), .. }, _) => {
+            let state = case.history(Semantics::canonical());
+            let past: BTreeSet<Key> =
+                state.dead.iter().filter_map(|row| row.key(&case.schema)).collect();
+            text.push_str(&format!(
+                "LEVEL = \"{}\"\n# Rows that were deleted or replaced.\nPAST = {}\n",
+                level.title(),
+                literal::list(past.iter().map(literal::key))
+            ));
         }
         (Check::Agree { relation: Relation::Template, filter }, _) => {
             if let Some((templates, values)) = filter.expr.parametrized() {
@@ -189,7 +254,7 @@ pub(super) fn constants(case: &Case, divergence: &Divergence) -> String {
             }
         }
         (Check::Agree { relation: Relation::Projection, .. }, Actual::Ways(ways)) => {
-            if let Some(crate::verdict::Answer::Rows(keys)) = ways.last().map(|way| &way.answer) {
+            if let Some(Answer::Rows(keys)) = ways.last().map(|way| &way.answer) {
                 let keys = literal::list(keys.iter().map(literal::key));
                 text.push_str(&format!("EXPECTED = {keys}\n"));
             }
@@ -235,7 +300,31 @@ pub(super) fn maintenance(step: &Maintenance) -> String {
             "client.release_collection(name)\n    client.load_collection(name)".to_owned()
         }
         Maintenance::Restart | Maintenance::Kill => "restarted(client, name)".to_owned(),
+        // With the write that follows, see `interrupted`.
+        Maintenance::KillInWrite { .. } => String::new(),
     }
+}
+
+/// Whether a write is neither carried out nor left undone.
+pub(super) fn is_torn(divergence: &Divergence) -> bool {
+    matches!(
+        (&divergence.expected, divergence.class),
+        (Expected::Accepted, Class::SelfInconsistent)
+    )
+}
+
+/// Calls that write, with a restart of the server so many microseconds after they are begun; and
+/// once more, if what has arrived of it is of no interest.
+pub(super) fn interrupted(calls: &str, micros: u32, again: bool) -> String {
+    let once_more = match again {
+        true => format!("\n    {}", calls.replace("client.insert(", "client.upsert(")),
+        false => String::new(),
+    };
+    format!(
+        "def last():\n        {}\n\n    interrupted(client, name, last, {:?}){once_more}",
+        calls.replace("\n", "\n    "),
+        f64::from(micros) / 1e6,
+    )
 }
 
 /// A question in between, whose answer is of no interest here.
@@ -272,6 +361,11 @@ fn steps(case: &Case) -> impl Iterator<Item = &Maintenance> {
 
 fn restarts(case: &Case) -> bool {
     steps(case).any(|step| matches!(step, Maintenance::Restart | Maintenance::Kill))
+        || interrupts(case)
+}
+
+fn interrupts(case: &Case) -> bool {
+    steps(case).any(|step| matches!(step, Maintenance::KillInWrite { .. }))
 }
 
 fn compacts(case: &Case) -> bool {
@@ -284,16 +378,20 @@ pub(super) fn modules(case: &Case) -> Vec<&'static str> {
     modules.extend(restarts(case).then_some("subprocess"));
     let searches = |check: &Check| matches!(check, Check::Search { .. });
     modules.extend(case.checks.first().is_some_and(searches).then_some("math"));
-    modules.extend(compacts(case).then_some("time"));
+    modules.extend(interrupts(case).then_some("threading"));
+    modules.extend((compacts(case) || interrupts(case)).then_some("time"));
     modules
 }
 
 /// The functions that are called.
 pub(super) fn functions(case: &Case, asks: bool) -> String {
     let mut text = String::new();
-    for (needed, function) in
-        [(restarts(case), RESTARTED), (compacts(case), COMPACTED), (asks, ASKED)]
-    {
+    for (needed, function) in [
+        (restarts(case), RESTARTED),
+        (interrupts(case), INTERRUPTED),
+        (compacts(case), COMPACTED),
+        (asks, ASKED),
+    ] {
         text.push_str(if needed { function } else { "" });
     }
     text

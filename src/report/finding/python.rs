@@ -3,7 +3,7 @@
 use super::history;
 use super::literal;
 use super::title::title;
-use crate::case::{Case, Check, Operation};
+use crate::case::{Case, Check, Maintenance, Operation};
 use crate::filter::matching;
 use crate::finding::Finding;
 use crate::schema::{DataType, Field, Scalar, Schema};
@@ -238,7 +238,7 @@ pub fn script(finding: &Finding) -> String {
     if case.schema.primary().auto_id {
         script.push_str("HANDLES = {}  # what the rows are called here, by the key they got\n");
     }
-    script.push_str(&write_function(case));
+    script.push_str(&written(case, !history::is_torn(divergence)));
     script.push_str(&history::functions(case, matches!(probe, Probe::History(_))));
     let reads = !matches!(probe, Probe::Steps { writes: true, .. });
     if reads && !matches!(probe, Probe::History(_)) {
@@ -333,6 +333,11 @@ fn bits(field: &Field) -> Option<String> {
 
 /// Creates the collection and runs the operations.
 pub(in crate::report) fn write_function(case: &Case) -> String {
+    written(case, true)
+}
+
+/// The same; a write that a restart interrupts is repeated or not.
+fn written(case: &Case, again: bool) -> String {
     let Schema { fields, dynamic } = &case.schema;
     let boolean = |b: bool| if b { "True" } else { "False" };
     let mut lines = vec![format!(
@@ -363,7 +368,17 @@ pub(in crate::report) fn write_function(case: &Case) -> String {
     let indented = |lines: Vec<String>| -> String {
         lines.into_iter().map(|line| format!("    {line}\n")).collect()
     };
-    let steps = case.operations.iter().filter_map(|step| operation(&case.schema, step));
+    let mut interruption = None;
+    let steps = case.operations.iter().filter_map(|step| match (step, interruption.take()) {
+        (Operation::Maintain(Maintenance::KillInWrite { micros }), _) => {
+            interruption = Some(*micros);
+            None
+        }
+        (write, Some(micros)) => {
+            Some(history::interrupted(&operation(&case.schema, write)?, micros, again))
+        }
+        (step, None) => operation(&case.schema, step),
+    });
     // Only a collection that is created again needs a function for that.
     if case.operations.contains(&Operation::Recreate) {
         let mut writes = vec!["create(client, name)".to_owned()];

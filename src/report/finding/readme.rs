@@ -1,5 +1,6 @@
 //! `README.md`: the finding as an issue.
 
+use super::history::is_torn;
 use super::markdown::{block, code, shortened, table};
 use super::rules;
 use super::title::title;
@@ -37,6 +38,12 @@ fn summary(finding: &Finding) -> String {
         return format!(
             "The references, {backend} and the evaluator of milvus-difftest, disagree. This is a \
              defect of milvus-difftest and not of Milvus ({engine}).\n"
+        );
+    }
+    if is_torn(&finding.divergence) {
+        return format!(
+            "{engine} is killed in the middle of a write. When it is back, rows that the write is \
+             about are neither as before it nor as after it.\n"
         );
     }
     let symptom = match finding.divergence.class {
@@ -171,6 +178,9 @@ fn expected(finding: &Finding) -> String {
         Expected::Refused => "an error: the types do not fit".to_owned(),
         Expected::Rows(keys) => keys_in_words(keys),
         Expected::Count(count) => counted(finding, *count),
+        Expected::Accepted if is_torn(&finding.divergence) => {
+            "each row as before the write, or as after it".to_owned()
+        }
         Expected::Accepted => "the write is accepted".to_owned(),
         Expected::Agreement => "the same answer either way".to_owned(),
     };
@@ -249,6 +259,13 @@ fn keys_in_words(keys: &[Key]) -> String {
 /// Why the expected answer is the right one.
 fn why(finding: &Finding) -> String {
     let mut text = "## Why\n".to_owned();
+    if is_torn(&finding.divergence) {
+        text.push_str(
+            "\nOf a write that was not acknowledged, each row may be as before it or as after it: \
+             what is there in both states is not lost, and what is in neither does not come.\n",
+        );
+        return text;
+    }
     if finding.divergence.class == Class::WrongValue {
         text.push_str("\nEvery field comes back with the value that was last written.\n");
     }

@@ -9,7 +9,7 @@ use crate::case::{Case, Check};
 use crate::compare::Diff;
 use crate::filter::{Filter, parse};
 use crate::value::{Key, Row, Value};
-use crate::verdict::{Actual, Class, Divergence, Expected, Judges};
+use crate::verdict::{Actual, Answer, Class, Divergence, Expected, Judges, Way};
 
 fn case(schema: Json, operations: Json, checks: Json) -> Case {
     let file = json!({
@@ -141,6 +141,39 @@ fn wrong_value() -> Finding {
     finding(case, divergence, None)
 }
 
+fn torn() -> Finding {
+    let rows =
+        |ids: &[i64]| -> Json { ids.iter().map(|id| json!({"id": id, "v": [0.5, 1.0]})).collect() };
+    let case = case(
+        json!({"fields": [
+            {"name": "id", "type": "INT64", "primary": true},
+            {"name": "v", "type": "FLOAT_VECTOR(2)"},
+        ]}),
+        json!([
+            {"insert": rows(&[1, 2])},
+            {"maintain": {"kill_in_write": {"micros": 2000}}},
+            {"upsert": rows(&[2, 3])},
+        ]),
+        json!(["entities"]),
+    );
+    let way = |what: &str, keys: &[i64]| Way {
+        what: what.to_owned(),
+        filter: None,
+        answer: Answer::Rows(keys.iter().copied().map(Key::Int).collect()),
+    };
+    let divergence = Divergence {
+        class: Class::SelfInconsistent,
+        expected: Expected::Accepted,
+        actual: Actual::Ways(vec![
+            way("before the write", &[2]),
+            way("after it, if it is carried out", &[2, 3]),
+            way("when the engine was killed while it wrote", &[3]),
+        ]),
+        judges: Judges::Target,
+    };
+    finding(case, divergence, None)
+}
+
 fn every_type() -> Finding {
     let case = case(
         json!({"fields": [
@@ -181,7 +214,8 @@ fn every_type() -> Finding {
 
 #[test]
 fn every_file_is_as_a_maintainer_reads_it() {
-    let findings = [missing_rows(), extra_rows(), wrongly_rejected(), wrong_value(), every_type()];
+    let findings =
+        [missing_rows(), extra_rows(), wrongly_rejected(), wrong_value(), every_type(), torn()];
     let folder = tempfile::tempdir().unwrap();
     for finding in findings {
         let written = write(folder.path(), &finding).unwrap();

@@ -59,6 +59,7 @@ pub fn pieces(finding: &Finding) -> Vec<Piece> {
         },
         Class::Crash => words("ends the engine"),
         Class::Hang => words("is not answered in time"),
+        Class::SelfInconsistent if written => words("is neither carried out nor left undone"),
         Class::SelfInconsistent => words("is answered in two ways"),
         Class::ReferenceConflict => words("divides the references"),
     };

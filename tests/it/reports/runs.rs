@@ -246,14 +246,17 @@ pub fn full() -> Vec<Record> {
     }
     run.event(bad, Event::Fixed { title: "a list of one <element> is empty".to_owned() });
     run.event(bad, Event::Steered { case: 1, dropped: 30, kept: 10 });
-    run.event(
-        bad,
-        Event::CaseDone { number: 1, digest: 1, cells: touched(&ASKED), steps: steps() },
-    );
-    run.event(
-        good,
-        Event::CaseDone { number: 1, digest: 1, cells: touched(&ASKED), steps: steps() },
-    );
+    let done = Event::CaseDone {
+        number: 1,
+        digest: 1,
+        parents: vec![0],
+        cells: touched(&ASKED),
+        refused: BTreeMap::new(),
+        reached: ["add on INT8? | INVERTED | sealed | some".to_owned()].into(),
+        steps: steps(),
+    };
+    run.event(bad, done.clone());
+    run.event(good, done);
     run.event(bad, Event::Unexplored { case: 7 });
     run.finish(bad, false, None);
     run.finish(good, false, None);

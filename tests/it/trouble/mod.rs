@@ -19,6 +19,15 @@ use serde_json::{Value as Json, json};
 
 use crate::support::{Sandbox, entries};
 
+/// How often something is killed at random moments, at least: a few times, or as often as this says.
+/// 50 take half an hour for all that is killed.
+const KILLS: &str = "MILVUS_DIFFTEST_TEST_KILLS";
+
+fn wanted(least: usize) -> usize {
+    let asked = std::env::var(KILLS).ok().map(|text| text.parse().expect("a number"));
+    asked.unwrap_or(least)
+}
+
 /// Options under which the time that a machine takes changes nothing.
 const EXACT: [&str; 6] =
     ["--shrink-evaluations", "30", "--shrink-time", "1h", "--query-timeout", "1m"];

@@ -55,6 +55,7 @@ fn witness(fault: Fault) -> Witness {
         | Fault::ReloadRevivesDeletedFlushed
         | Fault::ReloadUndoesUpserts
         | Fault::RestartLosesLastWrite
+        | Fault::UpsertIsTorn
         | Fault::RestartLosesUnflushed
         | Fault::IndexForgetsNegatives
         | Fault::IndexIsStale
