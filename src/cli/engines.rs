@@ -18,7 +18,7 @@ use super::setup::{or_signal, prepare, signalled};
 use super::start::{Failure, note, say};
 use crate::engine::{
     CLICKHOUSE_IMAGE, EngineChoice, EngineKind, MILVUS_IMAGE, cache_folder, docker_version,
-    image_size, installed, reap_containers, remove_image, uninstall,
+    image_size, installed, installed_releases, reap_containers, remove_image, uninstall,
 };
 
 /// How often to look whether a started engine lives, and how long it may take to answer.
@@ -45,14 +45,16 @@ async fn list(args: &PlaceArgs) -> Result<Exit, Failure> {
     let mut table = Table::new();
     table.load_style(NOTHING);
     table.set_header(["engine", "version", "state", "size", "where"]);
-    for kind in EngineKind::ALL {
+    let releases = installed_releases(&cache).map_err(Failure::environment)?;
+    for kind in EngineKind::ALL.into_iter().chain(releases) {
+        let (name, version) = (kind.name(), kind.version());
         let installations = installed(&cache, kind).map_err(Failure::environment)?;
         if installations.is_empty() {
-            table.add_row([kind.name(), kind.version(), "not installed", "", ""]);
+            table.add_row([&*name, &*version, "not installed", "", ""]);
         }
         for there in installations {
             let (size, place) = (megabytes(there.size), there.folder.display().to_string());
-            table.add_row([kind.name(), kind.version(), "installed", &size, &place]);
+            table.add_row([&*name, &*version, "installed", &size, &place]);
         }
     }
     let docker = docker_version().await;

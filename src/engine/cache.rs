@@ -43,6 +43,23 @@ pub fn installed(cache: &Path, kind: EngineKind) -> Result<Vec<InstalledEngine>,
     Ok(complete.map(|folder| InstalledEngine { size: size_of(&folder), folder }).collect())
 }
 
+/// The releases beside the pinned ones of which a cache folder has complete installations.
+pub fn installed_releases(cache: &Path) -> Result<Vec<EngineKind>, EngineError> {
+    let mut kinds: Vec<EngineKind> = Vec::new();
+    for folder in folders(cache)? {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let kind = name.rsplit_once('-').and_then(|(name, _)| name.parse().ok());
+        if let Some(kind @ EngineKind::Release(_)) = kind
+            && !kinds.contains(&kind)
+            && folder.join("installed").exists()
+        {
+            kinds.push(kind);
+        }
+    }
+    kinds.sort_by_key(|kind| kind.release().map(|it| (it.package(), it.version())));
+    Ok(kinds)
+}
+
 /// Deletes all installations of an engine; says what it deleted. One that is just being made is
 /// an error.
 pub fn uninstall(cache: &Path, kind: EngineKind) -> Result<Vec<PathBuf>, EngineError> {
@@ -77,16 +94,21 @@ pub(super) fn from_env(name: &str) -> Option<PathBuf> {
 }
 
 fn folders_of(cache: &Path, kind: EngineKind) -> Result<Vec<PathBuf>, EngineError> {
+    let of_kind = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let digest = name.strip_prefix(&*kind.name()).and_then(|rest| rest.strip_prefix('-'));
+        digest.is_some_and(|digest| digest.len() == 12 && is_hexadecimal(digest)) && path.is_dir()
+    };
+    Ok(folders(cache)?.into_iter().filter(of_kind).collect())
+}
+
+/// What the folder has, sorted.
+fn folders(cache: &Path) -> Result<Vec<PathBuf>, EngineError> {
     let entries = match fs::read_dir(cache) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(EngineError::io("read", cache))?,
     };
-    let of_kind = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let digest = name.strip_prefix(kind.name()).and_then(|rest| rest.strip_prefix('-'));
-        digest.is_some_and(|digest| digest.len() == 12 && is_hexadecimal(digest)) && path.is_dir()
-    };
-    let mut folders: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(of_kind).collect();
+    let mut folders: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     folders.sort();
     Ok(folders)
 }
@@ -129,6 +151,11 @@ mod tests {
             found.iter().map(|i| (&i.folder, i.size)).collect::<Vec<_>>(),
             [(&complete, 18)]
         );
+        let release = make("milvus-lite-2.4.9-0123456789ab");
+        fs::write(release.join("installed"), "").expect("a marker");
+        let _unfinished = make("milvus-lite-2.4.12-0123456789ab");
+        let releases = installed_releases(cache.path()).expect("it can be read");
+        assert_eq!(releases, ["milvus-lite-2.4.9".parse::<EngineKind>().expect("a release")]);
         let removed = uninstall(cache.path(), EngineKind::Milvus23).expect("they are removed");
         assert_eq!(removed, [complete, half]);
         assert!(removed.iter().all(|folder| !folder.exists()));

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::container::MILVUS_IMAGE;
-use super::kind::EngineKind;
+use super::kind::{EngineKind, names};
 
 /// An engine that is started for the run: embedded, or in a container.
 ///
@@ -17,7 +17,7 @@ use super::kind::EngineKind;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EngineChoice {
-    /// From pinned packages.
+    /// From packages: pinned ones, or a release by its version.
     Embedded(EngineKind),
     /// A container of this image.
     Container(String),
@@ -61,7 +61,7 @@ impl FromStr for EngineChoice {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(
     "unknown engine '{0}': expected one of {names}, docker or docker:IMAGE",
-    names = EngineKind::ALL.map(EngineKind::name).join(", ")
+    names = names()
 )]
 pub struct UnknownChoice(String);
 
@@ -71,16 +71,18 @@ mod tests {
 
     #[test]
     fn choices_round_trip() {
-        for text in ["milvus-2.3.5", "docker:milvus:x", "docker:registry:5000/milvus"] {
+        for text in
+            ["milvus-2.3.5", "milvus-lite-2.4.9", "docker:milvus:x", "docker:registry:5000/milvus"]
+        {
             assert_eq!(text.parse::<EngineChoice>().unwrap().to_string(), text);
         }
         for text in ["docker", "docker:"] {
             let choice = text.parse::<EngineChoice>().unwrap();
             assert_eq!(choice, EngineChoice::Container(MILVUS_IMAGE.to_owned()));
         }
-        for text in ["dockers", "docker:a b", "milvus", ""] {
+        for text in ["milvus-lite-1.0", "dockers", "docker:a b", "milvus", ""] {
             let error = text.parse::<EngineChoice>().unwrap_err().to_string();
-            assert!(error.ends_with("milvus-2.3.5, docker or docker:IMAGE"), "{error}");
+            assert!(error.ends_with("below 4.0.0), docker or docker:IMAGE"), "{error}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! An embedded ClickHouse: the reference, installed and supervised as the engines under test are.
 
+use std::borrow::Cow;
+
 use super::embedded::Process;
 use super::error::EngineError;
 use super::install::{EmbeddedOptions, Installed, Progress, install_packages};
@@ -16,7 +18,9 @@ pub async fn install_clickhouse(
     options: &EmbeddedOptions,
     progress: &Progress<'_>,
 ) -> Result<ClickHouseInstallation, EngineError> {
-    install_packages(options, &CLICKHOUSE, progress).await.map(ClickHouseInstallation)
+    install_packages(options, Cow::Borrowed(&CLICKHOUSE), progress)
+        .await
+        .map(ClickHouseInstallation)
 }
 
 impl ClickHouseInstallation {

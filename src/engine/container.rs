@@ -262,7 +262,7 @@ impl Container {
                 Ok(Ok(())) => Ok(()),
                 late => {
                     let reason = match late {
-                        Ok(Err(reason)) => format!("\nthe last attempt: {}", redact(&reason)),
+                        Ok(Err(reason)) => format!("; the last attempt: {}", redact(&reason)),
                         _ => String::new(),
                     };
                     let log = format!("{reason}{}", self.keep_log().await);

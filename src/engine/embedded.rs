@@ -18,9 +18,9 @@ use super::error::EngineError;
 use super::folder;
 use super::install::Installed;
 use super::kind::Service;
-use super::probe;
+use super::probe::{self, Unusable};
 use super::running::Ending;
-use crate::secret::Secret;
+use crate::secret::{Secret, redact};
 
 const LAUNCHER: &str = include_str!("launch/launcher.py");
 
@@ -96,7 +96,7 @@ impl Process {
 
         let report = match timeout_at(deadline, process.read_report()).await {
             Ok(report) => report,
-            Err(_) => return Err(process.timed_out(patience).await),
+            Err(_) => return Err(process.timed_out(patience, "it told no port").await),
         };
         let Some((port, pid, token)) = report else {
             let reason = match timeout(STOP_TIMEOUT, process.watchdog.wait()).await {
@@ -114,13 +114,17 @@ impl Process {
 
         let left = deadline.saturating_duration_since(Instant::now());
         let early = tokio::select! {
-            answer = probe::until_it_works(&process.uri, left) => answer.err().map(|_| None),
-            status = process.watchdog.wait() => Some(status.ok().map(describe)),
+            answer = probe::until_it_works(&process.uri, left) => {
+                answer.err().map(|(Unusable::Denied(met) | Unusable::Silent(met))| Err(met))
+            }
+            status = process.watchdog.wait() => {
+                Some(status.map(describe).map_err(|error| error.to_string()))
+            }
         };
         match early {
             None => Ok(process),
-            Some(None) => Err(process.timed_out(patience).await),
-            Some(Some(reason)) => Err(process.failed(&reason).await),
+            Some(Ok(how)) => Err(process.failed(&how).await),
+            Some(Err(met)) => Err(process.timed_out(patience, &met).await),
         }
     }
 
@@ -232,10 +236,11 @@ impl Process {
         EngineError::StartFailed { reason: format!("{reason}{}", self.log.introduced()) }
     }
 
-    async fn timed_out(mut self, waited: Duration) -> EngineError {
+    async fn timed_out(mut self, waited: Duration, met: &str) -> EngineError {
         self.stop().await;
         self.log.settle().await;
-        EngineError::StartTimeout { waited, log: self.log.introduced() }
+        let log = format!("; the last attempt: {}{}", redact(met), self.log.introduced());
+        EngineError::StartTimeout { waited, log }
     }
 }
 

@@ -54,6 +54,40 @@ pub enum EngineError {
         help: &'static str,
     },
 
+    /// The package index has no such release for this system.
+    #[error(
+        "there is no {engine} for this system and this Python in the package index: it has {there}; \
+         name one of these, or see `python3 -m pip config list` for the index"
+    )]
+    NoRelease {
+        /// Its name.
+        engine: String,
+        /// The versions that it has.
+        there: String,
+    },
+
+    /// A release was withdrawn.
+    #[error("{engine} was withdrawn by its publisher ({reason}); name another release")]
+    Yanked {
+        /// Its name.
+        engine: String,
+        /// The publisher's reason, if there is one.
+        reason: String,
+    },
+
+    /// The package index does not say which releases there are.
+    #[error(
+        "cannot ask the package index for the releases of {package} ({reason}); this takes a Python \
+         with pip, as `milvus-difftest engines install milvus-lite-2.5.1` makes one; or name the \
+         versions one by one, separated by commas"
+    )]
+    Index {
+        /// The package.
+        package: &'static str,
+        /// What pip said, without credentials.
+        reason: String,
+    },
+
     /// The engine ended, or told no port, before it answered.
     #[error("the engine ended while it started: {reason}")]
     StartFailed {
@@ -69,7 +103,7 @@ pub enum EngineError {
     StartTimeout {
         /// The time limit.
         waited: Duration,
-        /// The end of its log, introduced; empty if it logged nothing.
+        /// What the last attempt met, and the end of its log, introduced.
         log: String,
     },
 
@@ -156,6 +190,20 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// Whether it is about this one version, so that another may do better.
+    pub fn is_of_version(&self) -> bool {
+        !matches!(
+            self,
+            Self::NoCacheFolder { .. }
+                | Self::Busy { .. }
+                | Self::Python { .. }
+                | Self::Index { .. }
+                | Self::Docker { .. }
+                | Self::Simulated(_)
+                | Self::Io { .. }
+        )
+    }
+
     /// For `map_err` on whatever is done to a path.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

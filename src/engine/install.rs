@@ -1,5 +1,6 @@
 //! Installing the engine's packages, once per user, into a cache folder.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -100,12 +101,12 @@ pub struct Installation {
 /// Packages in their folder.
 #[derive(Debug, Clone)]
 pub(super) struct Installed {
-    spec: &'static Spec,
+    spec: Cow<'static, Spec>,
     folder: PathBuf,
     start_timeout: Duration,
 }
 
-/// Makes sure that the pinned engine is installed. Fast when it is; safe to call from several
+/// Makes sure that the engine is installed. Fast when it is; safe to call from several
 /// processes at once; leaves nothing half-made behind when it fails or is dropped.
 pub async fn install(
     options: &EmbeddedOptions,
@@ -117,16 +118,16 @@ pub async fn install(
 
 pub(super) async fn install_packages(
     options: &EmbeddedOptions,
-    spec: &'static Spec,
+    spec: Cow<'static, Spec>,
     progress: &Progress<'_>,
 ) -> Result<Installed, EngineError> {
     let python = python::chosen(options.python.as_deref());
     let cache = cache_folder(options.cache_dir.as_deref())?;
     let digest = spec.packages.digest(python.as_deref());
     let installation = Installed {
-        spec,
         folder: cache.join(format!("{}-{}", spec.name, &digest[..12])),
         start_timeout: options.start_timeout.unwrap_or(spec.start_timeout),
+        spec,
     };
     if installation.is_complete(&digest).await {
         return Ok(installation);
@@ -153,6 +154,11 @@ impl Installation {
         self.kind
     }
 
+    /// Its version in the form in which servers report theirs.
+    pub(super) fn version(&self) -> &str {
+        &self.packages.spec.version
+    }
+
     /// The Python of its environment. That of Milvus Lite 3 has `pymilvus`, to run reproduction
     /// scripts with.
     pub fn python(&self) -> PathBuf {
@@ -169,8 +175,8 @@ impl Installed {
         self.folder.join("venv/bin/python")
     }
 
-    pub(super) fn spec(&self) -> &'static Spec {
-        self.spec
+    pub(super) fn spec(&self) -> &Spec {
+        &self.spec
     }
 
     pub(super) fn start_timeout(&self) -> Duration {
@@ -220,7 +226,7 @@ impl Installed {
             .map_err(EngineError::io("make the folder", &self.folder))?;
         let packages = &self.spec.packages;
         for (name, text) in
-            [("engine.txt", packages.hashed), ("constraints.txt", packages.constraints)]
+            [("engine.txt", &*packages.engine), ("constraints.txt", packages.constraints)]
         {
             let path = self.folder.join(name);
             fs::write(&path, text).map_err(EngineError::io("write", &path))?;
@@ -248,8 +254,20 @@ impl Installed {
             }
         };
         let mut pip = self.pip();
-        pip.args(["--no-deps", "--require-hashes", "-r", "engine.txt"]);
-        self.run(pip, lock, &STEP_PACKAGES, &mut on_line).await?;
+        pip.args(["--no-deps", "-r", "engine.txt"]);
+        if packages.pinned {
+            pip.arg("--require-hashes");
+        }
+        let mut refused = Refused::default();
+        let read = |line: &str| {
+            refused.read(line);
+            on_line(line);
+        };
+        let fetched = self.run(pip, lock, &STEP_PACKAGES, read).await;
+        if !packages.pinned {
+            refused.of(&self.spec.name)?;
+        }
+        fetched?;
         if !packages.constraints.is_empty() {
             let mut pip = self.pip();
             pip.args(["-c", "constraints.txt"]).args(packages.names);
@@ -304,6 +322,43 @@ impl Installed {
             output: outcome.last_lines,
             help: step.help,
         })
+    }
+}
+
+/// What pip says of a release that is not to be had.
+#[derive(Debug, Default)]
+struct Refused {
+    /// Those that are.
+    there: Option<String>,
+    /// Why this one is not to be used.
+    yanked: Option<String>,
+}
+
+impl Refused {
+    /// Takes a line of pip's output into account.
+    fn read(&mut self, line: &str) {
+        if line.contains("Could not find a version that satisfies the requirement") {
+            let there = line.split_once("(from versions: ").map_or("", |(_, there)| there);
+            self.there = Some(there.trim_end_matches(')').to_owned());
+        }
+        // Two lines: that it is, and the reason.
+        if line.contains("is a yanked version") {
+            self.yanked = Some(String::new());
+        } else if let Some(reason) = line.strip_prefix("Reason for being yanked: ")
+            && let Some(yanked) = &mut self.yanked
+        {
+            reason.clone_into(yanked);
+        }
+    }
+
+    /// An error if the engine of this name was refused.
+    fn of(self, name: &str) -> Result<(), EngineError> {
+        let engine = name.to_owned();
+        match self {
+            Refused { yanked: Some(reason), .. } => Err(EngineError::Yanked { engine, reason }),
+            Refused { there: Some(there), .. } => Err(EngineError::NoRelease { engine, there }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -387,5 +442,34 @@ mod tests {
     fn steps_read_as_sentences() {
         let step = InstallStep::Fetching { package: "numpy".into(), number: 3, total: 22 };
         assert_eq!(step.to_string(), "fetching package 3 of 22, numpy");
+    }
+
+    #[test]
+    fn a_release_that_is_not_there_or_withdrawn_is_told_by_pips_words() {
+        let said = |lines: &[&str]| {
+            let mut refused = Refused::default();
+            lines.iter().for_each(|line| refused.read(line));
+            refused.of("milvus-lite-2.4.0").map_err(|error| error.to_string())
+        };
+        assert_eq!(said(&["Collecting milvus-lite==2.4.0", "Successfully installed"]), Ok(()));
+        let missing = said(&[
+            "ERROR: Could not find a version that satisfies the requirement milvus-lite==2.4.0 \
+             (from versions: 2.4.1, 2.4.2)",
+            "ERROR: No matching distribution found for milvus-lite==2.4.0",
+        ]);
+        assert_eq!(
+            missing.expect_err("it is missing"),
+            "there is no milvus-lite-2.4.0 for this system and this Python in the package index: it \
+             has 2.4.1, 2.4.2; name one of these, or see `python3 -m pip config list` for the index"
+        );
+        let yanked = said(&[
+            "WARNING: The candidate selected for download or install is a yanked version: \
+             'milvus-lite' candidate (version 2.4.0 at https://index/)",
+            "Reason for being yanked: it loses rows",
+        ]);
+        assert_eq!(
+            yanked.expect_err("it is yanked"),
+            "milvus-lite-2.4.0 was withdrawn by its publisher (it loses rows); name another release"
+        );
     }
 }

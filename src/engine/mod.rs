@@ -1,4 +1,4 @@
-//! Getting a running engine: embedded (pinned packages in a cache), in a container or external (a
+//! Getting a running engine: embedded (packages in a cache), in a container or external (a
 //! URL).
 //!
 //! [`install`] fetches an engine of some [`EngineKind`] once per user and [`Installation::start`]
@@ -32,11 +32,13 @@ mod kind;
 mod packages;
 mod probe;
 mod python;
+mod range;
+mod release;
 mod running;
 pub mod simulated;
 
 pub use crate::secret::Secret;
-pub use cache::{InstalledEngine, cache_folder, installed, uninstall};
+pub use cache::{InstalledEngine, cache_folder, installed, installed_releases, uninstall};
 pub use choice::{EngineChoice, UnknownChoice};
 pub use clickhouse::{ClickHouseInstallation, ClickHouseServer, install_clickhouse};
 pub use container::{
@@ -47,4 +49,6 @@ pub use error::EngineError;
 pub use install::{EmbeddedOptions, InstallStep, Installation, Progress, install};
 pub use kind::{EngineKind, UnknownEngine};
 pub use python::python_version;
+pub use range::{EngineRange, NoRange};
+pub use release::{NoVersion, Release, Version};
 pub use running::{Ending, Engine};

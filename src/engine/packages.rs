@@ -1,20 +1,24 @@
 //! What is installed for an engine: itself by its hashes, everything else by its version.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::python;
+use super::release::Version;
 
 /// The packages of one engine.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Packages {
-    /// The engine itself, and its client if its server is that client's too: requirements with
-    /// hashes.
-    pub hashed: &'static str,
+    /// The engine itself, and its client if its server is that client's too: requirements, with
+    /// hashes if they are pinned.
+    pub engine: Cow<'static, str>,
+    /// Whether pip must find exactly these files.
+    pub pinned: bool,
     /// What those need, by versions; empty if nothing.
     pub constraints: &'static str,
-    /// The packages of `hashed`, whose dependencies pip is to add.
+    /// The packages of `engine`, whose dependencies pip is to add.
     pub names: &'static [&'static str],
     /// The modules in them, by which it is known that they are there.
     pub modules: &'static [&'static str],
@@ -24,7 +28,7 @@ impl Packages {
     /// Names an installation by all that it is made of, so that new pins never meet old packages.
     pub(super) fn digest(&self, python: Option<&Path>) -> String {
         let mut hash = Sha256::new();
-        for part in [self.hashed, self.constraints] {
+        for part in [&self.engine, self.constraints] {
             hash.update(part);
             hash.update([0]);
         }
@@ -32,6 +36,17 @@ impl Packages {
             hash.update(python.as_os_str().as_encoded_bytes());
         }
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The same with another version of this package, and therefore without hashes.
+    pub(super) fn with(self, package: &str, version: Version) -> Packages {
+        let pins = self.engine.lines().filter(|line| line.starts_with(char::is_alphanumeric));
+        let requirement = |pin: &str| match name_of(pin) {
+            name if name == package => format!("{package}=={version}\n"),
+            _ => format!("{}\n", pin.trim_end_matches(['\\', ' '])),
+        };
+        let engine = pins.map(requirement).collect();
+        Packages { engine: Cow::Owned(engine), pinned: false, ..self }
     }
 
     /// How many packages are pinned for this version of Python.
@@ -47,7 +62,7 @@ impl Packages {
                 true
             }
         };
-        [self.hashed, self.constraints]
+        [&self.engine, self.constraints]
             .into_iter()
             .flat_map(str::lines)
             .filter(|line| line.starts_with(char::is_alphanumeric))
@@ -69,8 +84,8 @@ mod tests {
     use super::*;
     use crate::engine::EngineKind;
 
-    fn all() -> impl Iterator<Item = &'static Packages> {
-        EngineKind::ALL.into_iter().map(|kind| &kind.spec().packages)
+    fn all() -> impl Iterator<Item = Packages> {
+        EngineKind::ALL.into_iter().map(|kind| kind.spec().into_owned().packages)
     }
 
     #[test]
@@ -83,16 +98,16 @@ mod tests {
 
     #[test]
     fn every_pin_is_exact() {
-        for line in all().flat_map(|p| [p.hashed, p.constraints]).flat_map(str::lines) {
-            if line.starts_with(char::is_alphanumeric) {
-                assert!(line.contains("=="), "{line}");
-            }
-        }
         for packages in all() {
-            for name in packages.names {
-                assert!(packages.hashed.contains(&format!("\n{name}==")), "{name}");
+            for line in [&packages.engine, packages.constraints].into_iter().flat_map(str::lines) {
+                if line.starts_with(char::is_alphanumeric) {
+                    assert!(line.contains("=="), "{line}");
+                }
             }
-            assert!(packages.hashed.contains("--hash=sha256:"));
+            for name in packages.names {
+                assert!(packages.engine.contains(&format!("\n{name}==")), "{name}");
+            }
+            assert!(packages.engine.contains("--hash=sha256:"));
         }
     }
 

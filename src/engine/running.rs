@@ -118,7 +118,7 @@ impl Engine {
     /// report theirs. Of any other nobody but itself can tell.
     pub fn version(&self) -> Option<&str> {
         match &self.0 {
-            Kind::Embedded { installation, .. } => Some(installation.kind().version()),
+            Kind::Embedded { installation, .. } => Some(installation.version()),
             Kind::Container { image, .. } => image.version(),
             Kind::External(_) | Kind::Simulated { .. } => None,
         }

@@ -406,7 +406,11 @@ impl Milvus {
                 .map_err(|_| late.clone())?
                 .map_err(|status| MilvusError::from_status(OPERATION, self.deadline, &status))?
                 .into_inner();
-            check_status(OPERATION, progress.status.as_ref())?;
+            // Milvus Lite 2.4 leaves the status out of its answer, which is all the same that it is
+            // done. An answer without anything says nothing.
+            if progress.status.is_some() || progress.progress < 100 {
+                check_status(OPERATION, progress.status.as_ref())?;
+            }
             if progress.progress >= 100 {
                 return Ok(());
             }

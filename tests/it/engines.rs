@@ -155,13 +155,13 @@ async fn a_campaign_is_sound(kind: EngineKind, cases: &str) {
     installed(kind).await;
     let sandbox = Sandbox::new();
     let mut fuzz =
-        sandbox.command(&["fuzz", "--engine", kind.name(), "--seed", "1", "--jobs", "1"]);
+        sandbox.command(&["fuzz", "--engine", &kind.name(), "--seed", "1", "--jobs", "1"]);
     fuzz.args(["--cases", cases, "--shrink-time", "2s", "--out", "out"]);
     fuzz.args(["--summary", "summary.json"]);
     let run = run(fuzz);
     assert!(matches!(run.code, Some(0 | 1)), "{:?}\n{}\n{}", run.code, run.stdout, run.stderr);
     let summary = sandbox.summary();
-    assert_eq!(summary["engine"], kind.version());
+    assert_eq!(summary["engine"], *kind.version());
     let count = |number: &serde_json::Value| number.as_u64().expect("a number");
     let (checks, passed) = (count(&summary["checks"]), count(&summary["verdicts"]["pass"]));
     assert!(passed * 10 >= checks * 8, "{summary:#}");
@@ -185,7 +185,7 @@ async fn nothing_outlives_a_harness_that_is_killed() {
     for kind in [EngineKind::MilvusLite2, EngineKind::Milvus23] {
         installed(kind).await;
         let sandbox = Sandbox::new();
-        let args = ["fuzz", "--engine", kind.name(), "--jobs", "1", "--cases", "100000"];
+        let args = ["fuzz", "--engine", &kind.name(), "--jobs", "1", "--cases", "100000"];
         let running = Running::start(sandbox.command(&args));
         assert!(eventually(|| processes(&sandbox).len() == 1), "{}", running.stderr());
         // In the midst of starting, or of its first case.

@@ -15,14 +15,14 @@ async fn an_embedded_engine_runs_until_it_is_stopped() {
     install(&options, &|_| ()).await.expect("the engine installs");
     let sandbox = Sandbox::new();
 
-    let mut foreground = Running::start(sandbox.command(&["engines", "start", kind.name()]));
+    let mut foreground = Running::start(sandbox.command(&["engines", "start", &kind.name()]));
     foreground.wait_for_output("http://127.0.0.1:");
     let uri = foreground.stdout().trim().to_owned();
     let list = run(sandbox.command(&["engines", "list"])).expect(0).stdout;
     assert!(list.contains(&format!("running: {kind} at {uri}")), "{list}");
     let checked = run(sandbox.fuzz(&uri, &["--cases", "1", "--shrink-time", "1s"]));
     assert!(matches!(checked.code, Some(0 | 1)), "{}", checked.stderr);
-    let refused = run(sandbox.command(&["engines", "remove", kind.name()])).expect(2);
+    let refused = run(sandbox.command(&["engines", "remove", &kind.name()])).expect(2);
     assert!(refused.stderr.contains("first"), "{}", refused.stderr);
     run(sandbox.command(&["engines", "stop", &uri])).expect(0);
     foreground.finish().expect(0);

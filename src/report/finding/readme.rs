@@ -305,15 +305,13 @@ fn why(finding: &Finding) -> String {
 
 fn reproduce(engine: &str) -> String {
     // The version that was tested: a newer one may have mended it.
-    let kind = EngineKind::ALL.into_iter().find(|kind| kind.version() == engine);
+    let kind = EngineKind::of_version(engine);
     let packages = match (kind, engine.strip_prefix("milvus_lite-")) {
-        // Its Python imports a module that newer versions of setuptools lack.
-        (Some(EngineKind::MilvusLite2), _) => "milvus-lite==2.5.1 'setuptools<81'".to_owned(),
-        (Some(EngineKind::Milvus23), _) => "milvus==2.3.5".to_owned(),
+        (Some(kind), _) => kind.requirement(),
         (_, Some(version)) => format!("milvus-lite=={version}"),
         (_, None) => "milvus-lite".to_owned(),
     };
-    let embedded = match kind {
+    let embedded = match kind.map(EngineKind::like) {
         Some(EngineKind::Milvus23) => "milvus-server &                          # on port 19530\n",
         _ => "python repro.py                          # in an embedded Milvus Lite\n",
     };
@@ -335,8 +333,7 @@ fn reproduce(engine: &str) -> String {
 /// The command that runs a case again, on the version of the engine that was tested where that can
 /// be installed.
 pub fn replay(engine: &str, case: &str) -> String {
-    let kind = EngineKind::ALL.into_iter().find(|kind| kind.version() == engine);
-    match kind {
+    match EngineKind::of_version(engine) {
         Some(kind) if kind != EngineKind::default() => {
             format!("milvus-difftest replay {case} --engine {kind}")
         }

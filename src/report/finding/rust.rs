@@ -68,8 +68,7 @@ pub(super) fn test(finding: &Finding) -> String {
         .replace("r#\"@", &format!("r{hashes}\"@"))
         .replace("@\"#", &format!("@\"{hashes}"))
         .replace("@CASE@", &case);
-    let kind = EngineKind::ALL.into_iter().find(|kind| kind.version() == finding.engine);
-    let test = match kind {
+    let test = match EngineKind::of_version(&finding.engine) {
         Some(kind) if kind != EngineKind::default() => test.replace(
             "&EmbeddedOptions::default()",
             &format!("&EmbeddedOptions {{ kind: \"{kind}\".parse()?, ..Default::default() }}"),

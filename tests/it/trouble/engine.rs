@@ -61,7 +61,8 @@ async fn killed(kind: EngineKind, args: &[&str], kills: [usize; 2], pace: u64) {
     let (wanted, mut all) = (wanted(kills[0]), 0);
     for round in 1.. {
         let seed = (pace + round).to_string();
-        let seeded = ["--engine", kind.name(), "--seed", &seed];
+        let name = kind.name();
+        let seeded = ["--engine", &name, "--seed", &seed];
         all += killed_once(&[&seeded[..], args].concat(), kills[1], pace, round);
         println!("{kind}: {all} of {wanted} kills");
         if all >= wanted {
