@@ -1,5 +1,6 @@
 //! Many cases under a budget. A campaign emits events; every report is a consumer of them.
 
+mod bisect;
 mod event;
 mod feedback;
 mod gate;
@@ -14,6 +15,7 @@ mod trial;
 mod workbench;
 mod worker;
 
+pub use bisect::{Bisection, Change, Defect, Judged, Showing};
 pub use event::{Event, Kind};
 pub use gate::{Expectation, Gate, Replayed, SavedCase, Standing};
 pub use matrix::{Column, Matrix, Row as MatrixRow};

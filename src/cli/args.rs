@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 use super::attach::AttachArgs;
+use super::bisect::{self, BisectArgs};
 use super::compare::CompareArgs;
 use super::count::CountArgs;
 use super::exit;
@@ -58,8 +59,8 @@ run or the options are wrong, and with 3 if the report cannot be written.";
 
 /// What the exit codes mean where engines are kept.
 const ENGINES: &str = "\
-An engine is milvus-lite-3.2.2, milvus-lite-2.5.1, milvus-2.3.5, docker (a container of the default
-image) or docker:IMAGE.
+An engine is milvus-lite-3.2.2, milvus-lite-2.5.1, milvus-2.3.5, another release of these as
+milvus-lite-2.4.9 or milvus-2.3.0, docker (a container of the default image) or docker:IMAGE.
 
 Ends with exit code 0 if that was done, with 2 if the options are wrong, and with 3 if the
 environment failed or, of doctor, is not fit to run any engine.";
@@ -76,7 +77,7 @@ beside Milvus, or taken from a dump or from Milvus itself by `attach`.";
     version,
     about = "Find wrong answers in Milvus: random schemas, data and filters, checked against \
              DuckDB and a three-valued evaluator, shrunk to a reproduction.",
-    after_help = exit::HELP,
+    after_help = format!("{}\n{}", exit::HELP, exit::BISECT),
     propagate_version = true,
     max_term_width = 100
 )]
@@ -121,6 +122,9 @@ pub enum Command {
     /// upgrade
     #[command(after_help = format!("{ENVIRONMENT}\n\n{}", exit::HELP))]
     Matrix(MatrixArgs),
+    /// Say with which version of an engine a finding came, or was mended
+    #[command(after_help = bisect::HELP)]
+    Bisect(Box<BisectArgs>),
     /// Make filters with their right answers for a schema and rows, or check an engine by them
     #[command(subcommand, after_help = exit::HELP)]
     Corpus(CorpusCommand),
@@ -168,8 +172,8 @@ pub enum Command {
 /// Which engine to test.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TargetArgs {
-    /// The engine to start: milvus-lite-3.2.2, milvus-lite-2.5.1 or milvus-2.3.5, installed on
-    /// first use; docker or docker:IMAGE for a container, pulled on first use [default:
+    /// The engine to start: milvus-lite-3.2.2, milvus-lite-2.5.1, milvus-2.3.5 or another release
+    /// of these as milvus-lite-2.4.9, installed on first use; docker or docker:IMAGE for a container, pulled on first use [default:
     /// milvus-lite-3.2.2]. `fuzz` and `matrix` take more than one, to compare them
     #[arg(
         long,

@@ -18,6 +18,8 @@ pub enum Exit {
     Vacuous = 4,
     /// The references disagree with each other: a defect of this tool.
     Conflict = 5,
+    /// `bisect`: the versions at both ends are alike.
+    Unchanged = 6,
     /// Interrupted by Ctrl-C or SIGTERM.
     Interrupted = 130,
 }
@@ -27,6 +29,9 @@ impl From<Exit> for ExitCode {
         ExitCode::from(exit as u8)
     }
 }
+
+/// What the table in the help text of the whole program has beside.
+pub(super) const BISECT: &str = "    6  of `bisect`: both ends of the range are alike";
 
 /// The table in the help text.
 pub(super) const HELP: &str = "\

@@ -315,7 +315,7 @@ pub fn worst(all: impl Iterator<Item = Result<Exit, Failure>>) -> Result<Exit, F
     let rank =
         |end: &Result<Exit, Failure>| match end.as_ref().map_or_else(Failure::exit, |exit| *exit) {
             Exit::Clean => 0,
-            Exit::Vacuous => 1,
+            Exit::Unchanged | Exit::Vacuous => 1,
             Exit::Findings => 2,
             Exit::Usage => 3,
             Exit::Conflict => 4,

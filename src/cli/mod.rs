@@ -2,6 +2,7 @@
 
 mod args;
 mod attach;
+mod bisect;
 mod compare;
 mod config;
 mod corpus;

@@ -10,8 +10,8 @@ use tracing_subscriber::EnvFilter;
 use super::args::{Cli, Command};
 use super::exit::Exit;
 use super::{
-    attach, compare, corpus, count, coverage, engines, explain, export, filters, fuzz, gate, info,
-    matrix, merge, query, replay, report, sample, selftest, shell,
+    attach, bisect, compare, corpus, count, coverage, engines, explain, export, filters, fuzz,
+    gate, info, matrix, merge, query, replay, report, sample, selftest, shell,
 };
 
 /// The command line as clap knows it, for help texts and completions.
@@ -54,6 +54,7 @@ pub fn main() -> ExitCode {
             Command::Merge(args) => merge::run(&args),
             Command::Replay(args) => replay::run(args, cli.quiet).await,
             Command::Report(args) => report::run(&args),
+            Command::Bisect(args) => bisect::run(*args, cli.quiet).await,
             Command::Matrix(args) => matrix::run(args, cli.quiet).await,
             Command::Corpus(command) => corpus::run(command, cli.quiet).await,
             Command::Selftest(args) => selftest::run(args).await,

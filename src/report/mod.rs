@@ -2,6 +2,7 @@
 //! terminal, the summary file, the file of events, the folders of findings, and what continuous
 //! integration and browsers show. Beside them, what a single filter means.
 
+pub mod bisect;
 pub mod corpus;
 pub mod coverage;
 pub mod events;

@@ -1,6 +1,7 @@
 //! Tests through the public interface and the built binary, with real and simulated engines.
 
 mod bad_input;
+mod bisect;
 mod campaign;
 mod ci;
 mod clickhouse;
