@@ -239,8 +239,13 @@ impl Bench {
     }
 }
 
-fn options() -> QueryOptions {
-    QueryOptions { consistency: Consistency::Eventually, deadline: DEADLINE, page: None }
+fn options() -> QueryOptions<'static> {
+    QueryOptions {
+        consistency: Consistency::Eventually,
+        deadline: DEADLINE,
+        page: None,
+        partitions: &[],
+    }
 }
 
 async fn measure(engine: &str, plan: &Plan, table: &mut Table) -> Result<(), Failure> {

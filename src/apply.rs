@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::{Backend, BackendError, Table};
-use crate::case::{Case, Check, Maintenance, Operation, State};
+use crate::case::{Case, Check, Maintenance, Operation, Scope, State};
 use crate::compare::Diff;
 use crate::engine::Engine;
 use crate::filter::Semantics;
@@ -72,6 +72,9 @@ pub struct Applied<'a, 's> {
     pub(crate) table: Table,
     /// What the model holds.
     state: State,
+    /// What the question that is being judged is about, with the rows of the model in it; nothing
+    /// where that is the whole.
+    part: Option<(Scope, BTreeMap<Key, Row>)>,
     pub(crate) handles: Handles,
     refused: Option<Divergence>,
     /// Whether an answer has come since the last write that was sure to see it.
@@ -192,6 +195,7 @@ pub(crate) async fn begin<'a, 's>(
         sides,
         table,
         state: State::default(),
+        part: None,
         handles: Handles::default(),
         refused,
         settled: false,
@@ -225,9 +229,14 @@ pub(crate) fn in_general(reason: &str) -> String {
 }
 
 impl Applied<'_, '_> {
-    /// The rows that the references hold.
+    /// The rows that the references hold, in the part of the collection that is asked about.
     pub(crate) fn rows(&self) -> &BTreeMap<Key, Row> {
-        &self.state.rows
+        self.part.as_ref().map_or(&self.state.rows, |(_, rows)| rows)
+    }
+
+    /// The part of the collection that is asked about.
+    pub(crate) fn scope(&self) -> &Scope {
+        self.part.as_ref().map_or(Scope::WHOLE, |(scope, _)| scope)
     }
 
     /// Rows that were deleted or replaced since the collection was created.
@@ -326,7 +335,7 @@ impl Applied<'_, '_> {
             let text = format!("which rows are deleted is not defined: {open}");
             return Err(ApplyError::Conflict(Box::new(Conflict { check: None, text })));
         }
-        let written: Vec<Row> = match operation {
+        let written: Vec<Row> = match operation.plain() {
             Operation::Patch(rows) => {
                 let keys = rows.iter().filter_map(|row| row.key(&schema));
                 keys.filter_map(|key| state.rows.get(&key).cloned()).collect()
@@ -336,7 +345,7 @@ impl Applied<'_, '_> {
         let gone: Vec<Key> =
             before.into_iter().filter(|key| !state.rows.contains_key(key)).collect();
         for (number, backend) in sides.backends.iter_mut().enumerate() {
-            match operation {
+            match operation.plain() {
                 Operation::Insert(_) | Operation::Upsert(_) | Operation::Patch(_) => {
                     backend.upsert(table, &written).await?;
                 }
@@ -349,7 +358,13 @@ impl Applied<'_, '_> {
                     backend.drop_table(table).await?;
                     backend.create_table(table).await?;
                 }
-                Operation::Maintain(_) | Operation::Ask(_) => {}
+                // Databases have no partitions: what is in one that is dropped is for the model to
+                // say.
+                Operation::DropPartition(_) => backend.delete(table, &gone).await?,
+                Operation::CreatePartition(_)
+                | Operation::Into { .. }
+                | Operation::Maintain(_)
+                | Operation::Ask(_) => {}
             }
         }
         Ok(())
@@ -359,13 +374,20 @@ impl Applied<'_, '_> {
     async fn write(&mut self, operation: &Operation) -> Result<(), MilvusError> {
         let Applied { sides, table, handles, .. } = self;
         let (milvus, collection, schema) = (sides.milvus, &*table.name, &table.schema);
-        match operation {
+        let place = operation.partition().unwrap_or_default();
+        match operation.plain() {
             Operation::Insert(rows) => {
-                let keys = milvus.insert(collection, schema, rows).await?;
+                let keys = milvus.insert_into(collection, place, schema, rows).await?;
                 handles.assign(schema, rows, keys);
             }
-            Operation::Upsert(rows) => milvus.upsert(collection, schema, rows).await?,
-            Operation::Patch(rows) => milvus.upsert_partial(collection, schema, rows).await?,
+            Operation::Upsert(rows) => {
+                milvus.upsert_into(collection, place, schema, rows).await?;
+            }
+            Operation::Patch(rows) => {
+                milvus.upsert_partial_into(collection, place, schema, rows).await?;
+            }
+            Operation::CreatePartition(name) => milvus.create_partition(collection, name).await?,
+            Operation::DropPartition(name) => milvus.drop_partition(collection, name).await?,
             Operation::Delete(keys) => {
                 milvus.delete(collection, schema, &handles.keys(schema, keys)).await?;
             }
@@ -376,7 +398,7 @@ impl Applied<'_, '_> {
                 milvus.drop_collection(collection).await?;
                 milvus.create(collection, schema).await?;
             }
-            Operation::Maintain(_) | Operation::Ask(_) => {}
+            Operation::Into { .. } | Operation::Maintain(_) | Operation::Ask(_) => {}
         }
         Ok(())
     }
@@ -412,12 +434,20 @@ impl Applied<'_, '_> {
             return Ok(Verdict::Divergence(Box::new(refused.clone())));
         }
         self.verify().await?;
-        match check {
+        let scope = check.scope();
+        self.part = (!scope.is_whole()).then(|| (scope.clone(), self.state.rows_in(scope)));
+        let verdict = self.judge_part(check).await;
+        self.part = None;
+        verdict
+    }
+
+    async fn judge_part(&mut self, check: &Check) -> Result<Verdict, ApplyError> {
+        match check.plain() {
             Check::Agree { relation, filter } => relation::judge(self, relation, filter).await,
             Check::Search { search, filter } => {
                 search::judge(self, check, search, filter.as_ref()).await
             }
-            check => reference::judge(self, check).await,
+            _ => reference::judge(self, check).await,
         }
     }
 

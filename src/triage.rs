@@ -47,18 +47,25 @@ pub fn shape(case: &Case, divergence: &Divergence) -> String {
 /// The steps of a history in order, without what most histories have: a step that follows its like
 /// is one with it.
 fn steps(case: &Case) -> Vec<String> {
-    let step = |operation: &Operation| match operation {
+    let step = |operation: &Operation| match operation.plain() {
         Operation::Insert(_) => "insert".to_owned(),
         Operation::Upsert(_) => "upsert".to_owned(),
         Operation::Patch(_) => "partial upsert".to_owned(),
         Operation::Delete(_) => "delete".to_owned(),
         Operation::DeleteWhere(_) => "delete by filter".to_owned(),
+        Operation::CreatePartition(_) => "create partition".to_owned(),
+        Operation::DropPartition(_) => "drop partition".to_owned(),
+        Operation::Into { .. } => String::new(),
         Operation::Recreate => "create again".to_owned(),
         Operation::Maintain(Maintenance::Index { kind, .. }) => format!("index {kind}"),
         Operation::Maintain(Maintenance::DropIndex { .. }) => "drop index".to_owned(),
         Operation::Maintain(Maintenance::KillInWrite { .. }) => "kill in write".to_owned(),
         Operation::Maintain(step) => step.to_string(),
         Operation::Ask(_) => "query".to_owned(),
+    };
+    let step = |operation: &Operation| match operation.partition() {
+        Some(_) => step(operation) + " into partition",
+        None => step(operation),
     };
     let mut steps: Vec<String> = case.operations.iter().map(step).collect();
     steps.dedup();
@@ -78,7 +85,17 @@ pub(crate) fn check_shape(case: &Case, divergence: &Divergence) -> String {
     {
         return format!("{class}: write");
     }
-    match case.checks.first() {
+    let check = case.checks.first();
+    let part = match check.is_some_and(|check| !check.scope().is_whole()) {
+        true => " in partitions",
+        false => "",
+    };
+    question_shape(case, divergence, check.map(Check::plain)) + part
+}
+
+fn question_shape(case: &Case, divergence: &Divergence, check: Option<&Check>) -> String {
+    let class = divergence.class;
+    match check {
         Some(Check::Query(filter)) => {
             format!(
                 "{class}: {}{}",
@@ -127,7 +144,10 @@ pub(crate) fn check_shape(case: &Case, divergence: &Divergence) -> String {
             let within = if search.radius.is_some() { " in a range" } else { "" };
             format!("{class}: search{within} {}", of.unwrap_or_default())
         }
-        Some(Check::Entities) | None => format!("{class}: entities{}", values(case, divergence)),
+        Some(Check::CountAll) => format!("{class}: count of all"),
+        Some(Check::Entities | Check::In { .. }) | None => {
+            format!("{class}: entities{}", values(case, divergence))
+        }
     }
 }
 

@@ -307,8 +307,8 @@ fn checked(case: u64, check: &Check, verdict: &Verdict, rows: usize, known: Vec<
             Verdict::Inconclusive(doubt) => Some(doubt.clone()),
             _ => None,
         },
-        selective: match check {
-            Check::Entities | Check::Refused(_) => None,
+        selective: match check.plain() {
+            Check::Entities | Check::CountAll | Check::Refused(_) => None,
             _ => matched.map(|matched| 0 < matched && matched < rows),
         },
         class: match verdict {
@@ -464,7 +464,10 @@ fn plain(case: &Case) -> Option<Case> {
         _ => {
             let rows: Vec<_> = case.rows().into_values().collect();
             let insert = (!rows.is_empty()).then_some(Operation::Insert(rows));
-            Some(Case { operations: insert.into_iter().collect(), ..case.clone() })
+            // Where partitions go, questions are about the whole.
+            let checks = case.checks.iter().map(|check| check.plain().clone()).collect();
+            let operations = insert.into_iter().collect();
+            Some(Case { operations, checks, schema: case.schema.clone() })
         }
     }
 }

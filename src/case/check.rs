@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Maintenance;
+use super::{Maintenance, Scope};
 use crate::filter::{Expr, FieldPath, Filter, Rewrite};
 use crate::milvus::Consistency;
 use crate::schema::{Metric, Schema};
@@ -18,6 +18,8 @@ pub enum Check {
     Query(Filter),
     /// How many rows match, by `count(*)`.
     Count(Filter),
+    /// How many rows there are, by `count(*)` without a filter.
+    CountAll,
     /// A page of the rows that match: as many of them as there should be, each once. Which ones,
     /// Milvus does not promise.
     Page {
@@ -45,6 +47,13 @@ pub enum Check {
         search: Search,
         /// What the rows match; all of them without one.
         filter: Option<Filter>,
+    },
+    /// A question about part of the collection: for entities, a query, a count, a page or a search.
+    In {
+        /// What part.
+        scope: Scope,
+        /// The question.
+        check: Box<Check>,
     },
 }
 
@@ -93,6 +102,35 @@ impl Search {
 }
 
 impl Check {
+    /// The question, whatever part of the collection it is about.
+    pub fn plain(&self) -> &Check {
+        match self {
+            Check::In { check, .. } => check.plain(),
+            other => other,
+        }
+    }
+
+    /// What part of the collection it is about.
+    pub fn scope(&self) -> &Scope {
+        match self {
+            Check::In { scope, .. } => scope,
+            _ => Scope::WHOLE,
+        }
+    }
+
+    /// The same question about that part of the collection.
+    #[must_use]
+    pub fn within(self, scope: &Scope) -> Check {
+        let plain = match self {
+            Check::In { check, .. } => *check,
+            other => other,
+        };
+        match scope.is_whole() {
+            true => plain,
+            false => Check::In { scope: scope.clone(), check: Box::new(plain) },
+        }
+    }
+
     /// The filter that is asked about; none for all entities.
     pub fn filter(&self) -> Option<&Expr> {
         self.spelled().map(|filter| &filter.expr)
@@ -101,7 +139,8 @@ impl Check {
     /// The filter and how it is written.
     pub fn spelled(&self) -> Option<&Filter> {
         match self {
-            Check::Entities => None,
+            Check::Entities | Check::CountAll => None,
+            Check::In { check, .. } => check.spelled(),
             Check::Query(filter)
             | Check::Count(filter)
             | Check::Page { filter, .. }
@@ -122,7 +161,8 @@ impl Check {
     pub fn with_spelled(&self, filter: Filter) -> Check {
         match self {
             Check::Entities | Check::Query(_) => Check::Query(filter),
-            Check::Count(_) => Check::Count(filter),
+            Check::Count(_) | Check::CountAll => Check::Count(filter),
+            Check::In { scope, check } => check.with_spelled(filter).within(scope),
             Check::Page { limit, offset, .. } => {
                 Check::Page { filter, limit: *limit, offset: *offset }
             }
@@ -138,7 +178,7 @@ impl Check {
     /// Every filter that is sent to an engine for it, but for those that pages by key make.
     pub fn filters(&self, schema: &Schema) -> Vec<Filter> {
         let mut filters: Vec<Filter> = self.spelled().cloned().into_iter().collect();
-        if let Check::Agree { relation, filter } = self {
+        if let Check::Agree { relation, filter } = self.plain() {
             match relation {
                 Relation::Partition => {
                     filters.push(Expr::Not(Box::new(filter.expr.clone())).into());
@@ -178,6 +218,8 @@ impl fmt::Display for Check {
             Check::Entities => f.write_str("all entities"),
             Check::Query(filter) | Check::QueryOrRefusal(filter) => filter.fmt(f),
             Check::Count(filter) => write!(f, "count(*) of {filter}"),
+            Check::CountAll => f.write_str("count(*) of all entities"),
+            Check::In { scope, check } => write!(f, "{check} {scope}"),
             Check::Page { filter, limit, offset } => {
                 write!(f, "limit {limit} offset {offset} of {filter}")
             }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{Case, Check, Maintenance, Operation, Relation, Search};
+use super::{Case, Check, Maintenance, Operation, Relation, Scope, Search};
 use crate::filter::Filter;
 use crate::schema::Schema;
 use crate::value::{Key, Row};
@@ -13,25 +13,12 @@ use crate::value::{Key, Row};
 impl Case {
     /// The case as the text of a case file.
     pub fn to_json(&self, found: Option<&Found>) -> String {
-        let keys = |keys: &[Key]| keys.iter().map(key_to_json).collect();
-        let rows = |rows: &[Row]| rows.iter().map(Row::to_json).collect();
-        let operation = |operation: &Operation| match operation {
-            Operation::Insert(batch) => FileOperation::Insert(rows(batch)),
-            Operation::Upsert(batch) => FileOperation::Upsert(rows(batch)),
-            Operation::Delete(batch) => FileOperation::Delete(keys(batch)),
-            Operation::Patch(batch) => FileOperation::Patch(rows(batch)),
-            Operation::DeleteWhere(filter) => FileOperation::DeleteWhere(filter.to_string()),
-            Operation::Recreate => FileOperation::Recreate,
-            Operation::Maintain(Maintenance::Flush) => FileOperation::Flush,
-            Operation::Maintain(step) => FileOperation::Maintain(step.clone()),
-            Operation::Ask(check) => FileOperation::Ask(file_check(check)),
-        };
         let file = CaseFile {
             format: FORMAT.to_owned(),
             version: VERSION,
             found: found.cloned(),
             schema: self.schema.clone(),
-            operations: self.operations.iter().map(operation).collect(),
+            operations: self.operations.iter().map(file_operation).collect(),
             checks: self.checks.iter().map(file_check).collect(),
         };
         // Nothing in a case file fails to serialise: its maps have string keys, its floats are
@@ -67,34 +54,9 @@ impl Case {
         let file: CaseFile = serde_json::from_str(text).map_err(CaseError::Syntax)?;
         let schema = file.schema;
         schema.validate().map_err(|error| CaseError::Invalid(error.to_string()))?;
-        let rows = |rows: Vec<Json>| {
-            let rows = rows.iter().map(|row| Row::from_json(&schema, row));
-            rows.collect::<Result<Vec<_>, _>>()
-                .map_err(|error| CaseError::Invalid(error.to_string()))
-        };
-        let mut operations = Vec::new();
-        for operation in file.operations {
-            operations.push(match operation {
-                FileOperation::Insert(batch) => Operation::Insert(rows(batch)?),
-                FileOperation::Upsert(batch) => Operation::Upsert(rows(batch)?),
-                FileOperation::Delete(keys) => {
-                    let keys = keys.iter().map(|key| {
-                        key_from_json(key)
-                            .ok_or_else(|| CaseError::Invalid(format!("{key} is not a key")))
-                    });
-                    Operation::Delete(keys.collect::<Result<_, _>>()?)
-                }
-                FileOperation::Patch(batch) => {
-                    let given = batch.iter().map(|row| partial(&schema, row));
-                    Operation::Patch(given.collect::<Result<_, _>>()?)
-                }
-                FileOperation::DeleteWhere(text) => Operation::DeleteWhere(parse(text)?),
-                FileOperation::Recreate => Operation::Recreate,
-                FileOperation::Flush => Operation::Maintain(Maintenance::Flush),
-                FileOperation::Maintain(step) => Operation::Maintain(step),
-                FileOperation::Ask(check) => Operation::Ask(read_check(check)?),
-            });
-        }
+        let operations = file.operations.into_iter();
+        let operations =
+            operations.map(|step| read_operation(&schema, step)).collect::<Result<_, _>>()?;
         let checks = file.checks.into_iter().map(read_check).collect::<Result<_, _>>()?;
         let case = Case { schema, operations, checks };
         case.validate()?;
@@ -187,10 +149,20 @@ enum FileOperation {
     Patch(Vec<Json>),
     Delete(Vec<Json>),
     DeleteWhere(String),
+    Into(FileInto),
+    CreatePartition(String),
+    DropPartition(String),
     Recreate,
     Flush,
     Maintain(Maintenance),
     Ask(FileCheck),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileInto {
+    partition: String,
+    write: Box<FileOperation>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -205,6 +177,16 @@ enum FileCheck {
     QueryOrRefusal(String),
     Agree(FileAgree),
     Search(FileSearch),
+    #[serde(rename = "count_all")]
+    CountAll,
+    In(FileIn),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileIn {
+    partitions: Vec<String>,
+    check: Box<FileCheck>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -230,8 +212,67 @@ struct FilePage {
     offset: u32,
 }
 
+fn file_operation(operation: &Operation) -> FileOperation {
+    let keys = |keys: &[Key]| keys.iter().map(key_to_json).collect();
+    let rows = |rows: &[Row]| rows.iter().map(Row::to_json).collect();
+    match operation {
+        Operation::Insert(batch) => FileOperation::Insert(rows(batch)),
+        Operation::Upsert(batch) => FileOperation::Upsert(rows(batch)),
+        Operation::Delete(batch) => FileOperation::Delete(keys(batch)),
+        Operation::Patch(batch) => FileOperation::Patch(rows(batch)),
+        Operation::DeleteWhere(filter) => FileOperation::DeleteWhere(filter.to_string()),
+        Operation::Into { partition, write } => FileOperation::Into(FileInto {
+            partition: partition.clone(),
+            write: Box::new(file_operation(write)),
+        }),
+        Operation::CreatePartition(name) => FileOperation::CreatePartition(name.clone()),
+        Operation::DropPartition(name) => FileOperation::DropPartition(name.clone()),
+        Operation::Recreate => FileOperation::Recreate,
+        Operation::Maintain(Maintenance::Flush) => FileOperation::Flush,
+        Operation::Maintain(step) => FileOperation::Maintain(step.clone()),
+        Operation::Ask(check) => FileOperation::Ask(file_check(check)),
+    }
+}
+
+fn read_operation(schema: &Schema, operation: FileOperation) -> Result<Operation, CaseError> {
+    let rows = |rows: Vec<Json>| {
+        let rows = rows.iter().map(|row| Row::from_json(schema, row));
+        rows.collect::<Result<Vec<_>, _>>().map_err(|error| CaseError::Invalid(error.to_string()))
+    };
+    Ok(match operation {
+        FileOperation::Insert(batch) => Operation::Insert(rows(batch)?),
+        FileOperation::Upsert(batch) => Operation::Upsert(rows(batch)?),
+        FileOperation::Delete(keys) => {
+            let keys = keys.iter().map(|key| {
+                key_from_json(key).ok_or_else(|| CaseError::Invalid(format!("{key} is not a key")))
+            });
+            Operation::Delete(keys.collect::<Result<_, _>>()?)
+        }
+        FileOperation::Patch(batch) => {
+            let given = batch.iter().map(|row| partial(schema, row));
+            Operation::Patch(given.collect::<Result<_, _>>()?)
+        }
+        FileOperation::DeleteWhere(text) => Operation::DeleteWhere(parse(text)?),
+        FileOperation::Into(FileInto { partition, write }) => {
+            let write = Box::new(read_operation(schema, *write)?);
+            Operation::Into { partition, write }
+        }
+        FileOperation::CreatePartition(name) => Operation::CreatePartition(name),
+        FileOperation::DropPartition(name) => Operation::DropPartition(name),
+        FileOperation::Recreate => Operation::Recreate,
+        FileOperation::Flush => Operation::Maintain(Maintenance::Flush),
+        FileOperation::Maintain(step) => Operation::Maintain(step),
+        FileOperation::Ask(check) => Operation::Ask(read_check(check)?),
+    })
+}
+
 fn file_check(check: &Check) -> FileCheck {
     match check {
+        Check::CountAll => FileCheck::CountAll,
+        Check::In { scope: Scope { partitions }, check } => FileCheck::In(FileIn {
+            partitions: partitions.clone(),
+            check: Box::new(file_check(check)),
+        }),
         Check::Entities => FileCheck::Entities,
         Check::Query(filter) => FileCheck::Query(filter.to_string()),
         Check::Count(filter) => FileCheck::Count(filter.to_string()),
@@ -252,6 +293,10 @@ fn file_check(check: &Check) -> FileCheck {
 
 fn read_check(check: FileCheck) -> Result<Check, CaseError> {
     Ok(match check {
+        FileCheck::CountAll => Check::CountAll,
+        FileCheck::In(FileIn { partitions, check }) => {
+            Check::In { scope: Scope { partitions }, check: Box::new(read_check(*check)?) }
+        }
         FileCheck::Entities => Check::Entities,
         FileCheck::Query(text) => Check::Query(parse(text)?),
         FileCheck::Count(text) => Check::Count(parse(text)?),

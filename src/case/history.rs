@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Case, Operation};
+use super::{Case, Check, DEFAULT_PARTITION, Operation, Scope};
 use crate::filter::{self, Semantics, Switch, Truth, Undefined, evaluate};
 use crate::schema::Schema;
 use crate::value::{Key, Row};
@@ -16,6 +16,10 @@ pub(crate) struct State {
     pub upserted: BTreeSet<Key>,
     /// Rows that were deleted or replaced.
     pub dead: Vec<Row>,
+    /// The partitions beside the default one.
+    pub partitions: BTreeSet<String>,
+    /// The rows outside of the default partition, and where they are.
+    homes: BTreeMap<Key, String>,
 }
 
 impl State {
@@ -29,7 +33,7 @@ impl State {
         operation: &Operation,
         semantics: Semantics,
     ) -> Result<(), Undefined> {
-        match operation {
+        match operation.plain() {
             Operation::Insert(batch) => batch.iter().for_each(|row| {
                 self.put(schema, row, false, |row, old| merged(schema, row, old, semantics));
             }),
@@ -42,6 +46,14 @@ impl State {
                     None => row.stored(schema),
                 });
             }),
+            Operation::CreatePartition(name) => {
+                self.partitions.insert(name.clone());
+            }
+            Operation::DropPartition(name) => {
+                self.partitions.remove(name);
+                let gone = self.homes.extract_if(.., |_, home| home == name);
+                gone.for_each(|(key, _)| drop(self.rows.remove(&key)));
+            }
             Operation::Delete(keys) => {
                 // Keys are deleted by a filter that lists them.
                 let escapes = !semantics.has(Switch::EscapesAreDropped);
@@ -64,9 +76,38 @@ impl State {
                 gone.iter().for_each(|key| self.remove(key));
             }
             Operation::Recreate => *self = State::default(),
-            Operation::Maintain(_) | Operation::Ask(_) => {}
+            // A write into a partition is none of its own.
+            Operation::Into { .. } | Operation::Maintain(_) | Operation::Ask(_) => {}
+        }
+        for key in operation.rows().iter().filter_map(|row| row.key(schema)) {
+            match operation.partition().filter(|name| *name != DEFAULT_PARTITION) {
+                Some(name) => self.homes.insert(key, name.to_owned()),
+                None => self.homes.remove(&key),
+            };
         }
         Ok(())
+    }
+
+    /// Whether there is a partition of that name.
+    pub fn has_partition(&self, name: &str) -> bool {
+        name == DEFAULT_PARTITION || self.partitions.contains(name)
+    }
+
+    /// The partition of a row that there is.
+    pub fn home(&self, key: &Key) -> &str {
+        self.homes.get(key).map_or(DEFAULT_PARTITION, String::as_str)
+    }
+
+    /// Whether a row that there is belongs to that part of the collection.
+    pub fn is_in(&self, scope: &Scope, key: &Key) -> bool {
+        let named = |home: &str| scope.partitions.iter().any(|name| name == home);
+        scope.partitions.is_empty() || named(self.home(key))
+    }
+
+    /// The rows of that part of the collection.
+    pub fn rows_in(&self, scope: &Scope) -> BTreeMap<Key, Row> {
+        let rows = self.rows.iter().filter(|(key, _)| self.is_in(scope, key));
+        rows.map(|(key, row)| (key.clone(), row.clone())).collect()
     }
 
     fn put(
@@ -89,6 +130,7 @@ impl State {
 
     fn remove(&mut self, key: &Key) {
         self.dead.extend(self.rows.remove(key));
+        self.homes.remove(key);
     }
 }
 
@@ -122,6 +164,11 @@ impl Case {
         self.history(semantics).rows
     }
 
+    /// The rows that a check is about, of those that the operations leave.
+    pub(crate) fn rows_asked(&self, check: &Check) -> BTreeMap<Key, Row> {
+        self.history(Semantics::canonical()).rows_in(check.scope())
+    }
+
     /// How many rows there are at each question, in the order of [`questions`](Self::questions).
     pub(crate) fn rows_at_questions(&self) -> Vec<usize> {
         let mut state = State::default();
@@ -129,11 +176,11 @@ impl Case {
         for operation in &self.operations {
             // A valid case has no deletion that is open by the documentation.
             let _ = state.apply(&self.schema, operation, Semantics::canonical());
-            if let Operation::Ask(_) = operation {
-                all.push(state.rows.len());
+            if let Operation::Ask(check) = operation {
+                all.push(state.rows_in(check.scope()).len());
             }
         }
-        all.extend(self.checks.iter().map(|_| state.rows.len()));
+        all.extend(self.checks.iter().map(|check| state.rows_in(check.scope()).len()));
         all
     }
 

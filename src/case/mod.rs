@@ -7,6 +7,9 @@ mod check;
 mod file;
 mod history;
 mod operation;
+mod scope;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 pub(crate) use check::unknown;
@@ -15,6 +18,8 @@ pub(crate) use file::key_to_json;
 pub use file::{CaseError, Found};
 pub(crate) use history::State;
 pub use operation::{Maintenance, Operation};
+pub(crate) use scope::DEFAULT_PARTITION;
+pub use scope::Scope;
 
 use crate::filter::Expr;
 use crate::schema::Schema;

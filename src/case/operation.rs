@@ -17,12 +17,24 @@ pub enum Operation {
     Upsert(Vec<Row>),
     /// Changes the given fields of rows that exist, and keeps the others (partial upsert).
     Patch(Vec<Row>),
+    /// An insert, an upsert or a partial upsert into a partition; without it, rows go into the
+    /// default one.
+    Into {
+        /// The partition.
+        partition: String,
+        /// The write.
+        write: Box<Operation>,
+    },
     /// Deletes the rows with these keys.
     Delete(Vec<Key>),
     /// Deletes the rows that match.
     DeleteWhere(Filter),
     /// Drops the collection and creates it again under its name, empty.
     Recreate,
+    /// Makes a partition.
+    CreatePartition(String),
+    /// Drops a partition with its rows.
+    DropPartition(String),
     /// What changes no answer.
     Maintain(Maintenance),
     /// A question in between, which is judged as those at the end are.
@@ -34,6 +46,7 @@ impl Operation {
     pub fn rows(&self) -> &[Row] {
         match self {
             Operation::Insert(rows) | Operation::Upsert(rows) | Operation::Patch(rows) => rows,
+            Operation::Into { write, .. } => write.rows(),
             _ => &[],
         }
     }
@@ -42,7 +55,32 @@ impl Operation {
     pub fn rows_mut(&mut self) -> &mut [Row] {
         match self {
             Operation::Insert(rows) | Operation::Upsert(rows) | Operation::Patch(rows) => rows,
+            Operation::Into { write, .. } => write.rows_mut(),
             _ => &mut [],
+        }
+    }
+
+    /// What it does, wherever that is: of a write into a partition, the write.
+    pub fn plain(&self) -> &Operation {
+        match self {
+            Operation::Into { write, .. } => write.plain(),
+            other => other,
+        }
+    }
+
+    /// The partition that it writes into, if it names one.
+    pub fn partition(&self) -> Option<&str> {
+        match self {
+            Operation::Into { partition, .. } => Some(partition),
+            _ => None,
+        }
+    }
+
+    /// The same write, into that partition if there is one.
+    pub fn into_partition(self, partition: Option<&str>) -> Operation {
+        match partition {
+            Some(name) => Operation::Into { partition: name.to_owned(), write: Box::new(self) },
+            None => self,
         }
     }
 
@@ -52,6 +90,9 @@ impl Operation {
             Operation::Insert(_) => Some(Operation::Insert(rows)),
             Operation::Upsert(_) => Some(Operation::Upsert(rows)),
             Operation::Patch(_) => Some(Operation::Patch(rows)),
+            Operation::Into { partition, write } => {
+                Some(write.with_rows(rows)?.into_partition(Some(partition)))
+            }
             _ => None,
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::history::State;
-use super::{Case, CaseError, Check, Maintenance, Operation, Relation};
+use super::{Case, CaseError, Check, DEFAULT_PARTITION, Maintenance, Operation, Relation};
 use crate::filter::check::{Place, resolve};
 use crate::filter::operator::OpClass;
 use crate::filter::{self, Expr, Semantics};
@@ -22,7 +22,7 @@ impl Case {
         }
         let mut state = State::default();
         for operation in &self.operations {
-            self.validate_rows(&state, operation)?;
+            self.validate_step(&state, operation)?;
             match operation {
                 Operation::DeleteWhere(filter) => {
                     let fits = filter::check(&self.schema, &filter.expr);
@@ -41,7 +41,7 @@ impl Case {
                 CaseError::Invalid(format!("which rows are deleted is not defined: {open}"))
             })?;
         }
-        Ok(())
+        self.checks.iter().try_for_each(|check| validate_scope(&state, check))
     }
 
     /// Leaves out the operations whose preconditions are not met, as when one before them is gone.
@@ -49,12 +49,51 @@ impl Case {
         let mut state = State::default();
         let operations = std::mem::take(&mut self.operations);
         for operation in operations {
-            let possible = self.validate_rows(&state, &operation).is_ok()
+            let possible = self.validate_step(&state, &operation).is_ok()
                 && state.apply(&self.schema, &operation, Semantics::canonical()).is_ok();
             if possible {
                 self.operations.push(operation);
             }
         }
+        self.checks.retain(|check| validate_scope(&state, check).is_ok());
+    }
+
+    /// The preconditions of an operation.
+    fn validate_step(&self, state: &State, operation: &Operation) -> Result<(), CaseError> {
+        let invalid = |reason: String| Err(CaseError::Invalid(reason));
+        match operation {
+            Operation::Into { partition, write } => {
+                let writes = matches!(
+                    **write,
+                    Operation::Insert(_) | Operation::Upsert(_) | Operation::Patch(_)
+                );
+                if !writes {
+                    return invalid(format!("only rows are written into '{partition}'"));
+                }
+                if !state.has_partition(partition) {
+                    return invalid(format!("there is no partition '{partition}' to write into"));
+                }
+            }
+            Operation::CreatePartition(name) => {
+                if state.has_partition(name) {
+                    return invalid(format!("there is a partition '{name}' already"));
+                }
+                if self.schema.fields.iter().any(|field| field.partition_key) {
+                    return invalid(
+                        "a collection with a partition key has no partitions of its own".to_owned(),
+                    );
+                }
+                if !is_partition_name(name) {
+                    return invalid(format!("'{name}' is no name for a partition"));
+                }
+            }
+            Operation::DropPartition(name) if !state.partitions.contains(name) => {
+                return invalid(format!("there is no partition '{name}' to drop"));
+            }
+            Operation::Ask(check) => validate_scope(state, check)?,
+            _ => {}
+        }
+        self.validate_rows(state, operation)
     }
 
     fn validate_rows(&self, state: &State, operation: &Operation) -> Result<(), CaseError> {
@@ -64,7 +103,7 @@ impl Case {
                 .key(&self.schema)
                 .ok_or_else(|| CaseError::Invalid("a row has no primary key".to_owned()))?;
             let is_there = state.rows.contains_key(&key);
-            let partial = matches!(operation, Operation::Patch(_));
+            let partial = matches!(operation.plain(), Operation::Patch(_));
             let unfit = |field: &&Field| {
                 let given = !partial || row.fields.contains_key(&field.name);
                 given && !row.get(&field.name).fits(field)
@@ -79,7 +118,14 @@ impl Case {
             if partial && !is_there {
                 return Err(CaseError::Invalid(format!("there is no row {key} to be changed")));
             }
-            let twice = is_there && matches!(operation, Operation::Insert(_));
+            let (home, place) = (state.home(&key), operation.partition());
+            if is_there && home != place.unwrap_or(DEFAULT_PARTITION) {
+                return Err(CaseError::Invalid(format!(
+                    "the row {key} is in the partition '{home}'; what becomes of it when its key \
+                     is written into another, Milvus leaves undefined"
+                )));
+            }
+            let twice = is_there && matches!(operation.plain(), Operation::Insert(_));
             if twice || !batch.insert(key.clone()) {
                 return Err(CaseError::Invalid(format!(
                     "the key {key} is inserted twice, which Milvus leaves undefined"
@@ -96,7 +142,8 @@ impl Case {
             let reason = format!("the engine assigns the keys '{key}' (auto_id), so that {what}");
             Err(CaseError::Invalid(reason))
         };
-        let by_key = |step: &Operation| matches!(step, Operation::Upsert(_) | Operation::Patch(_));
+        let by_key =
+            |step: &Operation| matches!(step.plain(), Operation::Upsert(_) | Operation::Patch(_));
         if self.operations.iter().any(by_key) {
             return invalid("rows cannot be upserted by them; use insert and delete");
         }
@@ -119,7 +166,23 @@ impl Check {
     fn validate(&self, schema: &Schema) -> Result<(), CaseError> {
         let invalid = |reason: String| Err(CaseError::Invalid(reason));
         match self {
-            Check::Entities => return Ok(()),
+            Check::Entities | Check::CountAll => return Ok(()),
+            Check::In { scope, check } => {
+                if scope.is_whole() {
+                    return invalid(
+                        "a question about a part of the collection names it".to_owned(),
+                    );
+                }
+                return match **check {
+                    Check::Entities
+                    | Check::Query(_)
+                    | Check::Count(_)
+                    | Check::CountAll
+                    | Check::Page { .. }
+                    | Check::Search { .. } => check.validate(schema),
+                    _ => invalid(format!("'{check}' cannot be asked {scope} alone")),
+                };
+            }
             Check::Page { limit: 0, .. } | Check::Agree { relation: Relation::Paging(0), .. } => {
                 return invalid("a page needs a limit".to_owned());
             }
@@ -159,6 +222,24 @@ impl Check {
             None => Ok(()),
         }
     }
+}
+
+/// A check is about what is there.
+fn validate_scope(state: &State, check: &Check) -> Result<(), CaseError> {
+    let unknown = |name: &&String| !state.has_partition(name);
+    match check.scope().partitions.iter().find(unknown) {
+        Some(name) => Err(CaseError::Invalid(format!("there is no partition '{name}' to ask"))),
+        None => Ok(()),
+    }
+}
+
+/// As Milvus names partitions: letters, digits and underscores, at most 255, no digit first.
+fn is_partition_name(name: &str) -> bool {
+    const LONGEST: usize = 255;
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.len() <= LONGEST
+        && name.chars().all(fits)
+        && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
 }
 
 /// Whether a filter is a term on a scalar column, on which every engine must notice that types do

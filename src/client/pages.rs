@@ -93,11 +93,12 @@ impl<'a> Pages<'a> {
         Ok(None)
     }
 
-    fn options(&self, limit: Option<usize>) -> QueryOptions {
+    fn options(&self, limit: Option<usize>) -> QueryOptions<'static> {
         QueryOptions {
             consistency: self.consistency,
             deadline: self.client.options.deadline,
             page: limit.map(|limit| (u32::try_from(limit).unwrap_or(u32::MAX), 0)),
+            partitions: &[],
         }
     }
 

@@ -311,8 +311,9 @@ impl Client {
         self.milvus.count(collection.name(), "", options).await
     }
 
-    pub(super) fn query_options(&self, consistency: Consistency) -> QueryOptions {
-        QueryOptions { consistency, deadline: self.options.deadline, page: None }
+    pub(super) fn query_options(&self, consistency: Consistency) -> QueryOptions<'static> {
+        let deadline = self.options.deadline;
+        QueryOptions { consistency, deadline, page: None, partitions: &[] }
     }
 
     async fn query(

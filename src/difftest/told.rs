@@ -23,7 +23,10 @@ pub(super) fn told(case: &Case, divergence: &Divergence) -> String {
     };
     line("schema", &schema(&case.schema));
     for operation in &case.operations {
-        match operation {
+        if let Some(partition) = operation.partition() {
+            line("into", partition);
+        }
+        match operation.plain() {
             Operation::Insert(rows) => written("insert", rows, &mut line),
             Operation::Upsert(rows) => written("upsert", rows, &mut line),
             Operation::Delete(keys) => {
@@ -32,16 +35,20 @@ pub(super) fn told(case: &Case, divergence: &Divergence) -> String {
             }
             Operation::Patch(rows) => written("patch", rows, &mut line),
             Operation::DeleteWhere(filter) => line("delete", &format!("where {filter}")),
+            Operation::CreatePartition(name) => line("create", &format!("partition {name}")),
+            Operation::DropPartition(name) => line("drop", &format!("partition {name}")),
+            Operation::Into { .. } => {}
             Operation::Recreate => line("recreate", ""),
             Operation::Maintain(step) => line("do", &step.to_string()),
             Operation::Ask(check) => line("ask", &check.to_string()),
         }
     }
     for check in &case.checks {
-        let (word, note) = match check {
+        let (word, note) = match check.plain() {
             Check::Entities => ("read", "all rows".to_owned()),
             Check::Query(_) | Check::QueryOrRefusal(_) => ("query", String::new()),
-            Check::Count(_) => ("count", String::new()),
+            Check::Count(_) | Check::In { .. } => ("count", String::new()),
+            Check::CountAll => ("count", "all rows".to_owned()),
             Check::Page { limit, offset, .. } => {
                 ("page", format!(", limit {limit}, offset {offset}"))
             }
@@ -50,7 +57,11 @@ pub(super) fn told(case: &Case, divergence: &Divergence) -> String {
             Check::Search { .. } => ("search", format!(": {check}")),
         };
         let filter = check.spelled().map(ToString::to_string).unwrap_or_default();
-        line(word, &format!("{filter}{note}"));
+        let part = match check.scope() {
+            scope if scope.is_whole() => String::new(),
+            scope => format!(" {scope}"),
+        };
+        line(word, &format!("{filter}{note}{part}"));
     }
     line("expected", &divergence.expected.to_string());
     line("got", &divergence.actual.to_string());

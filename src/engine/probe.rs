@@ -101,7 +101,8 @@ async fn rehearse(uri: &str, deadline: Duration) -> Result<(), MilvusError> {
     let row = Row { fields: fields.into_iter().collect(), ..Row::default() };
     milvus.create(COLLECTION, &schema).await?;
     milvus.insert(COLLECTION, &schema, &[row]).await?;
-    let options = QueryOptions { consistency: Consistency::Strong, deadline, page: None };
+    let options =
+        QueryOptions { consistency: Consistency::Strong, deadline, page: None, partitions: &[] };
     let found = milvus.query(COLLECTION, &schema, "id == 1", options).await?;
     milvus.drop_collection(COLLECTION).await?;
     if found.is_empty() {

@@ -398,6 +398,13 @@ switches! {
         source: "documentation, Upsert Entities (override mode) and Nullable & Default",
         example: "upsert {id: 1} over {id: 1, n: 7} where n has the default 5",
     }
+    /// `count(*)` without a filter counts the rows of all partitions.
+    CountIgnoresPartitions "count-ignores-partitions" {
+        canonical: "count(*) counts the rows of the partitions that are named",
+        turned: "without a filter it counts those of all partitions",
+        source: "documentation, Query (Query in Partitions)",
+        example: "count(*) in [a] on a row in b",
+    }
     /// An upsert keeps the dynamic keys that the new row has not got.
     UpsertKeepsDynamicKeys "upsert-keeps-dynamic-keys" {
         canonical: "an upsert replaces the whole entity",
@@ -432,6 +439,7 @@ impl Switch {
                     | Switch::UpsertPartitionsByPrimaryKey
                     | Switch::UpsertKeepsOmittedDefaults
                     | Switch::UpsertKeepsDynamicKeys
+                    | Switch::CountIgnoresPartitions
             )
     }
 

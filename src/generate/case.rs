@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::filter::{Chance, Composer, MAX_DEPTH, mistyped};
 use super::history::Questions;
 use super::rows::{keyed, row};
-use super::{Weights, history, relations, schemas};
+use super::{Weights, history, partitions, relations, schemas};
 use crate::case::{Case, CaseError, Check, Operation};
 use crate::filter::Filter;
 use crate::milvus::Dialect;
@@ -119,7 +119,9 @@ pub fn cases(dialect: &Dialect, options: &Options) -> BoxedStrategy<Case> {
             checks.extend((0..others).filter_map(|_| question(&mut chance)));
             checks.extend(again);
             checks.extend(changes);
-            Case { schema: schema.clone(), operations, checks }
+            let mut case = Case { schema: schema.clone(), operations, checks };
+            partitions::divide(&mut case, &dialect, &options, &mut chance);
+            case
         })
         .boxed()
 }
@@ -239,7 +241,7 @@ pub fn case_with(
     let case = tree.current();
     if options.rows.is_some() {
         for operation in &case.operations {
-            if let Operation::Insert(rows) | Operation::Upsert(rows) = operation {
+            if let Operation::Insert(rows) | Operation::Upsert(rows) = operation.plain() {
                 let wrong = rows.iter().find_map(|row| row.validate(&case.schema).err());
                 wrong.map_or(Ok(()), |error| Err(CaseError::Invalid(error.to_string())))?;
             }

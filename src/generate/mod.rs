@@ -8,6 +8,7 @@ mod case;
 mod filter;
 mod history;
 mod mutate;
+mod partitions;
 mod relations;
 mod rows;
 mod schema;

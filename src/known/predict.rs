@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::case::{Case, Check, State};
+use crate::case::{Case, Check, Scope, State};
 use crate::filter::partition::{partition_of, partition_of_row, searched};
 use crate::filter::{Literal, Semantics, Switch, Truth, Undefined, evaluate};
 use crate::value::{Key, Row};
@@ -25,7 +25,11 @@ pub(super) enum Prediction {
 
 /// What an engine with these switches turned answers.
 pub(super) fn predict(case: &Case, check: &Check, semantics: Semantics) -> Prediction {
-    let State { mut rows, upserted, dead } = case.history(semantics);
+    let state = case.history(semantics);
+    let everywhere =
+        semantics.has(Switch::CountIgnoresPartitions) && *check.plain() == Check::CountAll;
+    let mut rows = state.rows_in(if everywhere { Scope::WHOLE } else { check.scope() });
+    let State { upserted, dead, .. } = state;
     let Some(filter) = check.filter() else {
         let keys = rows.keys().cloned().collect();
         return Prediction::Rows { rows, keys };

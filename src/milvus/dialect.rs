@@ -129,11 +129,13 @@ pub enum CallFeature {
     Search,
     /// Several writers to one collection at a time.
     ConcurrentWrites,
+    /// Partitions by name.
+    Partitions,
 }
 
 impl CallFeature {
     /// Every feature.
-    pub const ALL: [CallFeature; 11] = [
+    pub const ALL: [CallFeature; 12] = [
         CallFeature::PartialUpsert,
         CallFeature::Shards,
         CallFeature::ConsistencyLevel,
@@ -145,6 +147,7 @@ impl CallFeature {
         CallFeature::Restart,
         CallFeature::Search,
         CallFeature::ConcurrentWrites,
+        CallFeature::Partitions,
     ];
 }
 
@@ -162,6 +165,7 @@ impl fmt::Display for CallFeature {
             CallFeature::Restart => "restarts with what was stored",
             CallFeature::Search => "searches",
             CallFeature::ConcurrentWrites => "concurrent writers to one collection",
+            CallFeature::Partitions => "partitions by name",
         })
     }
 }

@@ -9,6 +9,7 @@ pub mod dialect;
 mod encode;
 mod error;
 mod maintain;
+mod partition;
 mod query;
 mod search;
 mod session;

@@ -111,13 +111,15 @@ pub struct UnknownConsistency(String);
 
 /// How a query is asked.
 #[derive(Debug, Clone, Copy)]
-pub struct QueryOptions {
+pub struct QueryOptions<'a> {
     /// How fresh the answer must be.
     pub consistency: Consistency,
     /// How long it may take.
     pub deadline: Duration,
     /// So many rows at most, after so many others.
     pub page: Option<(u32, u32)>,
+    /// The partitions that are looked at; all of them if none is named.
+    pub partitions: &'a [String],
 }
 
 /// What few queries have beside their options.
@@ -136,7 +138,7 @@ impl Milvus {
         collection: &str,
         schema: &Schema,
         filter: &str,
-        options: QueryOptions,
+        options: QueryOptions<'_>,
     ) -> Result<Vec<Row>, MilvusError> {
         let mut output: Vec<String> = schema.fields.iter().map(|f| f.name.clone()).collect();
         if schema.dynamic {
@@ -159,7 +161,7 @@ impl Milvus {
         collection: &str,
         schema: &Schema,
         filter: &str,
-        options: QueryOptions,
+        options: QueryOptions<'_>,
         batch: u32,
     ) -> Result<Vec<Row>, MilvusError> {
         let key: Vec<_> = schema.fields.iter().filter(|field| field.primary).cloned().collect();
@@ -178,7 +180,7 @@ impl Milvus {
         schema: &Schema,
         filter: &str,
         fields: &[String],
-        options: QueryOptions,
+        options: QueryOptions<'_>,
     ) -> Result<Vec<Row>, MilvusError> {
         let asked = |name: &str| fields.iter().any(|field| field == name);
         let part = Schema {
@@ -198,7 +200,7 @@ impl Milvus {
         schema: &Schema,
         filter: &str,
         values: &BTreeMap<String, Literal>,
-        options: QueryOptions,
+        options: QueryOptions<'_>,
     ) -> Result<Vec<Row>, MilvusError> {
         let part = Schema { fields: vec![schema.primary().clone()], dynamic: false };
         let output = vec![schema.primary().name.clone()];
@@ -222,7 +224,7 @@ impl Milvus {
         collection: &str,
         schema: &Schema,
         keys: &[Key],
-        options: QueryOptions,
+        options: QueryOptions<'_>,
     ) -> Result<Vec<Row>, MilvusError> {
         match keys.is_empty() {
             true => Ok(Vec::new()),
@@ -235,7 +237,7 @@ impl Milvus {
         &self,
         collection: &str,
         filter: &str,
-        options: QueryOptions,
+        options: QueryOptions<'_>,
     ) -> Result<u64, MilvusError> {
         let output = vec!["count(*)".to_owned()];
         let results =
@@ -260,7 +262,7 @@ impl Milvus {
         collection: &str,
         filter: &str,
         output_fields: Vec<String>,
-        options: QueryOptions,
+        options: QueryOptions<'_>,
         asking: Asking,
     ) -> Result<QueryResults, MilvusError> {
         const OPERATION: &str = "query";
@@ -287,6 +289,7 @@ impl Milvus {
         let request = QueryRequest {
             collection_name: collection.to_owned(),
             expr: filter.to_owned(),
+            partition_names: options.partitions.to_vec(),
             output_fields,
             guarantee_timestamp,
             consistency_level: options.consistency.wire().into(),

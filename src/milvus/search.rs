@@ -38,7 +38,7 @@ impl Milvus {
         collection: &str,
         filter: &str,
         nearest: Nearest<'_>,
-        options: QueryOptions,
+        options: QueryOptions<'_>,
     ) -> Result<Vec<(Key, f32)>, MilvusError> {
         const OPERATION: &str = "search";
         let bytes = nearest.near.iter().flat_map(|x| x.to_le_bytes()).collect();
@@ -61,6 +61,7 @@ impl Milvus {
             collection_name: collection.to_owned(),
             dsl: filter.to_owned(),
             dsl_type: DslType::BoolExprV1.into(),
+            partition_names: options.partitions.to_vec(),
             search_params: params
                 .into_iter()
                 .map(|(key, value)| KeyValuePair { key: key.to_owned(), value })

@@ -26,11 +26,23 @@ impl Milvus {
         schema: &Schema,
         rows: &[Row],
     ) -> Result<Vec<Key>, MilvusError> {
+        self.insert_into(collection, "", schema, rows).await
+    }
+
+    /// The same into a partition; an empty name stands for the default one.
+    pub async fn insert_into(
+        &self,
+        collection: &str,
+        partition: &str,
+        schema: &Schema,
+        rows: &[Row],
+    ) -> Result<Vec<Key>, MilvusError> {
         const OPERATION: &str = "insert";
         let mut keys = BTreeMap::new();
         for group in groups(schema, rows) {
             let request = InsertRequest {
                 collection_name: collection.to_owned(),
+                partition_name: partition.to_owned(),
                 fields_data: columns(OPERATION, schema, &group)?,
                 num_rows: group.len() as u32,
                 ..InsertRequest::default()
@@ -59,10 +71,22 @@ impl Milvus {
         schema: &Schema,
         rows: &[Row],
     ) -> Result<(), MilvusError> {
+        self.upsert_into(collection, "", schema, rows).await
+    }
+
+    /// The same in a partition; an empty name stands for the default one.
+    pub async fn upsert_into(
+        &self,
+        collection: &str,
+        partition: &str,
+        schema: &Schema,
+        rows: &[Row],
+    ) -> Result<(), MilvusError> {
         const OPERATION: &str = "upsert";
         for group in groups(schema, rows) {
             let request = UpsertRequest {
                 collection_name: collection.to_owned(),
+                partition_name: partition.to_owned(),
                 fields_data: columns(OPERATION, schema, &group)?,
                 num_rows: group.len() as u32,
                 ..UpsertRequest::default()
@@ -85,6 +109,17 @@ impl Milvus {
         schema: &Schema,
         rows: &[Row],
     ) -> Result<(), MilvusError> {
+        self.upsert_partial_into(collection, "", schema, rows).await
+    }
+
+    /// The same in a partition; an empty name stands for the default one.
+    pub async fn upsert_partial_into(
+        &self,
+        collection: &str,
+        partition: &str,
+        schema: &Schema,
+        rows: &[Row],
+    ) -> Result<(), MilvusError> {
         const OPERATION: &str = "partial upsert";
         let given = |row: &Row| (row.fields.keys().cloned().collect(), !row.dynamic.is_empty());
         let mut groups: BTreeMap<(Vec<String>, bool), Vec<&Row>> = BTreeMap::new();
@@ -95,6 +130,7 @@ impl Milvus {
             let unsendable = |reason| MilvusError::Unsendable { operation: OPERATION, reason };
             let request = UpsertRequest {
                 collection_name: collection.to_owned(),
+                partition_name: partition.to_owned(),
                 fields_data: encode::given(schema, &group).map_err(unsendable)?,
                 num_rows: group.len() as u32,
                 partial_update: true,

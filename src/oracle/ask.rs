@@ -45,7 +45,7 @@ fn sort<T>(result: Result<T, MilvusError>, filter: &str) -> Result<Asked<T>, App
 }
 
 /// Everything that was written must be seen.
-fn strong(applied: &Applied<'_, '_>, page: Option<(u32, u32)>) -> QueryOptions {
+fn strong(applied: &Applied<'_, '_>, page: Option<(u32, u32)>) -> QueryOptions<'static> {
     at(applied, Consistency::Strong, page)
 }
 
@@ -53,8 +53,9 @@ fn at(
     applied: &Applied<'_, '_>,
     consistency: Consistency,
     page: Option<(u32, u32)>,
-) -> QueryOptions {
-    QueryOptions { consistency, deadline: applied.sides.query_deadline, page }
+) -> QueryOptions<'static> {
+    let deadline = applied.sides.query_deadline;
+    QueryOptions { consistency, deadline, page, partitions: &[] }
 }
 
 /// The keys that match, sorted.

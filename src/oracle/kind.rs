@@ -123,10 +123,12 @@ impl Check {
             Check::Entities
             | Check::Query(_)
             | Check::Count(_)
+            | Check::CountAll
             | Check::Page { .. }
             | Check::Refused(_)
             | Check::QueryOrRefusal(_) => Oracle::Reference,
             Check::Search { .. } => Oracle::Search,
+            Check::In { check, .. } => check.oracle(),
             Check::Agree { relation, .. } => match relation {
                 Relation::Partition => Oracle::Partition,
                 Relation::Projection => Oracle::Projection,

@@ -6,7 +6,7 @@
 //! differently when asked again. A filter that SQL cannot express is judged by the model alone, and
 //! the verdict says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::apply::{Applied, ApplyError, Conflict};
 use crate::backend::BackendError;
@@ -22,9 +22,11 @@ pub(crate) async fn judge(
     check: &Check,
 ) -> Result<Verdict, ApplyError> {
     let mut judges = Judges::Both;
-    let keys = match check {
-        Check::Entities => applied.rows().keys().cloned().collect(),
-        Check::Refused(_) | Check::Agree { .. } | Check::Search { .. } => Vec::new(),
+    let keys = match check.plain() {
+        Check::Entities | Check::CountAll => applied.rows().keys().cloned().collect(),
+        Check::Refused(_) | Check::Agree { .. } | Check::Search { .. } | Check::In { .. } => {
+            Vec::new()
+        }
         Check::Query(filter)
         | Check::Count(filter)
         | Check::Page { filter, .. }
@@ -70,9 +72,13 @@ pub(super) async fn agree(
     model: &[Key],
 ) -> Result<bool, ApplyError> {
     let mut answers = Vec::new();
+    // Databases have no partitions: of what they find, that in the part that is asked about.
+    let part: Option<BTreeSet<Key>> =
+        (!applied.scope().is_whole()).then(|| applied.rows().keys().cloned().collect());
     for backend in &mut *applied.sides.backends {
         match backend.query(&applied.table, filter).await {
             Ok(mut keys) => {
+                keys.retain(|key| part.as_ref().is_none_or(|part| part.contains(key)));
                 keys.sort();
                 answers.push((backend.name(), keys));
             }
@@ -99,7 +105,8 @@ async fn ask(
     keys: &[Key],
     consistency: Consistency,
 ) -> Result<Option<Divergence>, ApplyError> {
-    let rows = applied.rows().clone();
+    let (rows, scope) = (applied.rows().clone(), applied.scope().clone());
+    let check = check.plain();
     let Applied { sides, table, handles, settled, .. } = applied;
     let filter = check.spelled().map(Filter::to_string).unwrap_or_default();
     let options = QueryOptions {
@@ -110,8 +117,9 @@ async fn ask(
             Check::Page { limit, offset, .. } => Some((*limit, *offset)),
             _ => None,
         },
+        partitions: &scope.partitions,
     };
-    if let Check::Count(_) = check {
+    if let Check::Count(_) | Check::CountAll = check {
         let expected = keys.len() as u64;
         return match sides.milvus.count(&table.name, &filter, options).await {
             Ok(actual) => {

@@ -114,10 +114,10 @@ fn distances(
     found.iter().filter_map(one).collect()
 }
 
-/// The scores of the rows that a search in a case may find, the nearest first; none if it is not
-/// defined which rows those are.
-pub(crate) fn scores(case: &Case, search: &Search, filter: Option<&Filter>) -> Vec<(Key, f64)> {
-    let rows = case.rows();
+/// The scores of the rows that a check of a case may find, which is a search, the nearest first;
+/// none if it is not defined which rows those are.
+pub(crate) fn scores(case: &Case, check: &Check, search: &Search) -> Vec<(Key, f64)> {
+    let (rows, filter) = (case.rows_asked(check), check.spelled());
     let found: Vec<Key> = match filter {
         None => rows.keys().cloned().collect(),
         Some(filter) => matching(&filter.expr, &case.schema, &rows).unwrap_or_default(),
@@ -139,6 +139,7 @@ async fn ask(
     filter: Option<&Filter>,
     near: &BTreeMap<Key, Distance>,
 ) -> Result<Option<Divergence>, ApplyError> {
+    let scope = applied.scope().clone();
     let Applied { sides, table, handles, .. } = applied;
     let text = filter.map(Filter::to_string).unwrap_or_default();
     let metric = search.metric(&table.schema);
@@ -153,6 +154,7 @@ async fn ask(
         consistency: Consistency::Strong,
         deadline: sides.query_deadline,
         page: None,
+        partitions: &scope.partitions,
     };
     let mut order: Vec<(&Key, &Distance)> = near.iter().collect();
     order.sort_by(|a, b| a.1.exact.total_cmp(&b.1.exact).then(a.0.cmp(b.0)));

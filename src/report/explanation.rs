@@ -510,6 +510,7 @@ fn touches(switch: Switch, schema: &Schema, node: &Expr) -> bool {
         }
         // They are about writes.
         Switch::UpsertKeepsDynamicKeys
+        | Switch::CountIgnoresPartitions
         | Switch::UpsertKeepsOmittedDefaults
         | Switch::UpsertPartitionsByPrimaryKey
         | Switch::DeadRowsAreComputed => false,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::size::size;
 use super::{filter, rows, together};
-use crate::case::{Case, Check, Operation, Relation, Search};
+use crate::case::{Case, Check, Operation, Relation, Scope, Search};
 use crate::filter::Filter;
 use crate::value::Key;
 
@@ -134,9 +134,11 @@ fn valid_candidates(case: &Case, stage: impl Fn(&Case) -> Vec<Case>) -> Vec<Case
 fn smaller_filters(case: &Case) -> Vec<Case> {
     let (mut all, mut joint) = (Vec::new(), Vec::new());
     for (i, check) in case.checks.iter().enumerate() {
+        let (scope, whole) = (check.scope(), check);
+        let check = check.plain();
         let mut replace = |check: Check| {
             let mut smaller = case.clone();
-            smaller.checks[i] = check;
+            smaller.checks[i] = check.within(scope);
             all.push(smaller);
         };
         if let Check::Search { search, filter } = check {
@@ -181,10 +183,19 @@ fn smaller_filters(case: &Case) -> Vec<Case> {
                 }
                 replace(check.with_filter(smaller.clone()));
                 if again {
-                    together.checks[i] = check.with_filter(smaller);
+                    together.checks[i] = whole.with_filter(smaller);
                     joint.push(together);
                 }
             }
+        }
+        if let Check::Count(_) = check {
+            replace(Check::CountAll);
+        }
+        let fewer = scope.partitions.iter().map(|name| Scope { partitions: vec![name.clone()] });
+        for scope in fewer.chain([Scope::default()]) {
+            let mut smaller = case.clone();
+            smaller.checks[i] = check.clone().within(&scope);
+            all.push(smaller);
         }
     }
     all.extend(joint);

@@ -15,16 +15,18 @@ pub(super) fn only_rows(case: &Case, keys: &[Key]) -> Vec<Case> {
     const ALONE: usize = 4;
     let keep = |keys: &[Key]| {
         let mut kept = case.clone();
-        kept.operations.retain_mut(|operation| match operation {
-            Operation::Insert(rows) | Operation::Upsert(rows) | Operation::Patch(rows) => {
-                rows.retain(|row| row.key(&case.schema).is_some_and(|key| keys.contains(&key)));
-                !rows.is_empty()
-            }
-            Operation::Delete(deleted) => {
+        let is_kept = |row: &&Row| row.key(&case.schema).is_some_and(|key| keys.contains(&key));
+        kept.operations.retain_mut(|operation| {
+            if let Operation::Delete(deleted) = operation {
                 deleted.retain(|key| keys.contains(key));
-                !deleted.is_empty()
+                return !deleted.is_empty();
             }
-            _ => true,
+            let rows = operation.rows().iter().filter(is_kept).cloned().collect::<Vec<_>>();
+            match operation.with_rows(rows) {
+                Some(smaller) => *operation = smaller,
+                None => return true,
+            }
+            !operation.rows().is_empty()
         });
         kept
     };
@@ -64,7 +66,6 @@ pub(super) fn large_parts(case: &Case) -> Vec<Case> {
 /// Fewer operations, or fewer rows in them.
 pub(super) fn fewer_rows(case: &Case) -> Vec<Case> {
     let mut all = Vec::new();
-    let key = case.schema.primary().name.clone();
     let with = |operations: Vec<Operation>| Case { operations, ..case.clone() };
     // Runs of steps, down to single ones.
     all.extend(parts(&case.operations).into_iter().map(with));
@@ -84,65 +85,113 @@ pub(super) fn fewer_rows(case: &Case) -> Vec<Case> {
         all.push(with(vec![Operation::Insert(case.rows().into_values().collect())]));
     }
     for (i, operation) in case.operations.iter().enumerate() {
-        let mut replace = |operation: Operation| {
+        for smaller in smaller_steps(case, i, operation) {
             let mut operations = case.operations.clone();
-            operations[i] = operation;
+            operations[i] = smaller;
             all.push(with(operations));
-        };
-        match operation {
-            Operation::Insert(rows) => {
-                parts(rows).into_iter().for_each(|rows| replace(Operation::Insert(rows)));
-            }
-            Operation::Upsert(rows) => {
-                replace(Operation::Insert(rows.clone()));
-                parts(rows).into_iter().for_each(|rows| replace(Operation::Upsert(rows)));
-            }
-            Operation::Delete(keys) => {
-                parts(keys).into_iter().for_each(|keys| replace(Operation::Delete(keys)));
-            }
-            Operation::Patch(rows) => {
-                parts(rows).into_iter().for_each(|rows| replace(Operation::Patch(rows)));
-                for (r, row) in rows.iter().enumerate() {
-                    for name in row.fields.keys().filter(|name| **name != key) {
-                        let mut rows = rows.clone();
-                        rows[r].fields.remove(name);
-                        replace(Operation::Patch(rows));
-                    }
-                }
-            }
-            Operation::DeleteWhere(filter) => {
-                let gone = gone_by(case, i);
-                if !gone.is_empty() {
-                    replace(Operation::Delete(gone));
-                }
-                for smaller in filter::filters(&filter.expr) {
-                    replace(Operation::DeleteWhere(smaller.into()));
-                }
-                let plain = Filter::from(filter.expr.clone());
-                if *filter != plain {
-                    replace(Operation::DeleteWhere(plain));
-                }
-            }
-            Operation::Ask(check) => {
-                if *check != Check::Entities {
-                    replace(Operation::Ask(Check::Entities));
-                }
-                if let Some(filter) = check.filter() {
-                    for smaller in filter::filters(filter) {
-                        replace(Operation::Ask(check.with_filter(smaller)));
-                    }
-                }
-            }
-            Operation::Maintain(Maintenance::Kill) => {
-                replace(Operation::Maintain(Maintenance::Restart));
-            }
-            Operation::Maintain(Maintenance::KillInWrite { .. }) => {
-                replace(Operation::Maintain(Maintenance::Kill));
-            }
-            Operation::Maintain(_) | Operation::Recreate => {}
         }
     }
+    all.extend(fewer_partitions(case));
     all
+}
+
+/// Smaller operations in the place of the one with this number.
+fn smaller_steps(case: &Case, number: usize, operation: &Operation) -> Vec<Operation> {
+    let mut all = Vec::new();
+    match operation {
+        Operation::Insert(rows) => {
+            all.extend(parts(rows).into_iter().map(Operation::Insert));
+        }
+        Operation::Upsert(rows) => {
+            all.push(Operation::Insert(rows.clone()));
+            all.extend(parts(rows).into_iter().map(Operation::Upsert));
+        }
+        Operation::Delete(keys) => {
+            all.extend(parts(keys).into_iter().map(Operation::Delete));
+        }
+        Operation::Patch(rows) => {
+            let key = &case.schema.primary().name;
+            all.extend(parts(rows).into_iter().map(Operation::Patch));
+            for (r, row) in rows.iter().enumerate() {
+                for name in row.fields.keys().filter(|name| *name != key) {
+                    let mut rows = rows.clone();
+                    rows[r].fields.remove(name);
+                    all.push(Operation::Patch(rows));
+                }
+            }
+        }
+        Operation::Into { partition, write } => {
+            all.push((**write).clone());
+            let inside = smaller_steps(case, number, write).into_iter();
+            all.extend(inside.map(|smaller| smaller.into_partition(Some(partition))));
+        }
+        Operation::DeleteWhere(filter) => {
+            let gone = gone_by(case, number);
+            if !gone.is_empty() {
+                all.push(Operation::Delete(gone));
+            }
+            let smaller = filter::filters(&filter.expr).into_iter();
+            all.extend(smaller.map(|smaller| Operation::DeleteWhere(smaller.into())));
+            let plain = Filter::from(filter.expr.clone());
+            if *filter != plain {
+                all.push(Operation::DeleteWhere(plain));
+            }
+        }
+        Operation::Ask(check) => {
+            if *check != Check::Entities {
+                all.push(Operation::Ask(Check::Entities));
+            }
+            if !check.scope().is_whole() {
+                all.push(Operation::Ask(check.plain().clone()));
+            }
+            if let Some(filter) = check.filter() {
+                let smaller = filter::filters(filter).into_iter();
+                all.extend(smaller.map(|smaller| Operation::Ask(check.with_filter(smaller))));
+            }
+        }
+        Operation::Maintain(Maintenance::Kill) => {
+            all.push(Operation::Maintain(Maintenance::Restart));
+        }
+        Operation::Maintain(Maintenance::KillInWrite { .. }) => {
+            all.push(Operation::Maintain(Maintenance::Kill));
+        }
+        Operation::Maintain(_)
+        | Operation::CreatePartition(_)
+        | Operation::DropPartition(_)
+        | Operation::Recreate => {}
+    }
+    all
+}
+
+/// The case without one of its partitions, whose rows are in the default one then.
+fn fewer_partitions(case: &Case) -> Vec<Case> {
+    let mut names = BTreeSet::new();
+    for operation in &case.operations {
+        if let Operation::CreatePartition(name) = operation {
+            names.insert(name.clone());
+        }
+    }
+    let without = |gone: &String| {
+        let asked = |check: &Check| {
+            let mut scope = check.scope().clone();
+            scope.partitions.retain(|name| name != gone);
+            check.plain().clone().within(&scope)
+        };
+        let mut smaller = case.clone();
+        smaller.operations.retain_mut(|operation| {
+            if operation.partition() == Some(gone) {
+                *operation = operation.plain().clone();
+            }
+            if let Operation::Ask(check) = operation {
+                *check = asked(check);
+            }
+            !matches!(operation,
+                Operation::CreatePartition(name) | Operation::DropPartition(name) if name == gone)
+        });
+        smaller.checks = case.checks.iter().map(asked).collect();
+        smaller
+    };
+    names.iter().map(without).collect()
 }
 
 /// The keys that the operation with this number deletes.
@@ -176,7 +225,7 @@ pub(super) fn fewer_fields(case: &Case) -> Vec<Case> {
     let mut used = BTreeSet::new();
     let mut uses_dynamic = false;
     for check in case.questions() {
-        if let Check::Search { search, .. } = check {
+        if let Check::Search { search, .. } = check.plain() {
             used.insert(search.field.clone());
         }
     }
@@ -304,7 +353,7 @@ fn without_fields(case: &Case, names: &[String]) -> Case {
 fn plain_rows(case: &Case, plain: &[&Field]) -> Case {
     let mut plainer = case.clone();
     for operation in &mut plainer.operations {
-        let partial = matches!(operation, Operation::Patch(_));
+        let partial = matches!(operation.plain(), Operation::Patch(_));
         for row in operation.rows_mut() {
             for field in plain {
                 if !partial || row.fields.contains_key(&field.name) {
@@ -334,7 +383,7 @@ pub(super) fn plainer_values(case: &Case) -> Vec<Case> {
                 all.push(smaller);
             };
             // A partial upsert has no more fields than it is given.
-            let given = |field: &&Field| match operation {
+            let given = |field: &&Field| match operation.plain() {
                 Operation::Patch(_) => row.fields.contains_key(&field.name),
                 _ => true,
             };

@@ -37,22 +37,27 @@ pub fn size(case: &Case) -> Size {
         complexity: declared
             + filters.into_iter().map(expr).sum::<u64>()
             + case.checks.iter().map(page).sum::<u64>()
+            + case.checks.iter().map(scope).sum::<u64>()
             + case.checks.iter().map(spelling).sum::<u64>(),
     };
     for operation in &case.operations {
-        match operation {
+        size.complexity += u64::from(operation.partition().is_some());
+        match operation.plain() {
             Operation::Insert(rows) | Operation::Upsert(rows) | Operation::Patch(rows) => {
                 size.rows += rows.len();
                 size.complexity += rows.iter().map(row).sum::<u64>();
                 // An insert is plainer.
-                size.complexity += u64::from(!matches!(operation, Operation::Insert(_)));
+                size.complexity += u64::from(!matches!(operation.plain(), Operation::Insert(_)));
             }
             Operation::Delete(keys) => size.complexity += keys.iter().map(key).sum::<u64>(),
             Operation::DeleteWhere(filter) => {
                 size.nodes += filter.expr.nodes();
                 size.complexity += expr(&filter.expr);
             }
-            Operation::Recreate => {}
+            Operation::CreatePartition(_)
+            | Operation::DropPartition(_)
+            | Operation::Into { .. }
+            | Operation::Recreate => {}
             Operation::Maintain(step) => {
                 size.complexity += match step {
                     Maintenance::Kill => 1,
@@ -62,7 +67,7 @@ pub fn size(case: &Case) -> Size {
             }
             Operation::Ask(check) => {
                 size.nodes += check.filter().map_or(1, Expr::nodes);
-                size.complexity += check.filter().map_or(0, expr);
+                size.complexity += check.filter().map_or(0, expr) + scope(check);
             }
         }
     }
@@ -85,8 +90,16 @@ fn field(field: &Field) -> u64 {
     flags + default + field.members.len() as u64 + u64::from(vector)
 }
 
+/// What narrows a question.
+fn scope(check: &Check) -> u64 {
+    match check.scope().partitions.len() {
+        0 => 0,
+        partitions => 1 + partitions as u64,
+    }
+}
+
 fn page(check: &Check) -> u64 {
-    match check {
+    match check.plain() {
         Check::Page { limit, offset, .. } => u64::from(*limit) + u64::from(*offset),
         Check::Agree { relation: Relation::Paging(size), .. } => u64::from(*size),
         Check::Search { search, .. } => {

@@ -417,7 +417,12 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
         let milvus = connect(&engine).await;
         milvus.load("kept").await.expect("it is loaded");
         let deadline = Duration::from_secs(30);
-        let options = QueryOptions { consistency: Consistency::Strong, deadline, page: None };
+        let options = QueryOptions {
+            consistency: Consistency::Strong,
+            deadline,
+            page: None,
+            partitions: &[],
+        };
         let rows = milvus.query("kept", &schema, "id >= 0", options).await.expect("an answer");
         assert_eq!(rows.len(), 50, "{name}");
 

@@ -6,8 +6,9 @@ use milvus::proto::{common, milvus as pb, schema as schema_pb};
 
 use super::fault::Fault;
 use super::life::Life;
-use super::reply::{Reply, invalid, no_plan};
+use super::reply::{Reply, invalid, no_partition, no_plan};
 use super::sabotage::Sabotage;
+use crate::case::DEFAULT_PARTITION;
 use crate::filter::partition::{partition_of, partition_of_row, searched};
 use crate::filter::{Literal, Switch, check, parse};
 use crate::schema::{Field, Schema};
@@ -39,6 +40,12 @@ pub(super) struct Collection {
     pub(super) misplaced: BTreeSet<Key>,
     /// What its history has left behind.
     pub(super) life: Life,
+    /// The partitions beside the default one.
+    pub(super) partitions: BTreeSet<String>,
+    /// Those of them that are released while the collection is loaded.
+    pub(super) released: BTreeSet<String>,
+    /// The rows outside of the default partition, and where they are.
+    pub(super) homes: BTreeMap<Key, String>,
     /// Deleted and replaced rows, on a server that still computes filters on them.
     pub(super) dead: Vec<Row>,
 }
@@ -66,6 +73,21 @@ impl Collection {
     /// Notes that a read had to show the last write.
     pub(super) fn caught_up(&mut self) {
         self.rows_before.clone_from(&self.rows);
+    }
+
+    /// Whether there is a partition of that name; an empty one stands for the default.
+    pub(super) fn require_partition(&self, name: &str) -> Reply<()> {
+        match name.is_empty() || name == DEFAULT_PARTITION || self.partitions.contains(name) {
+            true => Ok(()),
+            false => Err(no_partition(name)),
+        }
+    }
+
+    /// Whether a row is in one of these partitions, all of which there are; in any, if none is
+    /// named.
+    pub(super) fn is_in(&self, partitions: &[String], key: &Key) -> bool {
+        let home = self.homes.get(key).map_or(DEFAULT_PARTITION, String::as_str);
+        partitions.is_empty() || partitions.iter().any(|name| name == home)
     }
 
     /// Those of some rows that match a filter, in the order of their keys.

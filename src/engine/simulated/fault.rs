@@ -128,6 +128,10 @@ faults! {
     AgainInsertedIsHidden = "again-inserted-is-hidden",
     /// A collection that is dropped and created again under its name has its rows again.
     RecreatedKeepsRows = "recreated-keeps-rows",
+    /// A question about some partitions is answered about all of them.
+    PartitionsIgnored = "partitions-ignored",
+    /// The rows of a partition that is dropped are in the default one afterwards.
+    DroppedPartitionKeepsRows = "dropped-partition-keeps-rows",
     /// A filter that was asked before is answered as it was then.
     AnswersAreCached = "answers-are-cached",
     /// A deletion by a filter that is no list of keys deletes one row.
@@ -215,15 +219,15 @@ impl Fault {
             ArrayLengthOffByOne, AssignedKeysReversed, CaseInsensitiveStrings,
             CompactionRevivesDeleted, CompactionUndoesUpserts, ConstantFirstNotMirrored,
             ContainsAnyMeansAll, CosineIsProduct, DefaultNotApplied, DeleteOfFlushedLost,
-            DropLastMatch, DuplicateRow, FloatOutputDrifts, FlushLosesLast, FlushRevivesDeleted,
-            GeometryWithoutFractions, HalfSubnormalLost, InIgnoresLast, IntLiteralWraps,
-            JsonIntIsDouble, JsonStringIsNumber, LessThanIncludesEqual, LikePercentIsPrefix,
-            LostDelete, LostInsert, NullBecomesDefault, OperatorRejected, PartitionKeyRowsLost,
-            RecreatedKeepsRows, ReloadRevivesDeletedFlushed, ReloadUndoesUpserts,
-            RestartLosesLastWrite, RestartLosesUnflushed, SearchMissesNearest,
-            SearchScoresAreRoots, SparseEntryLost, StaleAfterUpsert, StructsReversed,
-            TimestampInMilliseconds, TruncateAtHundred, UpsertOfFlushedLost, VectorComponentOff,
-            WriteAfterCompactionLost, WrongValue,
+            DropLastMatch, DroppedPartitionKeepsRows, DuplicateRow, FloatOutputDrifts,
+            FlushLosesLast, FlushRevivesDeleted, GeometryWithoutFractions, HalfSubnormalLost,
+            InIgnoresLast, IntLiteralWraps, JsonIntIsDouble, JsonStringIsNumber,
+            LessThanIncludesEqual, LikePercentIsPrefix, LostDelete, LostInsert, NullBecomesDefault,
+            OperatorRejected, PartitionKeyRowsLost, PartitionsIgnored, RecreatedKeepsRows,
+            ReloadRevivesDeletedFlushed, ReloadUndoesUpserts, RestartLosesLastWrite,
+            RestartLosesUnflushed, SearchMissesNearest, SearchScoresAreRoots, SparseEntryLost,
+            StaleAfterUpsert, StructsReversed, TimestampInMilliseconds, TruncateAtHundred,
+            UpsertOfFlushedLost, VectorComponentOff, WriteAfterCompactionLost, WrongValue,
         };
         Some(match self {
             // One row with a vector is inserted.
@@ -239,11 +243,16 @@ impl Fault {
             | PartitionKeyRowsLost => 3,
             DropLastMatch | DuplicateRow | LostInsert | AssignedKeysReversed
             | SearchMissesNearest => 3,
-            LostDelete | RecreatedKeepsRows | WriteAfterCompactionLost | RestartLosesLastWrite => 3,
+            PartitionsIgnored
+            | LostDelete
+            | RecreatedKeepsRows
+            | WriteAfterCompactionLost
+            | RestartLosesLastWrite => 3,
             // `id like "a%"` on no row.
             OperatorRejected => 3,
             // An insert and an upsert, or two rows and a flush, or a row, its deletion and a step.
             StaleAfterUpsert
+            | DroppedPartitionKeepsRows
             | FlushLosesLast
             | FlushRevivesDeleted
             | DeleteOfFlushedLost

@@ -19,6 +19,7 @@ mod disturbance;
 mod fault;
 mod life;
 mod node;
+mod partition;
 mod reply;
 mod sabotage;
 mod search;

@@ -13,6 +13,7 @@ use super::reply::{Reply, invalid, no_index, not_found, not_loaded, ok};
 use super::sabotage::Sabotage;
 use super::server::{Freshness, VERSION};
 use super::template;
+use crate::case::DEFAULT_PARTITION;
 use crate::filter::{Switch, parse};
 use crate::schema::{DataType, Field, Scalar, Schema};
 use crate::value::{Key, Row, Value};
@@ -86,7 +87,12 @@ impl Node {
         (START + self.clock) << 18
     }
 
-    fn collection(&mut self, name: &str) -> Reply<&mut Collection> {
+    /// Whether it has that fault.
+    pub(super) fn has(&self, fault: Fault) -> bool {
+        self.sabotage.has(fault)
+    }
+
+    pub(super) fn collection(&mut self, name: &str) -> Reply<&mut Collection> {
         self.collections.get_mut(name).ok_or_else(|| not_found(name))
     }
 
@@ -151,6 +157,9 @@ impl Node {
             rows_before: BTreeMap::new(),
             misplaced: BTreeSet::new(),
             dead: Vec::new(),
+            partitions: BTreeSet::new(),
+            released: BTreeSet::new(),
+            homes: BTreeMap::new(),
             life: Life::default(),
             sealed: false,
             cached: BTreeSet::new(),
@@ -177,7 +186,7 @@ impl Node {
             update_timestamp: collection.created,
             shards_num: collection.shards,
             consistency_level: collection.consistency_level,
-            num_partitions: 1,
+            num_partitions: 1 + collection.partitions.len() as i64,
             properties: collection.properties.clone(),
             collection_name: request.collection_name,
             db_name: "default".to_owned(),
@@ -292,6 +301,7 @@ impl Node {
             return Err(no_index("a vector field has no index"));
         }
         collection.loaded = true;
+        collection.released.clear();
         collection.replicas = if forgets { 1 } else { request.replica_number.max(1) };
         Ok(common::Status::default())
     }
@@ -426,7 +436,7 @@ impl Node {
             stored -= 1;
         }
         let result = self.write(
-            &request.collection_name,
+            (&request.collection_name, &request.partition_name),
             &request.fields_data,
             count,
             Kind::Insert,
@@ -460,7 +470,7 @@ impl Node {
         let stale = self.sabotage.has(Fault::StaleAfterUpsert);
         let merges = self.sabotage.has(Fault::Turned(Switch::UpsertKeepsDynamicKeys));
         let result = self.write(
-            &request.collection_name,
+            (&request.collection_name, &request.partition_name),
             &request.fields_data,
             count,
             kind,
@@ -482,7 +492,7 @@ impl Node {
 
     fn write(
         &mut self,
-        name: &str,
+        (name, partition): (&str, &str),
         columns: &[schema_pb::FieldData],
         count: usize,
         kind: Kind,
@@ -491,6 +501,7 @@ impl Node {
         let timestamp = self.tick();
         let Node { collections, sabotage, clock, lags, .. } = self;
         let collection = collections.get_mut(name).ok_or_else(|| not_found(name))?;
+        collection.require_partition(partition)?;
         let schema = &collection.schema;
         let mut rows = codec::decode_rows(schema, columns, count).map_err(invalid)?;
         if kind == Kind::PartialUpsert {
@@ -542,6 +553,10 @@ impl Node {
             collection.dead.extend(replaced.cloned());
         }
         for key in &keys {
+            match partition {
+                "" | DEFAULT_PARTITION => collection.homes.remove(key),
+                name => collection.homes.insert(key.clone(), name.to_owned()),
+            };
             match kind != Kind::Insert
                 && sabotage.has(Fault::Turned(Switch::UpsertPartitionsByPrimaryKey))
             {
@@ -610,6 +625,9 @@ impl Node {
             let keys = collection.life.remembered(sabotage, &request.expr, keys);
             collection.cached = keys.into_iter().collect();
         }
+        for name in &request.partition_names {
+            collection.require_partition(name)?;
+        }
         let must_show = match request.consistency_level() {
             common::ConsistencyLevel::Strong => true,
             common::ConsistencyLevel::Session if sabotage.has(Fault::SessionForgotten) => false,
@@ -627,7 +645,15 @@ impl Node {
             false => &collection.rows,
         };
         let matches = collection.select(visible, sabotage, &request.expr)?;
-        let rows = matches.into_iter().filter(|(key, _)| {
+        let counts_all = request.expr.is_empty()
+            && matches!(output, Output::Count)
+            && sabotage.has(Fault::Turned(Switch::CountIgnoresPartitions));
+        let is_asked = |key: &Key| {
+            let everywhere = counts_all || sabotage.has(Fault::PartitionsIgnored);
+            everywhere || collection.is_in(&request.partition_names, key)
+        };
+        let matches = matches.into_iter().filter(|(key, _)| is_asked(key));
+        let rows = matches.filter(|(key, _)| {
             !sabotage.has(Fault::AnswersAreCached) || collection.cached.contains(*key)
         });
         let rows = rows.map(|(_, row)| row);

@@ -31,6 +31,10 @@ pub(super) fn not_loaded(collection: &str) -> Failure {
     refused(101, format!("collection not loaded[collection={collection}]"))
 }
 
+pub(super) fn no_partition(name: &str) -> Failure {
+    refused(200, format!("partition not found[partition={name}]"))
+}
+
 pub(super) fn no_index(reason: &str) -> Failure {
     refused(700, reason)
 }

@@ -75,9 +75,17 @@ impl Node {
             true => "",
             false => &request.dsl,
         };
+        for partition in &request.partition_names {
+            collection.require_partition(partition)?;
+        }
+        let partitions: &[String] = match sabotage.has(Fault::PartitionsIgnored) {
+            true => &[],
+            false => &request.partition_names,
+        };
         let matches = collection.select(&collection.rows, sabotage, filter)?;
         let mut scored: Vec<(f32, &Key)> = matches
             .into_iter()
+            .filter(|(key, _)| collection.is_in(partitions, key))
             .filter_map(|(key, row)| match row.get(parameter("anns_field")) {
                 Value::Vector(vector) => Some((score(by, vector, &near), key)),
                 _ => None,

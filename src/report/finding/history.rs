@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::literal;
-use crate::case::{Case, Check, Maintenance, Operation, Relation};
+use crate::case::{Case, Check, Maintenance, Operation, Relation, Scope};
 use crate::filter::{Filter, Semantics};
 use crate::oracle::scores;
 use crate::schema::Schema;
@@ -57,6 +57,16 @@ def compacted(client, name):
     job = client.compact(name)
     while client.get_compaction_state(job) != "Completed":
         time.sleep(0.1)
+"#;
+
+const DROPPED: &str = r#"
+
+def dropped(client, name, partition):
+    """Drops a partition, which some servers want to be released before."""
+    with contextlib.suppress(Exception):
+        client.release_partitions(name, [partition], timeout=TIMEOUT)
+    client.drop_partition(name, partition, timeout=TIMEOUT)
+    client.load_collection(name, timeout=TIMEOUT)
 "#;
 
 const PARTITION: &str = r#"
@@ -155,7 +165,7 @@ const SEARCH: &str = r#"
         filter=FILTERS[0],
         limit=LIMIT,
         anns_field=FIELD,
-        search_params=SEARCH,
+        search_params=SEARCH,@SCOPE@
         timeout=TIMEOUT,
     )[0]
     actual = [(hit.get(KEY, hit.get("id")), hit["distance"]) for hit in result]@HANDLES@
@@ -172,7 +182,7 @@ pub(super) fn body(check: &Check, divergence: &Divergence) -> Option<&'static st
     if is_torn(divergence) {
         return Some(TORN);
     }
-    match (check, &divergence.actual) {
+    match (check.plain(), &divergence.actual) {
         (Check::Agree { relation, .. }, Actual::Ways(_)) => Some(match relation {
             Relation::Partition => PARTITION,
             Relation::Projection => PROJECTION,
@@ -199,7 +209,13 @@ pub(super) fn filled(body: &str, case: &Case) -> String {
         _ => {
             // What the case calls the rows whose keys the server assigned.
             let named = "\n    actual = [(HANDLES.get(key, key), score) for key, score in actual]";
-            body.replace("@HANDLES@", if case.schema.primary().auto_id { named } else { "" })
+            let scope = case.checks.first().map_or(Scope::WHOLE, Check::scope);
+            let scope = match partitions(scope).trim_end() {
+                "" => String::new(),
+                limited => format!("\n        {limited}"),
+            };
+            let handles = if case.schema.primary().auto_id { named } else { "" };
+            body.replace("@HANDLES@", handles).replace("@SCOPE@", &scope)
         }
     }
 }
@@ -227,7 +243,7 @@ pub(super) fn constants(case: &Case, divergence: &Divergence) -> String {
     }
     let filters = filters.iter().map(|filter| format!("    {},\n", literal::string(filter)));
     text.push_str(&format!("FILTERS = [\n{}]\n", filters.collect::<String>()));
-    match (check, &divergence.actual) {
+    match (check.plain(), &divergence.actual) {
         (Check::Agree { relation: Relation::Paging(size), .. }, _) => {
             text.push_str(&format!("SIZE = {size}\n"));
         }
@@ -262,7 +278,7 @@ pub(super) fn constants(case: &Case, divergence: &Divergence) -> String {
         (Check::Search { search, .. }, _) => {
             let near = literal::list(search.near.iter().map(|x| format!("{x:?}")));
             let radius = search.radius.map(|r| format!(r#", "params": {{"radius": {r:?}}}"#));
-            let scores = scores(case, search, check.spelled());
+            let scores = scores(case, check, search);
             let largest = scores.iter().map(|(_, score)| score.abs()).fold(1.0, f64::max);
             let pair = |(key, score): &(Key, f64)| format!("({}, {score:?})", literal::key(key));
             text.push_str(&format!(
@@ -330,8 +346,13 @@ pub(super) fn interrupted(calls: &str, micros: u32, again: bool) -> String {
 /// A question in between, whose answer is of no interest here.
 pub(super) fn question(schema: &Schema, check: &Check) -> String {
     let filter = check.spelled().map(ToString::to_string);
-    let (output, limit) = match check {
-        Check::Count(_) => ("count(*)".to_owned(), String::new()),
+    let partitions = partitions(check.scope());
+    let partitions = match partitions.trim_end().trim_end_matches(',') {
+        "" => String::new(),
+        limited => format!(", {limited}"),
+    };
+    let (output, limit) = match check.plain() {
+        Check::Count(_) | Check::CountAll => ("count(*)".to_owned(), String::new()),
         Check::Page { limit, offset, .. } => {
             (schema.primary().name.clone(), format!(", limit={limit}, offset={offset}"))
         }
@@ -339,11 +360,23 @@ pub(super) fn question(schema: &Schema, check: &Check) -> String {
         _ => (schema.primary().name.clone(), String::new()),
     };
     format!(
-        "client.query(\n        name,\n        filter={},\n        output_fields=[{}]{limit},\n        \
+        "client.query(\n        name,\n        filter={},\n        output_fields=[{}]{limit}{partitions},\n        \
          timeout=TIMEOUT,\n    )",
         literal::string(&filter.unwrap_or_default()),
         literal::string(&output)
     )
+}
+
+/// The argument of calls that limits them to partitions, with a comma and a space; nothing if there
+/// is no such limit.
+pub(super) fn partitions(scope: &Scope) -> String {
+    match scope.partitions.as_slice() {
+        [] => String::new(),
+        names => {
+            let names = literal::list(names.iter().map(|name| literal::string(name)));
+            format!("partition_names={names}, ")
+        }
+    }
 }
 
 /// Every maintenance of a case, in its operations and in its check.
@@ -372,11 +405,15 @@ fn compacts(case: &Case) -> bool {
     steps(case).any(|step| *step == Maintenance::Compact)
 }
 
+fn drops(case: &Case) -> bool {
+    case.operations.iter().any(|step| matches!(step, Operation::DropPartition(_)))
+}
+
 /// What is imported for that.
 pub(super) fn modules(case: &Case) -> Vec<&'static str> {
     let mut modules = Vec::new();
     modules.extend(restarts(case).then_some("subprocess"));
-    let searches = |check: &Check| matches!(check, Check::Search { .. });
+    let searches = |check: &Check| matches!(check.plain(), Check::Search { .. });
     modules.extend(case.checks.first().is_some_and(searches).then_some("math"));
     modules.extend(interrupts(case).then_some("threading"));
     modules.extend((compacts(case) || interrupts(case)).then_some("time"));
@@ -390,6 +427,7 @@ pub(super) fn functions(case: &Case, asks: bool) -> String {
         (restarts(case), RESTARTED),
         (interrupts(case), INTERRUPTED),
         (compacts(case), COMPACTED),
+        (drops(case), DROPPED),
         (asks, ASKED),
     ] {
         text.push_str(if needed { function } else { "" });

@@ -3,7 +3,7 @@
 use super::history;
 use super::literal;
 use super::title::title;
-use crate::case::{Case, Check, Maintenance, Operation};
+use crate::case::{Case, Check, Maintenance, Operation, Scope};
 use crate::filter::matching;
 use crate::finding::Finding;
 use crate::schema::{DataType, Field, Scalar, Schema};
@@ -196,7 +196,7 @@ fn probe(check: Option<&Check>, divergence: &Divergence) -> Probe {
         // Of what it took and should not have, its rows may show more.
         (Class::WronglyAccepted, Actual::Rows(_)) => Probe::Steps { body: ACCEPTED, writes },
         (_, Actual::Error(_)) => Probe::Steps { body: REFUSED, writes },
-        _ if matches!(check, Some(Check::Page { .. })) => Probe::Page,
+        _ if matches!(check.map(Check::plain), Some(Check::Page { .. })) => Probe::Page,
         (Class::WrongValue, _) => Probe::Values,
         (_, Actual::Differs { diff, .. })
             if diff.missing.is_empty() && diff.extra.is_empty() && diff.keyless == 0 =>
@@ -297,11 +297,13 @@ fn expected(probe: &Probe, case: &Case, divergence: &Divergence) -> String {
         }
         (Probe::Count, Expected::Count(count)) => format!("EXPECTED = {count}\n"),
         (Probe::Page, _) => {
-            let Some(Check::Page { filter, limit, offset }) = case.checks.first() else {
+            let Some(check) = case.checks.first() else { return String::new() };
+            let Check::Page { filter, limit, offset } = check.plain() else {
                 return String::new();
             };
             // A finding's answer is defined: the reference oracle has judged it.
-            let matching = matching(&filter.expr, &case.schema, &case.rows()).unwrap_or_default();
+            let rows = case.rows_asked(check);
+            let matching = matching(&filter.expr, &case.schema, &rows).unwrap_or_default();
             let size = matching.len().saturating_sub(*offset as usize).min(*limit as usize);
             let keys = literal::list(matching.iter().map(literal::key));
             format!("KEY = {key}\nMATCHING = {keys}\nSIZE = {size}\n")
@@ -442,7 +444,7 @@ fn type_of(field: &Field) -> Vec<String> {
 
 /// One call; none for an operation on no row.
 fn operation(schema: &Schema, operation: &Operation) -> Option<String> {
-    let (call, rows) = match operation {
+    let (call, rows) = match operation.plain() {
         Operation::Insert(rows) => ("insert", rows),
         Operation::Upsert(rows) => ("upsert", rows),
         Operation::Delete(keys) if keys.is_empty() => return None,
@@ -461,29 +463,39 @@ fn operation(schema: &Schema, operation: &Operation) -> Option<String> {
             let filter = literal::string(&filter.to_string());
             return Some(format!("client.delete(name, filter={filter}, timeout=TIMEOUT)"));
         }
+        Operation::CreatePartition(name) => {
+            let name = literal::string(name);
+            return Some(format!("client.create_partition(name, {name}, timeout=TIMEOUT)"));
+        }
+        Operation::DropPartition(name) => {
+            return Some(format!("dropped(client, name, {})", literal::string(name)));
+        }
+        Operation::Into { .. } => return None,
         Operation::Recreate => {
             return Some("client.drop_collection(name)\n    create(client, name)".to_owned());
         }
         Operation::Maintain(step) => return Some(history::maintenance(step)),
         Operation::Ask(check) => return Some(history::question(schema, check)),
     };
-    let partial = match operation {
-        Operation::Patch(_) => "partial_update=True, ",
-        _ => "",
-    };
+    let mut options = operation.partition().map_or_else(String::new, |partition| {
+        format!("partition_name={}, ", literal::string(partition))
+    });
+    if let Operation::Patch(_) = operation.plain() {
+        options.push_str("partial_update=True, ");
+    }
     if rows.is_empty() {
         return None;
     }
     if schema.primary().auto_id {
-        return Some(insert_without_keys(schema, rows));
+        return Some(insert_without_keys(schema, rows, &options));
     }
     let rows: String =
         rows.iter().map(|row| format!("        {},\n", literal::row(schema, row))).collect();
-    Some(format!("rows = [\n{rows}    ]\n    client.{call}(name, rows, {partial}timeout=TIMEOUT)"))
+    Some(format!("rows = [\n{rows}    ]\n    client.{call}(name, rows, {options}timeout=TIMEOUT)"))
 }
 
 /// Inserts rows without their keys, and keeps which key each of them got.
-fn insert_without_keys(schema: &Schema, rows: &[Row]) -> String {
+fn insert_without_keys(schema: &Schema, rows: &[Row], options: &str) -> String {
     let handles = rows.iter().filter_map(|row| row.key(schema));
     let handles = literal::list(handles.map(|key| literal::key(&key)));
     let written = rows.iter().map(|row| {
@@ -493,17 +505,20 @@ fn insert_without_keys(schema: &Schema, rows: &[Row]) -> String {
     });
     let written: String = written.collect();
     format!(
-        "rows = [\n{written}    ]\n    result = client.insert(name, rows, timeout=TIMEOUT)\n    \
+        "rows = [\n{written}    ]\n    result = client.insert(name, rows, {options}timeout=TIMEOUT)\n    \
          HANDLES.update(zip(result[\"ids\"], {handles}))"
     )
 }
 
 /// Asks what the case checks.
 fn query_function(probe: &Probe, schema: &Schema, check: Option<&Check>) -> String {
+    let (scope, check) = (check.map_or(Scope::WHOLE, Check::scope), check.map(Check::plain));
     let filter = check.and_then(Check::spelled).map(ToString::to_string);
     let mut fields = vec![schema.primary().name.clone()];
     match (probe, check) {
-        (Probe::Count, _) | (_, Some(Check::Count(_))) => fields = vec!["count(*)".to_owned()],
+        (Probe::Count, _) | (_, Some(Check::Count(_) | Check::CountAll)) => {
+            fields = vec!["count(*)".to_owned()]
+        }
         (Probe::Keys | Probe::Page, _) => {}
         _ => {
             fields = schema.fields.iter().map(|field| field.name.clone()).collect();
@@ -512,11 +527,13 @@ fn query_function(probe: &Probe, schema: &Schema, check: Option<&Check>) -> Stri
     }
     let fields = literal::list(fields.iter().map(|field| literal::string(field)));
     // Servers refuse a query for all rows unless there is a limit.
-    let limit = match check {
+    let mut limit = match check {
         Some(Check::Page { limit, offset, .. }) => format!("limit={limit}, offset={offset}, "),
+        Some(Check::CountAll) => String::new(),
         _ if filter.is_none() => "limit=16384, ".to_owned(),
         _ => String::new(),
     };
+    limit.push_str(&history::partitions(scope));
     let filter = literal::string(&filter.unwrap_or_default());
     let key = literal::string(&schema.primary().name);
     let (begin, end) = if schema.primary().auto_id {

@@ -102,11 +102,23 @@ fn steps(finding: &Finding) -> String {
     let mut text = format!("## Steps\n\nSchema:\n\n{}{dynamic}", table(&header, &fields));
     for operation in &finding.case.operations {
         text.push('\n');
-        text.push_str(&match operation {
-            Operation::Insert(batch) => format!("Insert:\n\n{}", rows(schema, batch)),
-            Operation::Upsert(batch) => format!("Upsert:\n\n{}", rows(schema, batch)),
+        let place = match operation.partition() {
+            Some(partition) => format!(" into the partition {}", code(partition)),
+            None => String::new(),
+        };
+        text.push_str(&match operation.plain() {
+            Operation::Insert(batch) => format!("Insert{place}:\n\n{}", rows(schema, batch)),
+            Operation::Upsert(batch) => format!("Upsert{place}:\n\n{}", rows(schema, batch)),
             Operation::Delete(keys) => format!("Delete {}.\n", keys_in_words(keys)),
-            Operation::Patch(batch) => format!("Upsert in part:\n\n{}", rows(schema, batch)),
+            Operation::Patch(batch) => {
+                format!("Upsert in part{place}:\n\n{}", rows(schema, batch))
+            }
+            Operation::CreatePartition(name) => format!("Create the partition {}.\n", code(name)),
+            Operation::DropPartition(name) => format!(
+                "Release the partition {0}, and drop it. Load the collection again.\n",
+                code(name)
+            ),
+            Operation::Into { .. } => String::new(),
             Operation::DeleteWhere(filter) => {
                 format!("Delete where:\n\n{}", block("", &filter.to_string()))
             }
@@ -117,19 +129,24 @@ fn steps(finding: &Finding) -> String {
             Operation::Ask(check) => sentence(&format!("ask for {check}")),
         });
     }
-    match finding.case.checks.first() {
+    let check = finding.case.checks.first();
+    let part = match check.map(Check::scope) {
+        Some(scope) if !scope.is_whole() => format!(", {scope}"),
+        _ => String::new(),
+    };
+    match check.map(Check::plain) {
         Some(Check::Query(filter)) => {
-            text.push_str(&format!("\nQuery:\n\n{}", block("", &filter.to_string())));
+            text.push_str(&format!("\nQuery{part}:\n\n{}", block("", &filter.to_string())));
         }
         Some(Check::Count(filter)) => {
             text.push_str(&format!(
-                "\nCount, by `count(*)`:\n\n{}",
+                "\nCount{part}, by `count(*)`:\n\n{}",
                 block("", &filter.to_string())
             ));
         }
         Some(Check::Page { filter, limit, offset }) => {
             text.push_str(&format!(
-                "\nQuery, with `limit={limit}` and `offset={offset}`:\n\n{}",
+                "\nQuery{part}, with `limit={limit}` and `offset={offset}`:\n\n{}",
                 block("", &filter.to_string())
             ));
         }
@@ -140,10 +157,15 @@ fn steps(finding: &Finding) -> String {
             text.push_str(&format!("\nQuery, {relation}:\n\n{}", block("", &filter.to_string())));
         }
         Some(check @ Check::Search { .. }) => {
-            text.push_str(&format!("\nSearch:\n\n{}", block("", &check.to_string())));
+            text.push_str(&format!("\nSearch{part}:\n\n{}", block("", &check.to_string())));
         }
-        Some(Check::Entities) => text.push_str("\nRead all rows back.\n"),
-        None => {}
+        Some(Check::Entities) => {
+            text.push_str(&format!("\nRead all rows back{part}.\n"));
+        }
+        Some(Check::CountAll) => {
+            text.push_str(&format!("\nCount all rows{part}, by `count(*)` without a filter.\n"));
+        }
+        Some(Check::In { .. }) | None => {}
     }
     text
 }
@@ -231,7 +253,7 @@ fn actual(finding: &Finding) -> String {
 }
 
 fn counted(finding: &Finding, count: u64) -> String {
-    match finding.case.checks.first() {
+    match finding.case.checks.first().map(Check::plain) {
         Some(Check::Page { .. }) if count == 1 => "1 row".to_owned(),
         Some(Check::Page { .. }) => format!("{count} rows"),
         _ => format!("`count(*)` is {count}"),

@@ -2,6 +2,7 @@
 
 use super::literal::is_legible;
 use super::markdown::{code, shortened};
+use crate::case::Check;
 use crate::finding::Finding;
 use crate::verdict::{Actual, Class, Divergence, Expected};
 
@@ -37,10 +38,14 @@ pub fn pieces(finding: &Finding) -> Vec<Piece> {
     const SHOWN: usize = 80;
     let divergence = &finding.divergence;
     let written = matches!(divergence.expected, Expected::Accepted);
-    let filter = finding.case.checks.first().and_then(|check| check.spelled());
+    let check = finding.case.checks.first();
+    let filter = check.and_then(Check::spelled);
     let words = |text: &str| vec![Piece::Words(text.to_owned())];
     let subject = match filter {
         Some(filter) if !written => Piece::Code(shortened(&legible(&filter.to_string()), SHOWN)),
+        None if !written && matches!(check.map(Check::plain), Some(Check::CountAll)) => {
+            Piece::Code("count(*)".to_owned())
+        }
         None if !written => Piece::Words("reading all rows back".to_owned()),
         _ => Piece::Words("a write".to_owned()),
     };
@@ -64,7 +69,10 @@ pub fn pieces(finding: &Finding) -> Vec<Piece> {
         Class::ReferenceConflict => words("divides the references"),
     };
     let class = Piece::Words(format!("{}: ", divergence.class));
-    let space = Piece::Words(" ".to_owned());
+    let space = match check.map(Check::scope) {
+        Some(scope) if !written && !scope.is_whole() => Piece::Words(format!(" {scope} ")),
+        _ => Piece::Words(" ".to_owned()),
+    };
     [class, subject, space].into_iter().chain(symptom).collect()
 }
 

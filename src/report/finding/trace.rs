@@ -24,8 +24,9 @@ pub struct Trace {
 
 /// The trace of a finding; `None` without a filter or rows.
 pub fn trace(finding: &Finding) -> Option<Trace> {
-    let filter = finding.case.checks.first()?.filter()?;
-    let rows = finding.case.rows();
+    let check = finding.case.checks.first()?;
+    let filter = check.filter()?;
+    let rows = finding.case.rows_asked(check);
     let keys = keys_that_matter(finding, rows.keys());
     if keys.is_empty() {
         return None;

@@ -158,7 +158,8 @@ fn steps(operations: &[Operation]) -> Markup {
             summary { "Steps: " (counted(operations.len() as u64, "operation", "operations")) }
             ol {
                 @for operation in operations {
-                    @match operation {
+                    @if let Some(name) = operation.partition() { li { "into the partition " code { (name) } } }
+                    @match operation.plain() {
                         Operation::Insert(batch) => (rows("insert", batch)),
                         Operation::Upsert(batch) => (rows("upsert", batch)),
                         Operation::Delete(keys) => li {
@@ -168,6 +169,9 @@ fn steps(operations: &[Operation]) -> Markup {
                         },
                         Operation::Patch(batch) => (rows("partial upsert", batch)),
                         Operation::DeleteWhere(filter) => li { "delete where " code { (filter) } },
+                        Operation::CreatePartition(name) => li { "create the partition " code { (name) } },
+                        Operation::DropPartition(name) => li { "drop the partition " code { (name) } },
+                        Operation::Into { .. } => {},
                         Operation::Recreate => li { "drop the collection and create it again" },
                         Operation::Maintain(step) => li { (step) },
                         Operation::Ask(check) => li { "ask for " code { (check) } },

@@ -196,7 +196,8 @@ pub async fn in_milvus(uri: &str, deed: Deed) -> Vec<i64> {
     let deadline = Duration::from_secs(10);
     let options = ConnectOptions { uri: uri.to_owned(), token: None, deadline };
     let milvus = Milvus::connect(&options).await.unwrap();
-    let options = QueryOptions { consistency: Consistency::Strong, deadline, page: None };
+    let options =
+        QueryOptions { consistency: Consistency::Strong, deadline, page: None, partitions: &[] };
     let schema = schema(deed.auto_id());
     let rows = milvus.query(NAME, &schema, "", options).await.unwrap();
     if deed == Deed::UpsertPartial {

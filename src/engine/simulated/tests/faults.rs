@@ -61,6 +61,8 @@ fn witness(fault: Fault) -> Witness {
         | Fault::IndexIsStale
         | Fault::AgainInsertedIsHidden
         | Fault::RecreatedKeepsRows
+        | Fault::PartitionsIgnored
+        | Fault::DroppedPartitionKeepsRows
         | Fault::AnswersAreCached
         | Fault::DeleteWhereDeletesOne
         | Fault::IterationSkips
@@ -143,6 +145,7 @@ fn turned(switch: Switch) -> Witness {
         | Switch::OrPrunesPartitions
         | Switch::UpsertPartitionsByPrimaryKey
         | Switch::UpsertKeepsOmittedDefaults
+        | Switch::CountIgnoresPartitions
         | Switch::UpsertKeepsDynamicKeys => Own,
     }
 }

@@ -76,7 +76,8 @@ async fn round_trip(schema: &Schema, faults: &[Fault]) -> (Vec<Key>, Diff) {
     milvus.create(COLLECTION, schema).await.unwrap();
     let rows = rows(schema);
     let keys = milvus.insert(COLLECTION, schema, &rows).await.unwrap();
-    let options = QueryOptions { consistency: Consistency::Strong, deadline, page: None };
+    let options =
+        QueryOptions { consistency: Consistency::Strong, deadline, page: None, partitions: &[] };
     let answer = milvus.query(COLLECTION, schema, "", options).await.unwrap();
     let mut expected: Vec<Row> = rows.iter().map(|row| row.stored(schema)).collect();
     for (row, key) in expected.iter_mut().zip(&keys) {
@@ -135,7 +136,8 @@ async fn selected(faults: &[Fault], filter: &str) -> Vec<Key> {
     let milvus = Milvus::connect(&options).await.unwrap();
     milvus.create(COLLECTION, &schema).await.unwrap();
     milvus.insert(COLLECTION, &schema, &rows(&schema)).await.unwrap();
-    let options = QueryOptions { consistency: Consistency::Strong, deadline, page: None };
+    let options =
+        QueryOptions { consistency: Consistency::Strong, deadline, page: None, partitions: &[] };
     let answer = milvus.query(COLLECTION, &schema, filter, options).await.unwrap();
     answer.iter().filter_map(|row| row.key(&schema)).collect()
 }

@@ -1,0 +1,141 @@
+//! What a history may do, and what it leaves.
+
+use serde_json::{Value as Json, json};
+
+use super::{Case, Check, Scope};
+use crate::value::Key;
+
+/// A case of rows with a key alone.
+fn case(fields: Json, operations: Json, checks: Json) -> Result<Case, String> {
+    let file = json!({
+        "format": "milvus-difftest/case", "version": 1,
+        "schema": {"fields": fields}, "operations": operations, "checks": checks,
+    });
+    Case::from_json(&file.to_string()).map(|(case, _)| case).map_err(|error| error.to_string())
+}
+
+fn plain(operations: Json, checks: Json) -> Result<Case, String> {
+    case(json!([{"name": "id", "type": "INT64", "primary": true}]), operations, checks)
+}
+
+fn rows(keys: &[i64]) -> Json {
+    keys.iter().map(|key| json!({"id": key})).collect()
+}
+
+fn into(partition: &str, write: &str, keys: &[i64]) -> Json {
+    json!({"into": {"partition": partition, "write": {write: rows(keys)}}})
+}
+
+#[test]
+fn rows_are_where_they_were_written() {
+    let asked = |partitions: Json| json!({"in": {"partitions": partitions, "check": "entities"}});
+    let case = plain(
+        json!([
+            {"create_partition": "red"},
+            {"insert": rows(&[1, 2])},
+            into("red", "insert", &[3, 4]),
+            into("red", "upsert", &[4, 5]),
+            {"delete": [3]},
+            {"create_partition": "blue"},
+            into("blue", "insert", &[6]),
+            {"drop_partition": "blue"},
+            {"create_partition": "blue"},
+        ]),
+        json!([
+            asked(json!(["red"])),
+            asked(json!(["_default"])),
+            asked(json!(["blue"])),
+            asked(json!(["red", "_default"])),
+            "entities",
+        ]),
+    )
+    .unwrap();
+    let keys = |check: &Check| case.rows_asked(check).into_keys().collect::<Vec<_>>();
+    let found: Vec<Vec<Key>> = case.checks.iter().map(keys).collect();
+    let of = |keys: &[i64]| keys.iter().copied().map(Key::Int).collect::<Vec<_>>();
+    let all = [of(&[4, 5]), of(&[1, 2]), of(&[]), of(&[1, 2, 4, 5]), of(&[1, 2, 4, 5])];
+    assert_eq!(found, all);
+    assert_eq!(case.rows_at_questions(), [2, 2, 0, 4, 4]);
+    let (read, _) = Case::from_json(&case.to_json(None)).unwrap();
+    assert_eq!(read, case);
+    // A question keeps its part when it is asked otherwise.
+    let scope = Scope { partitions: vec!["red".to_owned()] };
+    assert_eq!(case.checks[0].scope(), &scope);
+    assert_eq!(*case.checks[0].plain(), Check::Entities);
+    assert_eq!(case.checks[0].to_string(), "all entities in the partition red");
+}
+
+/// What the documentation leaves open, or what there is not.
+#[test]
+fn partitions_have_preconditions() {
+    let red = json!({"create_partition": "red"});
+    let asks = json!([{"in": {"partitions": ["red"], "check": "entities"}}]);
+    let none = json!([]);
+    for (operations, checks, reason) in [
+        (json!([into("red", "insert", &[1])]), &none, "no partition 'red' to write into"),
+        (json!([red, red]), &none, "there is a partition 'red' already"),
+        (json!([{"create_partition": "_default"}]), &none, "a partition '_default' already"),
+        (json!([{"create_partition": "1st"}]), &none, "'1st' is no name"),
+        (json!([{"drop_partition": "red"}]), &none, "no partition 'red' to drop"),
+        (json!([{"drop_partition": "_default"}]), &none, "no partition '_default' to drop"),
+        (json!([]), &asks, "no partition 'red' to ask"),
+        (json!([red, "recreate"]), &asks, "no partition 'red' to ask"),
+        (
+            json!([red, {"ask": {"in": {"partitions": ["blue"], "check": "entities"}}}]),
+            &none,
+            "'blue'",
+        ),
+        (
+            json!([red, into("red", "insert", &[1]), {"upsert": rows(&[1])}]),
+            &none,
+            "the row 1 is in the partition 'red'",
+        ),
+        (
+            json!([red, {"insert": rows(&[1])}, into("red", "upsert", &[1])]),
+            &none,
+            "the row 1 is in the partition '_default'",
+        ),
+        (
+            json!([red, {"into": {"partition": "red", "write": {"delete": [1]}}}]),
+            &none,
+            "only rows are written into 'red'",
+        ),
+        (
+            json!([red]),
+            &json!([{"in": {"partitions": ["red"], "check": {"agree": {
+                "relation": "counts", "filter": "id > 0",
+            }}}}]),
+            "in the partition red alone",
+        ),
+        (json!([]), &json!([{"in": {"partitions": [], "check": "entities"}}]), "names it"),
+    ] {
+        let error = plain(operations.clone(), checks.clone()).unwrap_err();
+        assert!(error.contains(reason), "{operations}: {error}");
+    }
+    let fields = json!([
+        {"name": "id", "type": "INT64", "primary": true},
+        {"name": "p", "type": "INT64", "partition_key": true},
+    ]);
+    let error = case(fields, json!([red]), none).unwrap_err();
+    assert!(error.contains("a collection with a partition key has no partitions"), "{error}");
+}
+
+/// What depends on a step that is gone goes with it.
+#[test]
+fn what_has_become_impossible_is_left_out() {
+    let mut case = plain(
+        json!([
+            {"create_partition": "red"},
+            into("red", "insert", &[1]),
+            {"insert": rows(&[2])},
+            {"drop_partition": "red"},
+            {"create_partition": "red"},
+        ]),
+        json!([{"in": {"partitions": ["red"], "check": "count_all"}}, "count_all"]),
+    )
+    .unwrap();
+    case.operations.retain(|step| !matches!(step, super::Operation::CreatePartition(_)));
+    case.leave_out_the_impossible();
+    assert_eq!((case.operations.len(), &*case.checks), (1, &[Check::CountAll][..]));
+    case.validate().unwrap();
+}
