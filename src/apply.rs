@@ -72,6 +72,8 @@ pub struct Applied<'a, 's> {
     pub(crate) table: Table,
     /// What the model holds.
     state: State,
+    /// Whether there is another collection on the target, for aliases to point to.
+    elsewhere: bool,
     /// What the question that is being judged is about, with the rows of the model in it; nothing
     /// where that is the whole.
     part: Option<(Scope, BTreeMap<Key, Row>)>,
@@ -195,6 +197,7 @@ pub(crate) async fn begin<'a, 's>(
         sides,
         table,
         state: State::default(),
+        elsewhere: false,
         part: None,
         handles: Handles::default(),
         refused,
@@ -220,6 +223,16 @@ fn refusal(error: MilvusError) -> Result<Divergence, ApplyError> {
     Ok(Divergence { class, expected: Expected::Accepted, actual, judges: Judges::Both })
 }
 
+/// What an alias of a case is called on a target, whose aliases are those of all its collections.
+fn alias_of(collection: &str, alias: &str) -> String {
+    format!("{collection}_{alias}")
+}
+
+/// The collection that aliases point to when they do not point to a case's own.
+fn elsewhere_of(collection: &str) -> String {
+    format!("{collection}__elsewhere")
+}
+
 /// A server's reason without what is new each time: names of collections, numbers of requests.
 pub(crate) fn in_general(reason: &str) -> String {
     match reason.split(['`', ':']).next().unwrap_or_default().trim() {
@@ -232,6 +245,24 @@ impl Applied<'_, '_> {
     /// The rows that the references hold, in the part of the collection that is asked about.
     pub(crate) fn rows(&self) -> &BTreeMap<Key, Row> {
         self.part.as_ref().map_or(&self.state.rows, |(_, rows)| rows)
+    }
+
+    /// The name by which the collection is asked.
+    pub(crate) fn name_asked(&self) -> String {
+        match &self.scope().alias {
+            Some(alias) => alias_of(&self.table.name, alias),
+            None => self.table.name.clone(),
+        }
+    }
+
+    /// Loads what an engine may have released when it was started again.
+    pub(crate) async fn load(&mut self) -> Result<(), MilvusError> {
+        let collection = &self.table.name;
+        self.sides.milvus.load(collection).await?;
+        match self.elsewhere {
+            true => self.sides.milvus.load(&elsewhere_of(collection)).await,
+            false => Ok(()),
+        }
     }
 
     /// The part of the collection that is asked about.
@@ -362,6 +393,9 @@ impl Applied<'_, '_> {
                 // say.
                 Operation::DropPartition(_) => backend.delete(table, &gone).await?,
                 Operation::CreatePartition(_)
+                | Operation::CreateAlias(_)
+                | Operation::AlterAlias { .. }
+                | Operation::DropAlias(_)
                 | Operation::Into { .. }
                 | Operation::Maintain(_)
                 | Operation::Ask(_) => {}
@@ -372,7 +406,7 @@ impl Applied<'_, '_> {
 
     /// On the target.
     async fn write(&mut self, operation: &Operation) -> Result<(), MilvusError> {
-        let Applied { sides, table, handles, .. } = self;
+        let Applied { sides, table, handles, elsewhere: is_there, .. } = self;
         let (milvus, collection, schema) = (sides.milvus, &*table.name, &table.schema);
         let place = operation.partition().unwrap_or_default();
         match operation.plain() {
@@ -386,6 +420,19 @@ impl Applied<'_, '_> {
             Operation::Patch(rows) => {
                 milvus.upsert_partial_into(collection, place, schema, rows).await?;
             }
+            Operation::CreateAlias(name) => {
+                milvus.create_alias(collection, &alias_of(collection, name)).await?;
+            }
+            Operation::AlterAlias { alias, elsewhere } => {
+                let other = elsewhere_of(collection);
+                if *elsewhere && !*is_there {
+                    milvus.create(&other, schema).await?;
+                    *is_there = true;
+                }
+                let to = if *elsewhere { &other } else { collection };
+                milvus.alter_alias(to, &alias_of(collection, alias)).await?;
+            }
+            Operation::DropAlias(name) => milvus.drop_alias(&alias_of(collection, name)).await?,
             Operation::CreatePartition(name) => milvus.create_partition(collection, name).await?,
             Operation::DropPartition(name) => milvus.drop_partition(collection, name).await?,
             Operation::Delete(keys) => {
@@ -487,8 +534,18 @@ impl Applied<'_, '_> {
 
     /// Drops the collection on both sides. What the target says to that is no verdict.
     pub async fn close(self) -> Result<(), BackendError> {
-        if let Err(error) = self.sides.milvus.drop_collection(&self.table.name).await {
-            tracing::debug!(collection = self.table.name, %error, "could not drop the collection");
+        let (milvus, collection) = (self.sides.milvus, &self.table.name);
+        // What has an alias cannot be dropped.
+        for alias in self.state.aliases.keys() {
+            if let Err(error) = milvus.drop_alias(&alias_of(collection, alias)).await {
+                tracing::debug!(collection, alias, %error, "could not drop the alias");
+            }
+        }
+        let other = self.elsewhere.then(|| elsewhere_of(collection));
+        for collection in other.iter().chain([collection]) {
+            if let Err(error) = milvus.drop_collection(collection).await {
+                tracing::debug!(collection, %error, "could not drop the collection");
+            }
         }
         for backend in &mut *self.sides.backends {
             backend.drop_table(&self.table).await?;

@@ -8,7 +8,7 @@
 
 use std::fmt::Write as _;
 
-use crate::case::{Case, Check, Maintenance, Operation, Relation};
+use crate::case::{Case, Check, Maintenance, Operation, Relation, Scope};
 use crate::filter::check::{Place, resolve};
 use crate::filter::elements;
 use crate::filter::{BinaryOp, Expr, FieldPath, Literal};
@@ -53,6 +53,10 @@ fn steps(case: &Case) -> Vec<String> {
         Operation::Patch(_) => "partial upsert".to_owned(),
         Operation::Delete(_) => "delete".to_owned(),
         Operation::DeleteWhere(_) => "delete by filter".to_owned(),
+        Operation::CreateAlias(_) => "create alias".to_owned(),
+        Operation::AlterAlias { elsewhere: true, .. } => "alter alias".to_owned(),
+        Operation::AlterAlias { elsewhere: false, .. } => "alter alias back".to_owned(),
+        Operation::DropAlias(_) => "drop alias".to_owned(),
         Operation::CreatePartition(_) => "create partition".to_owned(),
         Operation::DropPartition(_) => "drop partition".to_owned(),
         Operation::Into { .. } => String::new(),
@@ -86,11 +90,10 @@ pub(crate) fn check_shape(case: &Case, divergence: &Divergence) -> String {
         return format!("{class}: write");
     }
     let check = case.checks.first();
-    let part = match check.is_some_and(|check| !check.scope().is_whole()) {
-        true => " in partitions",
-        false => "",
-    };
-    question_shape(case, divergence, check.map(Check::plain)) + part
+    let scope = check.map_or(Scope::WHOLE, Check::scope);
+    let part = if scope.partitions.is_empty() { "" } else { " in partitions" };
+    let name = if scope.alias.is_some() { " through an alias" } else { "" };
+    question_shape(case, divergence, check.map(Check::plain)) + part + name
 }
 
 fn question_shape(case: &Case, divergence: &Divergence, check: Option<&Check>) -> String {

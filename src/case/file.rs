@@ -150,12 +150,22 @@ enum FileOperation {
     Delete(Vec<Json>),
     DeleteWhere(String),
     Into(FileInto),
+    CreateAlias(String),
+    AlterAlias(FileAlter),
+    DropAlias(String),
     CreatePartition(String),
     DropPartition(String),
     Recreate,
     Flush,
     Maintain(Maintenance),
     Ask(FileCheck),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileAlter {
+    alias: String,
+    elsewhere: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -185,7 +195,10 @@ enum FileCheck {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileIn {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     partitions: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    alias: Option<String>,
     check: Box<FileCheck>,
 }
 
@@ -225,6 +238,11 @@ fn file_operation(operation: &Operation) -> FileOperation {
             partition: partition.clone(),
             write: Box::new(file_operation(write)),
         }),
+        Operation::CreateAlias(name) => FileOperation::CreateAlias(name.clone()),
+        Operation::AlterAlias { alias, elsewhere } => {
+            FileOperation::AlterAlias(FileAlter { alias: alias.clone(), elsewhere: *elsewhere })
+        }
+        Operation::DropAlias(name) => FileOperation::DropAlias(name.clone()),
         Operation::CreatePartition(name) => FileOperation::CreatePartition(name.clone()),
         Operation::DropPartition(name) => FileOperation::DropPartition(name.clone()),
         Operation::Recreate => FileOperation::Recreate,
@@ -257,6 +275,11 @@ fn read_operation(schema: &Schema, operation: FileOperation) -> Result<Operation
             let write = Box::new(read_operation(schema, *write)?);
             Operation::Into { partition, write }
         }
+        FileOperation::CreateAlias(name) => Operation::CreateAlias(name),
+        FileOperation::AlterAlias(FileAlter { alias, elsewhere }) => {
+            Operation::AlterAlias { alias, elsewhere }
+        }
+        FileOperation::DropAlias(name) => Operation::DropAlias(name),
         FileOperation::CreatePartition(name) => Operation::CreatePartition(name),
         FileOperation::DropPartition(name) => Operation::DropPartition(name),
         FileOperation::Recreate => Operation::Recreate,
@@ -269,8 +292,9 @@ fn read_operation(schema: &Schema, operation: FileOperation) -> Result<Operation
 fn file_check(check: &Check) -> FileCheck {
     match check {
         Check::CountAll => FileCheck::CountAll,
-        Check::In { scope: Scope { partitions }, check } => FileCheck::In(FileIn {
+        Check::In { scope: Scope { partitions, alias }, check } => FileCheck::In(FileIn {
             partitions: partitions.clone(),
+            alias: alias.clone(),
             check: Box::new(file_check(check)),
         }),
         Check::Entities => FileCheck::Entities,
@@ -294,8 +318,8 @@ fn file_check(check: &Check) -> FileCheck {
 fn read_check(check: FileCheck) -> Result<Check, CaseError> {
     Ok(match check {
         FileCheck::CountAll => Check::CountAll,
-        FileCheck::In(FileIn { partitions, check }) => {
-            Check::In { scope: Scope { partitions }, check: Box::new(read_check(*check)?) }
+        FileCheck::In(FileIn { partitions, alias, check }) => {
+            Check::In { scope: Scope { partitions, alias }, check: Box::new(read_check(*check)?) }
         }
         FileCheck::Entities => Check::Entities,
         FileCheck::Query(text) => Check::Query(parse(text)?),

@@ -18,6 +18,8 @@ pub(crate) struct State {
     pub dead: Vec<Row>,
     /// The partitions beside the default one.
     pub partitions: BTreeSet<String>,
+    /// The aliases, and whether each points to another collection, which is empty.
+    pub aliases: BTreeMap<String, bool>,
     /// The rows outside of the default partition, and where they are.
     homes: BTreeMap<Key, String>,
 }
@@ -46,6 +48,11 @@ impl State {
                     None => row.stored(schema),
                 });
             }),
+            Operation::CreateAlias(name) => drop(self.aliases.insert(name.clone(), false)),
+            Operation::AlterAlias { alias, elsewhere } => {
+                self.aliases.insert(alias.clone(), *elsewhere);
+            }
+            Operation::DropAlias(name) => drop(self.aliases.remove(name)),
             Operation::CreatePartition(name) => {
                 self.partitions.insert(name.clone());
             }
@@ -101,7 +108,8 @@ impl State {
     /// Whether a row that there is belongs to that part of the collection.
     pub fn is_in(&self, scope: &Scope, key: &Key) -> bool {
         let named = |home: &str| scope.partitions.iter().any(|name| name == home);
-        scope.partitions.is_empty() || named(self.home(key))
+        let elsewhere = scope.alias.as_ref().and_then(|alias| self.aliases.get(alias));
+        elsewhere != Some(&true) && (scope.partitions.is_empty() || named(self.home(key)))
     }
 
     /// The rows of that part of the collection.

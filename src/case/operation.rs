@@ -31,6 +31,17 @@ pub enum Operation {
     DeleteWhere(Filter),
     /// Drops the collection and creates it again under its name, empty.
     Recreate,
+    /// Makes an alias of the collection.
+    CreateAlias(String),
+    /// Points an alias to another collection, an empty one of the same schema, or back to this one.
+    AlterAlias {
+        /// The alias.
+        alias: String,
+        /// Whether to the other one.
+        elsewhere: bool,
+    },
+    /// Drops an alias.
+    DropAlias(String),
     /// Makes a partition.
     CreatePartition(String),
     /// Drops a partition with its rows.

@@ -59,7 +59,7 @@ fn rows_are_where_they_were_written() {
     let (read, _) = Case::from_json(&case.to_json(None)).unwrap();
     assert_eq!(read, case);
     // A question keeps its part when it is asked otherwise.
-    let scope = Scope { partitions: vec!["red".to_owned()] };
+    let scope = Scope { partitions: vec!["red".to_owned()], alias: None };
     assert_eq!(case.checks[0].scope(), &scope);
     assert_eq!(*case.checks[0].plain(), Check::Entities);
     assert_eq!(case.checks[0].to_string(), "all entities in the partition red");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::history::State;
-use super::{Case, CaseError, Check, DEFAULT_PARTITION, Maintenance, Operation, Relation};
+use super::{Case, CaseError, Check, DEFAULT_PARTITION, Maintenance, Operation, Relation, Scope};
 use crate::filter::check::{Place, resolve};
 use crate::filter::operator::OpClass;
 use crate::filter::{self, Expr, Semantics};
@@ -74,6 +74,25 @@ impl Case {
                     return invalid(format!("there is no partition '{partition}' to write into"));
                 }
             }
+            Operation::CreateAlias(name) => {
+                if state.aliases.contains_key(name) {
+                    return invalid(format!("there is an alias '{name}' already"));
+                }
+                if !is_name(name) {
+                    return invalid(format!("'{name}' is no name for an alias"));
+                }
+            }
+            Operation::AlterAlias { alias, elsewhere }
+                if state.aliases.get(alias) != Some(&!elsewhere) =>
+            {
+                return invalid(format!("there is no alias '{alias}' that points otherwise"));
+            }
+            Operation::DropAlias(name) if !state.aliases.contains_key(name) => {
+                return invalid(format!("there is no alias '{name}' to drop"));
+            }
+            Operation::Recreate if !state.aliases.is_empty() => {
+                return invalid("a collection that has an alias cannot be dropped".to_owned());
+            }
             Operation::CreatePartition(name) => {
                 if state.has_partition(name) {
                     return invalid(format!("there is a partition '{name}' already"));
@@ -83,7 +102,7 @@ impl Case {
                         "a collection with a partition key has no partitions of its own".to_owned(),
                     );
                 }
-                if !is_partition_name(name) {
+                if !is_name(name) {
                     return invalid(format!("'{name}' is no name for a partition"));
                 }
             }
@@ -226,15 +245,27 @@ impl Check {
 
 /// A check is about what is there.
 fn validate_scope(state: &State, check: &Check) -> Result<(), CaseError> {
+    let Scope { partitions, alias } = check.scope();
     let unknown = |name: &&String| !state.has_partition(name);
-    match check.scope().partitions.iter().find(unknown) {
+    match alias.as_ref().map(|alias| (alias, state.aliases.get(alias))) {
+        Some((alias, None)) => {
+            return Err(CaseError::Invalid(format!("there is no alias '{alias}' to ask")));
+        }
+        Some((alias, Some(true))) if !partitions.is_empty() => {
+            return Err(CaseError::Invalid(format!(
+                "'{alias}' points to a collection without partitions"
+            )));
+        }
+        _ => {}
+    }
+    match partitions.iter().find(unknown) {
         Some(name) => Err(CaseError::Invalid(format!("there is no partition '{name}' to ask"))),
         None => Ok(()),
     }
 }
 
-/// As Milvus names partitions: letters, digits and underscores, at most 255, no digit first.
-fn is_partition_name(name: &str) -> bool {
+/// As Milvus names partitions and aliases: letters, digits and underscores, at most 255, no digit first.
+fn is_name(name: &str) -> bool {
     const LONGEST: usize = 255;
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
     name.len() <= LONGEST

@@ -35,6 +35,12 @@ pub(super) fn told(case: &Case, divergence: &Divergence) -> String {
             }
             Operation::Patch(rows) => written("patch", rows, &mut line),
             Operation::DeleteWhere(filter) => line("delete", &format!("where {filter}")),
+            Operation::CreateAlias(name) => line("create", &format!("alias {name}")),
+            Operation::AlterAlias { alias, elsewhere } => {
+                let place = if *elsewhere { "elsewhere" } else { "back" };
+                line("alter", &format!("alias {alias}, {place}"));
+            }
+            Operation::DropAlias(name) => line("drop", &format!("alias {name}")),
             Operation::CreatePartition(name) => line("create", &format!("partition {name}")),
             Operation::DropPartition(name) => line("drop", &format!("partition {name}")),
             Operation::Into { .. } => {}

@@ -3,6 +3,7 @@
 //! [`case`] is a pure function of a seed, a number and a dialect: the same on every machine,
 //! whatever the number of workers or the time limit.
 
+mod aliases;
 mod boundary;
 mod case;
 mod filter;

@@ -54,7 +54,7 @@ pub(super) fn divide(case: &mut Case, dialect: &Dialect, options: &Options, chan
     }
     // Each of them, as a whole.
     for name in state.partitions.iter().map(String::as_str).chain([DEFAULT_PARTITION]) {
-        let scope = Scope { partitions: vec![name.to_owned()] };
+        let scope = Scope { partitions: vec![name.to_owned()], alias: None };
         case.checks.push(Check::Entities.within(&scope));
         case.checks.push(Check::CountAll.within(&scope));
     }
@@ -141,5 +141,5 @@ fn narrowed(state: &State, check: Check, chance: &mut Chance) -> Check {
     } else {
         names = names.into_iter().skip(left).take(1).collect();
     }
-    check.within(&Scope { partitions: names })
+    check.within(&Scope { partitions: names, alias: None })
 }

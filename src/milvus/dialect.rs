@@ -30,7 +30,8 @@ pub struct Dialect {
     pub calls: Vec<CallFeature>,
     /// Those of them that take seconds, and are asked for seldom.
     pub slow: Vec<CallFeature>,
-    /// Kinds of indexes of scalar fields, in Milvus's own names, and the types that each takes.
+    /// Kinds of indexes of scalar fields, and exact ones of vectors, in Milvus's own names, and the
+    /// types that each takes.
     pub indexes: BTreeMap<String, Vec<String>>,
     /// Constructs that it refuses.
     lacks: BTreeSet<Construct>,
@@ -131,11 +132,15 @@ pub enum CallFeature {
     ConcurrentWrites,
     /// Partitions by name.
     Partitions,
+    /// Aliases of collections.
+    Aliases,
+    /// Searches for the nearest of each group.
+    GroupBy,
 }
 
 impl CallFeature {
     /// Every feature.
-    pub const ALL: [CallFeature; 12] = [
+    pub const ALL: [CallFeature; 14] = [
         CallFeature::PartialUpsert,
         CallFeature::Shards,
         CallFeature::ConsistencyLevel,
@@ -148,6 +153,8 @@ impl CallFeature {
         CallFeature::Search,
         CallFeature::ConcurrentWrites,
         CallFeature::Partitions,
+        CallFeature::Aliases,
+        CallFeature::GroupBy,
     ];
 }
 
@@ -166,6 +173,8 @@ impl fmt::Display for CallFeature {
             CallFeature::Search => "searches",
             CallFeature::ConcurrentWrites => "concurrent writers to one collection",
             CallFeature::Partitions => "partitions by name",
+            CallFeature::Aliases => "aliases of collections",
+            CallFeature::GroupBy => "searches by groups",
         })
     }
 }

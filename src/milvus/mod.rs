@@ -1,6 +1,7 @@
 //! The system under test, as a client sees it: connection, writes, queries with an own decoder,
 //! and what each engine version accepts (`dialect`, as data).
 
+mod alias;
 mod connection;
 mod create;
 mod decode;

@@ -108,7 +108,7 @@ async fn attempt(applied: &mut Applied<'_, '_>, step: &Maintenance) -> Result<Pr
             if engine.uri() != uri {
                 return missing("the engine has come back at another address");
             }
-            milvus.load(collection).await?;
+            applied.load().await?;
             Ok(Proof::Done)
         }
     }

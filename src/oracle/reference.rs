@@ -106,7 +106,7 @@ async fn ask(
     consistency: Consistency,
 ) -> Result<Option<Divergence>, ApplyError> {
     let (rows, scope) = (applied.rows().clone(), applied.scope().clone());
-    let check = check.plain();
+    let (check, name) = (check.plain(), applied.name_asked());
     let Applied { sides, table, handles, settled, .. } = applied;
     let filter = check.spelled().map(Filter::to_string).unwrap_or_default();
     let options = QueryOptions {
@@ -121,7 +121,7 @@ async fn ask(
     };
     if let Check::Count(_) | Check::CountAll = check {
         let expected = keys.len() as u64;
-        return match sides.milvus.count(&table.name, &filter, options).await {
+        return match sides.milvus.count(&name, &filter, options).await {
             Ok(actual) => {
                 *settled = true;
                 Ok(wrong_count(expected, actual))
@@ -129,7 +129,7 @@ async fn ask(
             Err(error) => failure(error, Expected::Count(expected)).map(Some),
         };
     }
-    let answer = sides.milvus.query(&table.name, &table.schema, &filter, options).await;
+    let answer = sides.milvus.query(&name, &table.schema, &filter, options).await;
     let answer = match (check, answer) {
         (Check::Refused(_) | Check::QueryOrRefusal(_), Err(MilvusError::Rejected { .. })) => {
             return Ok(None);

@@ -191,8 +191,10 @@ fn smaller_filters(case: &Case) -> Vec<Case> {
         if let Check::Count(_) = check {
             replace(Check::CountAll);
         }
-        let fewer = scope.partitions.iter().map(|name| Scope { partitions: vec![name.clone()] });
-        for scope in fewer.chain([Scope::default()]) {
+        let fewer = scope.partitions.iter().map(|name| vec![name.clone()]);
+        let fewer = fewer.chain([Vec::new()]);
+        let fewer = fewer.map(|partitions| Scope { partitions, ..scope.clone() });
+        for scope in fewer.chain([Scope { alias: None, ..scope.clone() }]) {
             let mut smaller = case.clone();
             smaller.checks[i] = check.clone().within(&scope);
             all.push(smaller);

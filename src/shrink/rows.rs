@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{filter, value};
-use crate::case::{Case, Check, Maintenance, Operation};
+use crate::case::{Case, Check, Maintenance, Operation, Scope};
 use crate::filter::{Expr, Filter};
 use crate::schema::{DataType, Field};
 use crate::value::{Key, META, Row, Value};
@@ -92,6 +92,7 @@ pub(super) fn fewer_rows(case: &Case) -> Vec<Case> {
         }
     }
     all.extend(fewer_partitions(case));
+    all.extend(fewer_aliases(case));
     all
 }
 
@@ -156,6 +157,9 @@ fn smaller_steps(case: &Case, number: usize, operation: &Operation) -> Vec<Opera
             all.push(Operation::Maintain(Maintenance::Kill));
         }
         Operation::Maintain(_)
+        | Operation::CreateAlias(_)
+        | Operation::AlterAlias { .. }
+        | Operation::DropAlias(_)
         | Operation::CreatePartition(_)
         | Operation::DropPartition(_)
         | Operation::Recreate => {}
@@ -192,6 +196,32 @@ fn fewer_partitions(case: &Case) -> Vec<Case> {
         smaller
     };
     names.iter().map(without).collect()
+}
+
+/// The case without its aliases, or with aliases that stay where they are.
+fn fewer_aliases(case: &Case) -> Vec<Case> {
+    let named = |check: &Check| {
+        let scope = Scope { alias: None, ..check.scope().clone() };
+        check.plain().clone().within(&scope)
+    };
+    let alters = |step: &Operation| matches!(step, Operation::AlterAlias { .. });
+    let is_of_alias = |step: &Operation| {
+        alters(step) || matches!(step, Operation::CreateAlias(_) | Operation::DropAlias(_))
+    };
+    if !case.operations.iter().any(is_of_alias) {
+        return Vec::new();
+    }
+    let mut still = case.clone();
+    still.operations.retain(|step| !alters(step));
+    let mut without = case.clone();
+    without.operations.retain(|step| !is_of_alias(step));
+    for step in &mut without.operations {
+        if let Operation::Ask(check) = step {
+            *check = named(check);
+        }
+    }
+    without.checks = case.checks.iter().map(named).collect();
+    vec![without, still]
 }
 
 /// The keys that the operation with this number deletes.

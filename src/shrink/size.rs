@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use half::{bf16, f16};
 use serde_json::{Number, Value as Json};
 
-use crate::case::{Case, Check, Maintenance, Operation, Relation};
+use crate::case::{Case, Check, Maintenance, Operation, Relation, Scope};
 use crate::filter::{Elements, Expr, FieldPath, Literal, Spelling, Step};
 use crate::schema::{DataType, Field};
 use crate::value::{Key, Row, Value};
@@ -54,7 +54,10 @@ pub fn size(case: &Case) -> Size {
                 size.nodes += filter.expr.nodes();
                 size.complexity += expr(&filter.expr);
             }
-            Operation::CreatePartition(_)
+            Operation::CreateAlias(_)
+            | Operation::AlterAlias { .. }
+            | Operation::DropAlias(_)
+            | Operation::CreatePartition(_)
             | Operation::DropPartition(_)
             | Operation::Into { .. }
             | Operation::Recreate => {}
@@ -92,10 +95,12 @@ fn field(field: &Field) -> u64 {
 
 /// What narrows a question.
 fn scope(check: &Check) -> u64 {
-    match check.scope().partitions.len() {
+    let Scope { partitions, alias } = check.scope();
+    let partitions = match partitions.len() {
         0 => 0,
         partitions => 1 + partitions as u64,
-    }
+    };
+    partitions + u64::from(alias.is_some())
 }
 
 fn page(check: &Check) -> u64 {

@@ -132,6 +132,14 @@ faults! {
     PartitionsIgnored = "partitions-ignored",
     /// The rows of a partition that is dropped are in the default one afterwards.
     DroppedPartitionKeepsRows = "dropped-partition-keeps-rows",
+    /// An alias that is pointed to another collection stays where it was.
+    AlteredAliasStays = "altered-alias-stays",
+    /// A vector's index that is made anew has not got the last row.
+    RebuiltIndexLacksLast = "rebuilt-index-lacks-last",
+    /// The inner bound of a search in a range is ignored.
+    RangeFilterIgnored = "range-filter-ignored",
+    /// A search for the nearest of each group returns the last of each.
+    GroupsAreLast = "groups-are-last",
     /// A filter that was asked before is answered as it was then.
     AnswersAreCached = "answers-are-cached",
     /// A deletion by a filter that is no list of keys deletes one row.

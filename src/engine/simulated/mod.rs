@@ -13,6 +13,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod alias;
 mod codec;
 mod collection;
 mod disturbance;

@@ -25,6 +25,8 @@ const FIRST_ASSIGNED: i64 = 450_000_000_000_000_000;
 #[derive(Debug)]
 pub(super) struct Node {
     collections: BTreeMap<String, Collection>,
+    /// What aliases stand for.
+    pub(super) aliases: BTreeMap<String, String>,
     /// The rows of collections that were dropped, on a server that keeps them.
     dropped: BTreeMap<String, BTreeMap<Key, Row>>,
     sabotage: Sabotage,
@@ -40,6 +42,7 @@ impl Node {
         let sabotage = Sabotage::new(faults);
         Node {
             collections: BTreeMap::new(),
+            aliases: BTreeMap::new(),
             dropped: BTreeMap::new(),
             sabotage,
             clock: 0,
@@ -225,6 +228,9 @@ impl Node {
         request: pb::DropCollectionRequest,
     ) -> Reply<common::Status> {
         let name = request.collection_name;
+        if self.aliases.values().any(|collection| *collection == name) {
+            return Err(invalid(format!("unable to drop the collection {name}: it has aliases")));
+        }
         if let Some(dropped) = self.collections.remove(&name)
             && self.sabotage.has(Fault::RecreatedKeepsRows)
         {
@@ -607,6 +613,7 @@ impl Node {
             let values = std::mem::take(&mut request.expr_template_values);
             request.expr = template::bound(&request.expr, values, &self.sabotage)?;
         }
+        request.collection_name = self.resolved(&request.collection_name);
         let session_ts = self.tick();
         let freshness = Freshness {
             consistency_level: request.consistency_level,

@@ -32,7 +32,8 @@ fn order(metric: &str, a: f64, b: f64) -> Ordering {
 
 impl Node {
     /// For one vector.
-    pub(super) fn search(&mut self, request: pb::SearchRequest) -> Reply<pb::SearchResults> {
+    pub(super) fn search(&mut self, mut request: pb::SearchRequest) -> Reply<pb::SearchResults> {
+        request.collection_name = self.resolved(&request.collection_name);
         let (collections, sabotage) = self.parts();
         let name = &request.collection_name;
         let collection = collections.get(name).ok_or_else(|| not_found(name))?;

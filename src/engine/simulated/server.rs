@@ -280,9 +280,11 @@ impl Front {
             return self.die().await;
         }
         match call {
+            "AlterAlias" => self.serve(request, Node::alter_alias).await,
             "AllocTimestamp" => self.serve(request, Node::alloc_timestamp).await,
             "CheckHealth" => self.serve(request, Node::check_health).await,
             "Connect" => self.serve(request, Node::connect).await,
+            "CreateAlias" => self.serve(request, Node::create_alias).await,
             "CreateCollection" => self.serve(request, Node::create_collection).await,
             "CreatePartition" => self.serve(request, Node::create_partition).await,
             "CreateIndex" => self.serve(request, Node::create_index).await,
@@ -291,6 +293,7 @@ impl Front {
             "DescribeIndex" => self.serve(request, Node::describe_index).await,
             "DropIndex" => self.serve(request, Node::drop_index).await,
             "DropCollection" => self.serve(request, Node::drop_collection).await,
+            "DropAlias" => self.serve(request, Node::drop_alias).await,
             "DropPartition" => self.serve(request, Node::drop_partition).await,
             "Flush" => self.serve(request, Node::flush).await,
             "GetCompactionState" => self.serve(request, Node::get_compaction_state).await,

@@ -69,6 +69,16 @@ def dropped(client, name, partition):
     client.load_collection(name, timeout=TIMEOUT)
 "#;
 
+const ELSEWHERE: &str = r#"
+
+def elsewhere(client, name):
+    """Another collection of the same schema, empty."""
+    other = name + "_elsewhere"
+    if not client.has_collection(other, timeout=TIMEOUT):
+        create(client, other)
+    return other
+"#;
+
 const PARTITION: &str = r#"
     true, false, *unknown = (asked(client, name, filter) for filter in FILTERS)
     whole = set(asked(client, name, ""))
@@ -160,7 +170,7 @@ const TORN: &str = r#"
 
 const SEARCH: &str = r#"
     result = client.search(
-        name,
+        @NAME@,
         [NEAR],
         filter=FILTERS[0],
         limit=LIMIT,
@@ -210,12 +220,14 @@ pub(super) fn filled(body: &str, case: &Case) -> String {
             // What the case calls the rows whose keys the server assigned.
             let named = "\n    actual = [(HANDLES.get(key, key), score) for key, score in actual]";
             let scope = case.checks.first().map_or(Scope::WHOLE, Check::scope);
-            let scope = match partitions(scope).trim_end() {
+            let limited = match partitions(scope).trim_end() {
                 "" => String::new(),
                 limited => format!("\n        {limited}"),
             };
             let handles = if case.schema.primary().auto_id { named } else { "" };
-            body.replace("@HANDLES@", handles).replace("@SCOPE@", &scope)
+            body.replace("@HANDLES@", handles)
+                .replace("@SCOPE@", &limited)
+                .replace("@NAME@", &name(scope))
         }
     }
 }
@@ -360,8 +372,9 @@ pub(super) fn question(schema: &Schema, check: &Check) -> String {
         _ => (schema.primary().name.clone(), String::new()),
     };
     format!(
-        "client.query(\n        name,\n        filter={},\n        output_fields=[{}]{limit}{partitions},\n        \
+        "client.query(\n        {},\n        filter={},\n        output_fields=[{}]{limit}{partitions},\n        \
          timeout=TIMEOUT,\n    )",
+        name(check.scope()),
         literal::string(&filter.unwrap_or_default()),
         literal::string(&output)
     )
@@ -377,6 +390,38 @@ pub(super) fn partitions(scope: &Scope) -> String {
             format!("partition_names={names}, ")
         }
     }
+}
+
+/// An alias of the script's collection.
+pub(super) fn alias(alias: &str) -> String {
+    format!("name + {}", literal::string(&format!("_{alias}")))
+}
+
+/// What the collection is called in a question.
+pub(super) fn name(scope: &Scope) -> String {
+    scope.alias.as_deref().map_or("name".to_owned(), alias)
+}
+
+/// Whether an alias is pointed to another collection.
+pub(super) fn moves(case: &Case) -> bool {
+    case.operations.iter().any(|step| matches!(step, Operation::AlterAlias { elsewhere: true, .. }))
+}
+
+/// What goes before the collection can be dropped: its aliases, and where they point to.
+pub(super) fn unnamed(case: &Case) -> String {
+    let mut calls = Vec::new();
+    for step in &case.operations {
+        if let Operation::CreateAlias(name) = step {
+            calls.push(format!("client.drop_alias({}, timeout=TIMEOUT)", alias(name)));
+        }
+    }
+    if moves(case) {
+        calls.push("client.drop_collection(name + \"_elsewhere\", timeout=TIMEOUT)".to_owned());
+    }
+    let tried = calls.into_iter().map(|call| {
+        format!("            with contextlib.suppress(Exception):\n                {call}\n")
+    });
+    tried.collect()
 }
 
 /// Every maintenance of a case, in its operations and in its check.
@@ -428,6 +473,7 @@ pub(super) fn functions(case: &Case, asks: bool) -> String {
         (interrupts(case), INTERRUPTED),
         (compacts(case), COMPACTED),
         (drops(case), DROPPED),
+        (moves(case), ELSEWHERE),
         (asks, ASKED),
     ] {
         text.push_str(if needed { function } else { "" });

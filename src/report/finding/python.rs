@@ -37,7 +37,7 @@ def main():
         try:
             return reproduce(client, name)
         finally:
-            with contextlib.suppress(Exception):
+@ALIASES@            with contextlib.suppress(Exception):
                 client.drop_collection(name, timeout=TIMEOUT)
             client.close()
 
@@ -263,7 +263,7 @@ pub fn script(finding: &Finding) -> String {
     );
     script.push_str(if reads { "    write(client, name)" } else { "" });
     script.push_str(if reads { &body } else { body.trim_start_matches('\n') });
-    script.push_str(MAIN);
+    script.push_str(&MAIN.replace("@ALIASES@", &history::unnamed(case)));
     script
 }
 
@@ -381,8 +381,8 @@ fn written(case: &Case, again: bool) -> String {
         }
         (step, None) => operation(&case.schema, step),
     });
-    // Only a collection that is created again needs a function for that.
-    if case.operations.contains(&Operation::Recreate) {
+    // Only one that is created more than once needs a function for that.
+    if case.operations.contains(&Operation::Recreate) || history::moves(case) {
         let mut writes = vec!["create(client, name)".to_owned()];
         writes.extend(steps);
         let (create, write) = (indented(lines), indented(writes));
@@ -463,6 +463,19 @@ fn operation(schema: &Schema, operation: &Operation) -> Option<String> {
             let filter = literal::string(&filter.to_string());
             return Some(format!("client.delete(name, filter={filter}, timeout=TIMEOUT)"));
         }
+        Operation::CreateAlias(alias) => {
+            let alias = history::alias(alias);
+            return Some(format!("client.create_alias(name, {alias}, timeout=TIMEOUT)"));
+        }
+        Operation::AlterAlias { alias, elsewhere } => {
+            let to = if *elsewhere { "elsewhere(client, name)" } else { "name" };
+            let alias = history::alias(alias);
+            return Some(format!("client.alter_alias({to}, {alias}, timeout=TIMEOUT)"));
+        }
+        Operation::DropAlias(alias) => {
+            let alias = history::alias(alias);
+            return Some(format!("client.drop_alias({alias}, timeout=TIMEOUT)"));
+        }
         Operation::CreatePartition(name) => {
             let name = literal::string(name);
             return Some(format!("client.create_partition(name, {name}, timeout=TIMEOUT)"));
@@ -534,6 +547,7 @@ fn query_function(probe: &Probe, schema: &Schema, check: Option<&Check>) -> Stri
         _ => String::new(),
     };
     limit.push_str(&history::partitions(scope));
+    let name = history::name(scope);
     let filter = literal::string(&filter.unwrap_or_default());
     let key = literal::string(&schema.primary().name);
     let (begin, end) = if schema.primary().auto_id {
@@ -545,7 +559,7 @@ fn query_function(probe: &Probe, schema: &Schema, check: Option<&Check>) -> Stri
         ("return", String::new())
     };
     format!(
-        "\n\ndef query(client, name):\n    {begin} client.query(\n        name,\n        \
+        "\n\ndef query(client, name):\n    {begin} client.query(\n        {name},\n        \
          filter={filter},\n        output_fields={fields},\n        {limit}timeout=TIMEOUT,\n    )\n\
          {end}"
     )

@@ -5,7 +5,7 @@ use super::markdown::{block, code, shortened, table};
 use super::rules;
 use super::title::title;
 use super::trace::trace;
-use crate::case::{Check, Operation};
+use crate::case::{Check, Operation, Scope};
 use crate::engine::EngineKind;
 use crate::finding::Finding;
 use crate::schema::Schema;
@@ -113,6 +113,17 @@ fn steps(finding: &Finding) -> String {
             Operation::Patch(batch) => {
                 format!("Upsert in part{place}:\n\n{}", rows(schema, batch))
             }
+            Operation::CreateAlias(name) => {
+                format!("Create the alias {} of the collection.\n", code(name))
+            }
+            Operation::AlterAlias { alias, elsewhere: true } => format!(
+                "Point the alias {} to another collection of the same schema, which is empty.\n",
+                code(alias)
+            ),
+            Operation::AlterAlias { alias, elsewhere: false } => {
+                format!("Point the alias {} back to the collection.\n", code(alias))
+            }
+            Operation::DropAlias(name) => format!("Drop the alias {}.\n", code(name)),
             Operation::CreatePartition(name) => format!("Create the partition {}.\n", code(name)),
             Operation::DropPartition(name) => format!(
                 "Release the partition {0}, and drop it. Load the collection again.\n",
@@ -290,6 +301,19 @@ fn why(finding: &Finding) -> String {
     }
     if finding.divergence.class == Class::WrongValue {
         text.push_str("\nEvery field comes back with the value that was last written.\n");
+    }
+    let scope = finding.case.checks.first().map_or(Scope::WHOLE, Check::scope);
+    if !scope.partitions.is_empty() {
+        text.push_str(
+            "\nA question that names partitions is about their rows alone \
+             ([Query](https://milvus.io/docs/get-and-scalar-query.md)).\n",
+        );
+    }
+    if scope.alias.is_some() {
+        text.push_str(
+            "\nAn alias stands for the collection that it was pointed to last \
+             ([Manage Aliases](https://milvus.io/docs/manage-aliases.md)).\n",
+        );
     }
     let Some(filter) = finding.case.checks.first().and_then(Check::filter) else {
         if let Expected::Accepted = finding.divergence.expected {

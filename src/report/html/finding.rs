@@ -169,6 +169,12 @@ fn steps(operations: &[Operation]) -> Markup {
                         },
                         Operation::Patch(batch) => (rows("partial upsert", batch)),
                         Operation::DeleteWhere(filter) => li { "delete where " code { (filter) } },
+                        Operation::CreateAlias(name) => li { "create the alias " code { (name) } },
+                        Operation::AlterAlias { alias, elsewhere } => li {
+                            "point the alias " code { (alias) }
+                            @if *elsewhere { " to another collection" } @else { " back" }
+                        },
+                        Operation::DropAlias(name) => li { "drop the alias " code { (name) } },
                         Operation::CreatePartition(name) => li { "create the partition " code { (name) } },
                         Operation::DropPartition(name) => li { "drop the partition " code { (name) } },
                         Operation::Into { .. } => {},

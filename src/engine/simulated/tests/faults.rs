@@ -62,6 +62,10 @@ fn witness(fault: Fault) -> Witness {
         | Fault::AgainInsertedIsHidden
         | Fault::RecreatedKeepsRows
         | Fault::PartitionsIgnored
+        | Fault::AlteredAliasStays
+        | Fault::RebuiltIndexLacksLast
+        | Fault::RangeFilterIgnored
+        | Fault::GroupsAreLast
         | Fault::DroppedPartitionKeepsRows
         | Fault::AnswersAreCached
         | Fault::DeleteWhereDeletesOne
