@@ -62,6 +62,7 @@ fn steps(case: &Case) -> Vec<String> {
         Operation::Into { .. } => String::new(),
         Operation::Recreate => "create again".to_owned(),
         Operation::Maintain(Maintenance::Index { kind, .. }) => format!("index {kind}"),
+        Operation::Maintain(Maintenance::Rebuild { kind, .. }) => format!("rebuild {kind}"),
         Operation::Maintain(Maintenance::DropIndex { .. }) => "drop index".to_owned(),
         Operation::Maintain(Maintenance::KillInWrite { .. }) => "kill in write".to_owned(),
         Operation::Maintain(step) => step.to_string(),
@@ -144,8 +145,13 @@ fn question_shape(case: &Case, divergence: &Divergence, check: Option<&Check>) -
         }
         Some(Check::Search { search, filter }) => {
             let of = filter.as_ref().map(|f| filter_shape(&case.schema, &f.expr));
-            let within = if search.radius.is_some() { " in a range" } else { "" };
-            format!("{class}: search{within} {}", of.unwrap_or_default())
+            let within = match (search.radius, search.range_filter) {
+                (None, _) => "",
+                (_, None) => " in a range",
+                _ => " in a range with an inner bound",
+            };
+            let groups = if search.group_by.is_some() { " by groups" } else { "" };
+            format!("{class}: search{within}{groups} {}", of.unwrap_or_default())
         }
         Some(Check::CountAll) => format!("{class}: count of all"),
         Some(Check::Entities | Check::In { .. }) | None => {

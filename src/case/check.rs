@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Maintenance, Scope};
 use crate::filter::{Expr, FieldPath, Filter, Rewrite};
 use crate::milvus::Consistency;
-use crate::schema::{Metric, Schema};
+use crate::schema::{DataType, Field, Metric, Scalar, Schema};
 
 /// One question.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,12 +92,31 @@ pub struct Search {
     /// Only rows nearer than this, in the field's metric: the square of a distance for L2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub radius: Option<f32>,
+    /// Only rows no nearer than this, in the same way; with a radius alone, which is further.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range_filter: Option<f32>,
+    /// Only the nearest row of those with the same value in this field: a whole number, a string or
+    /// a boolean, never null. Not together with a radius.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_by: Option<String>,
 }
 
 impl Search {
     /// The metric of the field that it searches.
     pub fn metric(&self, schema: &Schema) -> Metric {
         schema.field(&self.field).and_then(|field| field.metric).unwrap_or(Metric::L2)
+    }
+
+    /// Whether rows can be grouped by a field (documentation, "Grouping Search"). What becomes of
+    /// those with a null it leaves open.
+    pub(crate) fn can_group_by(field: &Field) -> bool {
+        let fits = match field.data_type {
+            DataType::Scalar(scalar) => {
+                scalar.int_range().is_some() || matches!(scalar, Scalar::Bool | Scalar::VarChar)
+            }
+            _ => false,
+        };
+        fits && !field.nullable && !field.auto_id
     }
 }
 
@@ -229,6 +248,12 @@ impl fmt::Display for Check {
                 write!(f, "the {} nearest to {:?} in {}", search.limit, search.near, search.field)?;
                 if let Some(radius) = search.radius {
                     write!(f, ", nearer than {radius}")?;
+                }
+                if let Some(bound) = search.range_filter {
+                    write!(f, ", no nearer than {bound}")?;
+                }
+                if let Some(field) = &search.group_by {
+                    write!(f, ", one for each {field}")?;
                 }
                 filter.as_ref().map_or(Ok(()), |filter| write!(f, " of {filter}"))
             }

@@ -124,6 +124,14 @@ pub enum Maintenance {
         /// The kind in Milvus's own names, as `INVERTED`.
         kind: String,
     },
+    /// Drops the index of a vector, and makes another, which is exact. The collection is released
+    /// for that, and loaded again.
+    Rebuild {
+        /// The field.
+        field: String,
+        /// The kind in Milvus's own names, as `FLAT`.
+        kind: String,
+    },
     /// Drops the index of a field.
     DropIndex {
         /// The field.
@@ -149,6 +157,7 @@ impl Maintenance {
             Maintenance::Flush => "flush",
             Maintenance::Compact => "compact",
             Maintenance::Index { .. } => "index",
+            Maintenance::Rebuild { .. } => "rebuild",
             Maintenance::DropIndex { .. } => "drop-index",
             Maintenance::Reload => "reload",
             Maintenance::Restart => "restart",
@@ -164,6 +173,9 @@ impl fmt::Display for Maintenance {
             Maintenance::Flush => f.write_str("flush"),
             Maintenance::Compact => f.write_str("compact"),
             Maintenance::Index { field, kind } => write!(f, "index '{field}' ({kind})"),
+            Maintenance::Rebuild { field, kind } => {
+                write!(f, "drop the index of '{field}' and make it anew ({kind})")
+            }
             Maintenance::DropIndex { field } => write!(f, "drop the index of '{field}'"),
             Maintenance::Reload => f.write_str("release and load"),
             Maintenance::Restart => f.write_str("restart the engine"),

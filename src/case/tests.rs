@@ -139,3 +139,76 @@ fn what_has_become_impossible_is_left_out() {
     assert_eq!((case.operations.len(), &*case.checks), (1, &[Check::CountAll][..]));
     case.validate().unwrap();
 }
+
+#[test]
+fn an_alias_stands_for_what_it_was_pointed_to_last() {
+    let through = json!({"in": {"alias": "latest", "check": "entities"}});
+    let made = json!({"create_alias": "latest"});
+    let alter = |elsewhere: bool| json!({"alter_alias": {"alias": "latest", "elsewhere": elsewhere}});
+    let case = plain(
+        json!([
+            {"insert": rows(&[1, 2])}, made, {"ask": through}, alter(true), {"ask": through},
+            alter(false), {"delete": [1]},
+        ]),
+        json!([through]),
+    )
+    .unwrap();
+    assert_eq!(case.rows_at_questions(), [2, 0, 1]);
+    let (read, _) = Case::from_json(&case.to_json(None)).unwrap();
+    assert_eq!(read, case);
+    let none = json!([]);
+    for (operations, checks, reason) in [
+        (json!([]), &json!([through]), "no alias 'latest' to ask"),
+        (json!([made, made]), &none, "there is an alias 'latest' already"),
+        (json!([made, alter(false)]), &none, "no alias 'latest' that points otherwise"),
+        (json!([{"drop_alias": "latest"}]), &none, "no alias 'latest' to drop"),
+        (json!([made, "recreate"]), &none, "has an alias cannot be dropped"),
+        (
+            json!([made, {"create_partition": "red"}, alter(true)]),
+            &json!([{"in": {"alias": "latest", "partitions": ["red"], "check": "entities"}}]),
+            "points to a collection without partitions",
+        ),
+    ] {
+        let error = plain(operations.clone(), checks.clone()).unwrap_err();
+        assert!(error.contains(reason), "{operations}: {error}");
+    }
+}
+
+#[test]
+fn searches_have_preconditions() {
+    let fields = json!([
+        {"name": "id", "type": "INT64", "primary": true},
+        {"name": "n", "type": "INT8"},
+        {"name": "maybe", "type": "INT8", "nullable": true},
+        {"name": "x", "type": "FLOAT"},
+        {"name": "l2", "type": "FLOAT_VECTOR(1)"},
+        {"name": "ip", "type": "FLOAT_VECTOR(1)", "metric": "IP"},
+    ]);
+    let search = |more: Json| {
+        let mut search = json!({"field": "l2", "near": [0], "limit": 1});
+        search.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        case(fields.clone(), json!([]), json!([{"search": {"search": search}}]))
+    };
+    for fine in [
+        json!({"radius": 2, "range_filter": 1}),
+        json!({"field": "ip", "radius": 1, "range_filter": 2}),
+        json!({"group_by": "n"}),
+        json!({"group_by": "id"}),
+    ] {
+        let case = search(fine.clone()).unwrap_or_else(|error| panic!("{fine}: {error}"));
+        let (read, _) = Case::from_json(&case.to_json(None)).unwrap();
+        assert_eq!(read, case);
+    }
+    for (wrong, reason) in [
+        (json!({"range_filter": 1}), "a range_filter needs a radius"),
+        (json!({"radius": 1, "range_filter": 2}), "nothing is nearer than 1"),
+        (json!({"field": "ip", "radius": 2, "range_filter": 1}), "nothing is nearer than 2"),
+        (json!({"radius": 1, "group_by": "n"}), "a search in a range has no groups"),
+        (json!({"group_by": "maybe"}), "cannot be grouped by 'maybe'"),
+        (json!({"group_by": "x"}), "cannot be grouped by 'x'"),
+        (json!({"group_by": "y"}), "cannot be grouped by 'y'"),
+    ] {
+        let error = search(wrong.clone()).unwrap_err();
+        assert!(error.contains(reason), "{wrong}: {error}");
+    }
+}

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::history::State;
-use super::{Case, CaseError, Check, DEFAULT_PARTITION, Maintenance, Operation, Relation, Scope};
+use super::{
+    Case, CaseError, Check, DEFAULT_PARTITION, Maintenance, Operation, Relation, Scope, Search,
+};
 use crate::filter::check::{Place, resolve};
 use crate::filter::operator::OpClass;
 use crate::filter::{self, Expr, Semantics};
-use crate::schema::{DataType, Field, Schema};
+use crate::schema::{DataType, Field, Metric, Schema};
 
 impl Case {
     /// Checks what the comparison relies on: a valid schema, filters that fit it, and no key
@@ -29,7 +31,9 @@ impl Case {
                     fits.map_err(|error| CaseError::Invalid(error.to_string()))?;
                 }
                 Operation::Maintain(
-                    Maintenance::Index { field, .. } | Maintenance::DropIndex { field },
+                    Maintenance::Index { field, .. }
+                    | Maintenance::Rebuild { field, .. }
+                    | Maintenance::DropIndex { field },
                 ) if self.schema.field(field).is_none() => {
                     return Err(CaseError::Invalid(format!(
                         "there is no field '{field}' to index"
@@ -222,6 +226,7 @@ impl Check {
                         search.field
                     ));
                 }
+                search.validate_parts(schema)?;
             }
             Check::Refused(filter) => {
                 return if is_mistyped(schema, &filter.expr) {
@@ -239,6 +244,37 @@ impl Check {
                 filter::check(schema, filter).map_err(|error| CaseError::Invalid(error.to_string()))
             }
             None => Ok(()),
+        }
+    }
+}
+
+impl Search {
+    /// What a search has beside a vector and a limit.
+    fn validate_parts(&self, schema: &Schema) -> Result<(), CaseError> {
+        let invalid = |reason: String| Err(CaseError::Invalid(reason));
+        let is_nearer = |a: f32, b: f32| match self.metric(schema) {
+            Metric::L2 => a < b,
+            Metric::InnerProduct | Metric::Cosine => a > b,
+        };
+        match (self.radius, self.range_filter) {
+            (None, Some(_)) => return invalid("a range_filter needs a radius".to_owned()),
+            (Some(radius), Some(bound)) if !is_nearer(bound, radius) => {
+                return invalid(format!(
+                    "nothing is nearer than {radius} and no nearer than {bound}"
+                ));
+            }
+            _ => {}
+        }
+        let Some(name) = &self.group_by else { return Ok(()) };
+        if self.radius.is_some() {
+            return invalid("a search in a range has no groups".to_owned());
+        }
+        match schema.field(name) {
+            Some(field) if Search::can_group_by(field) => Ok(()),
+            _ => invalid(format!(
+                "rows cannot be grouped by '{name}'; a whole number, a string or a boolean that is \
+                 never null is needed"
+            )),
         }
     }
 }

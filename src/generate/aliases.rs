@@ -4,6 +4,7 @@
 
 use super::case::Options;
 use super::filter::Chance;
+use super::relations;
 use crate::case::{Case, Check, Operation, Scope};
 use crate::milvus::{CallFeature, Dialect};
 use crate::oracle::Oracle;
@@ -57,5 +58,5 @@ pub(super) fn name(case: &mut Case, dialect: &Dialect, options: &Options, chance
             *check = check.plain().clone().within(&scope);
         }
     }
-    case.checks.push(through);
+    relations::ask(case, through);
 }

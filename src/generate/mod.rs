@@ -13,6 +13,7 @@ mod partitions;
 mod relations;
 mod rows;
 mod schema;
+mod searches;
 mod weights;
 
 pub use case::{FILTERS, Options, case, case_with, cases};

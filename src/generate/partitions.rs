@@ -5,6 +5,7 @@
 
 use super::case::Options;
 use super::filter::Chance;
+use super::relations;
 use crate::case::{Case, Check, DEFAULT_PARTITION, Operation, Scope, State};
 use crate::filter::Semantics;
 use crate::milvus::{CallFeature, Dialect};
@@ -55,8 +56,8 @@ pub(super) fn divide(case: &mut Case, dialect: &Dialect, options: &Options, chan
     // Each of them, as a whole.
     for name in state.partitions.iter().map(String::as_str).chain([DEFAULT_PARTITION]) {
         let scope = Scope { partitions: vec![name.to_owned()], alias: None };
-        case.checks.push(Check::Entities.within(&scope));
-        case.checks.push(Check::CountAll.within(&scope));
+        relations::ask(case, Check::Entities.within(&scope));
+        relations::ask(case, Check::CountAll.within(&scope));
     }
     // What was to be changed may have gone with its partition.
     case.leave_out_the_impossible();

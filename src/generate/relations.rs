@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::case::Options;
 use super::filter::{Chance, Composer};
 use super::history::{any_index, is_offered};
-use crate::case::{Check, Maintenance, Relation, Search};
+use crate::case::{Case, Check, Maintenance, Relation, Search};
 use crate::filter::grammar::Construct;
 use crate::filter::{Expr, Filter, Rewrite};
 use crate::milvus::{CallFeature, Consistency, Dialect};
@@ -94,7 +94,7 @@ fn is_fit(schema: &Schema, dialect: &Dialect, options: &Options, check: &Check) 
 }
 
 /// The nearest rows of those that match.
-fn search(
+pub(super) fn search(
     schema: &Schema,
     dialect: &Dialect,
     options: &Options,
@@ -114,8 +114,16 @@ fn search(
         Some(Metric::InnerProduct) => (chance.below(33) as f32 - 16.0) / 4.0,
         Some(Metric::Cosine) => (chance.below(15) as f32 - 7.0) / 8.0,
     });
-    let search = Search { field, near, limit: chance.within(1, 12) as u32, radius };
+    let limit = chance.within(1, 12) as u32;
+    let search = Search { field, near, limit, radius, range_filter: None, group_by: None };
     Some(Check::Search { search, filter: Some(composer.filter(chance)) })
+}
+
+/// Asks one question more, before those that leave another state behind.
+pub(super) fn ask(case: &mut Case, check: Check) {
+    let lasts = |check: &Check| matches!(check, Check::Agree { relation: Relation::After(_), .. });
+    let at = case.checks.iter().position(lasts).unwrap_or(case.checks.len());
+    case.checks.insert(at, check);
 }
 
 /// Questions before and after something that changes no answer. They come last: what is asked

@@ -257,7 +257,8 @@ impl KnownIssues {
                 if divergence.class != Class::WrongValue =>
             {
                 let size = predicted.len().min(search.limit as usize);
-                let whole = search.radius.is_some() || keys.len() == size;
+                let partly = search.radius.is_some() || search.group_by.is_some();
+                let whole = partly || keys.len() == size;
                 whole && keys.iter().all(|key| predicted.contains_key(key))
             }
             // The whole list, rows repeated as often as it does.

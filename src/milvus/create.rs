@@ -69,7 +69,7 @@ impl Index {
     }
 
     /// What the documentation has for each kind of vector, exact where there is such.
-    fn of(vector: &Field) -> Index {
+    pub(super) fn of(vector: &Field) -> Index {
         let index = |index_type| Index {
             metric: vector.metric().map(str::to_owned),
             ..Index::new(&vector.name, index_type)
@@ -80,6 +80,16 @@ impl Index {
             // The only one for these.
             DataType::Int8Vector { .. } => index("HNSW").param("M", 16).param("efConstruction", 64),
             _ => index("FLAT"),
+        }
+    }
+
+    /// One of that kind on a vector that is exact: of the kinds with lists, with one list.
+    pub(super) fn exact(vector: &Field, kind: &str) -> Index {
+        let index =
+            Index { index_type: kind.to_owned(), params: BTreeMap::new(), ..Index::of(vector) };
+        match kind {
+            "IVF_FLAT" => index.param("nlist", 1),
+            _ => index,
         }
     }
 

@@ -169,8 +169,45 @@ impl Milvus {
     /// # Errors
     /// If the server refuses.
     pub async fn drop_index(&self, collection: &str, field: &str) -> Result<Proof, MilvusError> {
-        const OPERATION: &str = "drop index";
         self.release(collection).await?;
+        let dropped = self.drop_released_index(collection, field).await;
+        // Also if it refuses.
+        self.load(collection).await?;
+        dropped?;
+        let left = self.indexes(collection).await?;
+        Ok(match left.iter().any(|index| index.field == field) {
+            false => Proof::Done,
+            true => Proof::Missing(format!("an index of '{field}' is described all the same")),
+        })
+    }
+
+    /// Drops the index of a vector and makes another of that kind, one that is exact; for that the
+    /// collection is released and loaded again. Proven as [`make_index`](Self::make_index) is. If the
+    /// server refuses the kind, the vector has the index that it had at first.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn rebuild_index(
+        &self,
+        collection: &str,
+        vector: &Field,
+        kind: &str,
+    ) -> Result<Proof, MilvusError> {
+        self.release(collection).await?;
+        let dropped = self.drop_released_index(collection, &vector.name).await;
+        let made = match &dropped {
+            Ok(()) => self.make_index(collection, vector, &Index::exact(vector, kind)).await,
+            Err(error) => Err(error.clone()),
+        };
+        if dropped.is_ok() && made.is_err() {
+            self.create_index(collection, vector, &Index::of(vector)).await?;
+        }
+        self.load(collection).await?;
+        made
+    }
+
+    async fn drop_released_index(&self, collection: &str, field: &str) -> Result<(), MilvusError> {
+        const OPERATION: &str = "drop index";
         let request = DropIndexRequest {
             collection_name: collection.to_owned(),
             field_name: field.to_owned(),
@@ -178,15 +215,8 @@ impl Milvus {
             ..DropIndexRequest::default()
         };
         let mut raw = self.raw.clone();
-        let dropped = self.call_raw(OPERATION, raw.drop_index(request)).await;
-        // Also if it refuses.
-        self.load(collection).await?;
-        check_status(OPERATION, Some(&dropped?))?;
-        let left = self.indexes(collection).await?;
-        Ok(match left.iter().any(|index| index.field == field) {
-            false => Proof::Done,
-            true => Proof::Missing(format!("an index of '{field}' is described all the same")),
-        })
+        let dropped = self.call_raw(OPERATION, raw.drop_index(request)).await?;
+        check_status(OPERATION, Some(&dropped))
     }
 
     /// Releases a collection and loads it again. Proven by its state in between.

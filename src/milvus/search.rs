@@ -25,6 +25,11 @@ pub struct Nearest<'a> {
     pub limit: u32,
     /// Only rows whose score is better than this (documentation, "Range Search").
     pub radius: Option<f32>,
+    /// Only rows whose score is no better than this.
+    pub range_filter: Option<f32>,
+    /// Only the best row of those with the same value in this field (documentation, "Grouping
+    /// Search").
+    pub group_by: Option<&'a str>,
 }
 
 impl Milvus {
@@ -49,14 +54,18 @@ impl Milvus {
             ..PlaceholderValue::default()
         };
         let group = PlaceholderGroup { placeholders: vec![placeholder] };
-        let radius = nearest.radius.map(|radius| format!("{{\"radius\": {radius}}}"));
+        let bounds = [("radius", nearest.radius), ("range_filter", nearest.range_filter)];
+        let bounds = bounds.into_iter().filter_map(|(name, bound)| Some((name, bound?)));
+        let bounds: Vec<String> =
+            bounds.map(|(name, bound)| format!("\"{name}\": {bound}")).collect();
         let params = [
             ("anns_field", nearest.field.to_owned()),
             ("topk", nearest.limit.to_string()),
             ("metric_type", nearest.metric.to_owned()),
-            ("params", radius.unwrap_or_else(|| "{}".to_owned())),
+            ("params", format!("{{{}}}", bounds.join(", "))),
             ("round_decimal", "-1".to_owned()),
         ];
+        let groups = nearest.group_by.map(|field| ("group_by_field", field.to_owned()));
         let request = SearchRequest {
             collection_name: collection.to_owned(),
             dsl: filter.to_owned(),
@@ -64,6 +73,7 @@ impl Milvus {
             partition_names: options.partitions.to_vec(),
             search_params: params
                 .into_iter()
+                .chain(groups)
                 .map(|(key, value)| KeyValuePair { key: key.to_owned(), value })
                 .collect(),
             nq: 1,

@@ -138,7 +138,9 @@ impl Check {
                 Relation::Counts => Oracle::Count,
                 Relation::Consistency(_) => Oracle::Consistency,
                 Relation::After(step) => match step {
-                    Maintenance::Index { .. } | Maintenance::DropIndex { .. } => Oracle::Index,
+                    Maintenance::Index { .. }
+                    | Maintenance::Rebuild { .. }
+                    | Maintenance::DropIndex { .. } => Oracle::Index,
                     Maintenance::Flush => Oracle::Segment,
                     Maintenance::Compact => Oracle::Compaction,
                     Maintenance::Reload => Oracle::Reload,

@@ -90,6 +90,10 @@ async fn attempt(applied: &mut Applied<'_, '_>, step: &Maintenance) -> Result<Pr
             }
             None => missing("there is no such field"),
         },
+        Maintenance::Rebuild { field, kind } => match table.schema.field(field) {
+            Some(field) => milvus.rebuild_index(collection, field, kind).await,
+            None => missing("there is no such field"),
+        },
         Maintenance::DropIndex { field } => milvus.drop_index(collection, field).await,
         Maintenance::Reload => milvus.reload(collection).await,
         Maintenance::KillInWrite { .. } => missing("it takes a write"),

@@ -15,6 +15,6 @@ mod rewrite;
 pub(crate) mod search;
 mod template;
 
-pub(crate) use search::scores;
+pub(crate) use search::{firsts, scores};
 
 pub use kind::{Oracle, UnknownOracle};

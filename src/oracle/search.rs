@@ -3,10 +3,11 @@
 //! Applies to searches in FLOAT_VECTOR fields that are indexed FLAT, which is exact: as cases make
 //! their collections. The expected order is computed in double precision from the vectors that were
 //! written, by the field's metric. An engine computes in single precision and may add in any order, so that rows whose
-//! distances it may not tell apart may change places, and a row at the edge may be in or out.
+//! distances it may not tell apart may change places, and a row at the edge of a range may be in or
+//! out. Of a search by groups, each row must be the nearest of its group.
 //! Inconclusive if the documentation leaves open which rows match.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::reference::{agree, failure};
 use crate::apply::{Applied, ApplyError};
@@ -114,6 +115,64 @@ fn distances(
     found.iter().filter_map(one).collect()
 }
 
+/// What a search is limited to, in distances as they are turned here.
+#[derive(Debug, Clone, Copy)]
+struct Range {
+    /// No nearer than this.
+    from: f64,
+    /// Nearer than this.
+    to: f64,
+}
+
+impl Range {
+    fn of(metric: Metric, search: &Search) -> Range {
+        let bound = |bound: f32| sign(metric) * f64::from(bound);
+        Range {
+            from: search.range_filter.map_or(f64::NEG_INFINITY, bound),
+            to: search.radius.map_or(f64::INFINITY, bound),
+        }
+    }
+
+    fn has(self, exact: f64) -> bool {
+        self.from <= exact && exact < self.to
+    }
+
+    /// Whether a row is inside, however an engine errs.
+    fn surely_has(self, d: &Distance) -> bool {
+        (self.from == f64::NEG_INFINITY || self.from <= d.exact - d.error)
+            && d.exact + d.error < self.to
+    }
+
+    /// Whether a row may be inside.
+    fn may_have(self, d: &Distance) -> bool {
+        self.from <= d.exact + d.error && d.exact - d.error <= self.to
+    }
+}
+
+/// The rows of one group each; every row is one where there are no groups.
+fn groups<'k>(
+    search: &Search,
+    rows: &BTreeMap<Key, Row>,
+    found: impl Iterator<Item = &'k Key>,
+) -> BTreeMap<&'k Key, String> {
+    let group = |key: &Key| match &search.group_by {
+        Some(field) => rows.get(key).map(|row| row.get(field).to_string()).unwrap_or_default(),
+        None => key.to_string(),
+    };
+    found.map(|key| (key, group(key))).collect()
+}
+
+/// Of these rows, the nearest first, the first of each group.
+pub(crate) fn firsts(
+    search: &Search,
+    rows: &BTreeMap<Key, Row>,
+    scores: &[(Key, f64)],
+) -> Vec<(Key, f64)> {
+    let groups = groups(search, rows, scores.iter().map(|(key, _)| key));
+    let mut met = BTreeSet::new();
+    scores.iter().filter(|(key, _)| met.insert(groups.get(key))).cloned().collect()
+}
+
 /// The scores of the rows that a check of a case may find, which is a search, the nearest first;
 /// none if it is not defined which rows those are.
 pub(crate) fn scores(case: &Case, check: &Check, search: &Search) -> Vec<(Key, f64)> {
@@ -125,8 +184,8 @@ pub(crate) fn scores(case: &Case, check: &Check, search: &Search) -> Vec<(Key, f
     let metric = search.metric(&case.schema);
     let near = distances(metric, search, &rows, &found);
     let mut scores: Vec<(Key, f64)> = near.into_iter().map(|(key, d)| (key, d.exact)).collect();
-    let radius = search.radius.map_or(f64::INFINITY, |radius| sign(metric) * f64::from(radius));
-    scores.retain(|(_, exact)| *exact < radius);
+    let range = Range::of(metric, search);
+    scores.retain(|(_, exact)| range.has(*exact));
     scores.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
     scores.iter_mut().for_each(|(_, score)| *score *= sign(metric));
     scores
@@ -139,7 +198,8 @@ async fn ask(
     filter: Option<&Filter>,
     near: &BTreeMap<Key, Distance>,
 ) -> Result<Option<Divergence>, ApplyError> {
-    let scope = applied.scope().clone();
+    let (rows, scope, name) =
+        (applied.rows().clone(), applied.scope().clone(), applied.name_asked());
     let Applied { sides, table, handles, .. } = applied;
     let text = filter.map(Filter::to_string).unwrap_or_default();
     let metric = search.metric(&table.schema);
@@ -149,6 +209,8 @@ async fn ask(
         metric: metric.name(),
         limit: search.limit,
         radius: search.radius,
+        range_filter: search.range_filter,
+        group_by: search.group_by.as_deref(),
     };
     let options = QueryOptions {
         consistency: Consistency::Strong,
@@ -156,58 +218,122 @@ async fn ask(
         page: None,
         partitions: &scope.partitions,
     };
-    let mut order: Vec<(&Key, &Distance)> = near.iter().collect();
-    order.sort_by(|a, b| a.1.exact.total_cmp(&b.1.exact).then(a.0.cmp(b.0)));
-    // At the edge of the radius a row may be in or out.
-    let radius = search.radius.map_or(f64::INFINITY, |radius| sign(metric) * f64::from(radius));
-    let surely = order.iter().filter(|(_, d)| d.exact + d.error < radius).count();
+    let mut order: Vec<(Key, f64)> = near.iter().map(|(key, d)| (key.clone(), d.exact)).collect();
+    order.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+    let range = Range::of(metric, search);
     let limit = search.limit as usize;
-    let expected: Vec<Key> = order
-        .iter()
-        .filter(|(_, d)| d.exact < radius)
-        .take(limit)
-        .map(|(key, _)| (*key).clone())
-        .collect();
-    let expected = Expected::Rows(expected);
-    let answer = match sides.milvus.search(&table.name, &text, nearest, options).await {
+    order.retain(|(_, exact)| range.has(*exact));
+    let expected = firsts(search, &rows, &order).into_iter().take(limit);
+    let expected = Expected::Rows(expected.map(|(key, _)| key).collect());
+    let answer = match sides.milvus.search(&name, &text, nearest, options).await {
         Ok(answer) => answer,
         Err(error) => return failure(error, expected).map(Some),
     };
-    let keys: Vec<Key> = answer.iter().map(|(key, _)| handles.name(&table.schema, key)).collect();
-    let wrong = |class| {
-        let actual = Actual::Rows(keys.clone());
-        Ok(Some(Divergence { class, expected: expected.clone(), actual, judges: Judges::Both }))
-    };
-    let mut distinct = keys.clone();
-    distinct.sort();
-    distinct.dedup();
-    let possible = |key: &Key| near.get(key).is_some_and(|d| d.exact - d.error <= radius);
-    if distinct.len() < keys.len() || keys.len() > limit || !keys.iter().all(possible) {
-        return wrong(Class::ExtraRows);
+    let answer: Vec<(Key, f64)> = answer
+        .into_iter()
+        .map(|(key, score)| (handles.name(&table.schema, &key), sign(metric) * f64::from(score)))
+        .collect();
+    let keys: Vec<Key> = answer.iter().map(|(key, _)| key.clone()).collect();
+    let groups = groups(search, &rows, near.keys());
+    Ok(fault(near, &groups, range, limit, &answer).map(|class| Divergence {
+        class,
+        expected,
+        actual: Actual::Rows(keys),
+        judges: Judges::Both,
+    }))
+}
+
+/// What is wrong with an answer, however an engine may err within its precision.
+fn fault(
+    near: &BTreeMap<Key, Distance>,
+    groups: &BTreeMap<&Key, String>,
+    range: Range,
+    limit: usize,
+    answer: &[(Key, f64)],
+) -> Option<Class> {
+    let met: BTreeSet<Option<&String>> = answer.iter().map(|(key, _)| groups.get(key)).collect();
+    let possible = |(key, _): &(Key, f64)| near.get(key).is_some_and(|d| range.may_have(d));
+    if met.len() < answer.len() || answer.len() > limit || !answer.iter().all(possible) {
+        return Some(Class::ExtraRows);
     }
-    if keys.len() < limit.min(surely) {
-        return wrong(Class::MissingRows);
+    // The nearest that each group surely has.
+    let mut nearest: BTreeMap<&String, f64> = BTreeMap::new();
+    for (key, d) in near.iter().filter(|(_, d)| range.surely_has(d)) {
+        if let Some(group) = groups.get(key) {
+            let least = nearest.entry(group).or_insert(f64::INFINITY);
+            *least = least.min(d.exact + d.error);
+        }
     }
-    // No row that was left out may be nearer than one that was returned.
-    let furthest = keys
-        .iter()
-        .filter_map(|key| near.get(key))
-        .map(|d| d.exact - d.error)
-        .fold(f64::NEG_INFINITY, f64::max);
-    let nearer = |(key, d): &(&Key, &Distance)| {
-        distinct.binary_search(key).is_err() && d.exact + d.error < furthest
-    };
-    if keys.len() == limit && order.iter().any(nearer) {
-        return wrong(Class::MissingRows);
+    if answer.len() < limit.min(nearest.len()) {
+        return Some(Class::MissingRows);
+    }
+    // No row that was left out may be nearer than one of its group that was returned, nor of another
+    // group nearer than any.
+    let least = |key: &Key| near.get(key).map_or(f64::INFINITY, |d| d.exact - d.error);
+    let own = |key: &Key| groups.get(key).and_then(|group| nearest.get(group));
+    if answer.iter().any(|(key, _)| own(key).is_some_and(|nearest| *nearest < least(key))) {
+        return Some(Class::MissingRows);
+    }
+    let furthest = answer.iter().map(|(key, _)| least(key)).fold(f64::NEG_INFINITY, f64::max);
+    let nearer =
+        |(group, nearest): (&&String, &f64)| !met.contains(&Some(*group)) && *nearest < furthest;
+    if answer.len() == limit && nearest.iter().any(nearer) {
+        return Some(Class::MissingRows);
     }
     let mut last = f64::NEG_INFINITY;
-    for (key, (_, score)) in keys.iter().zip(&answer) {
+    for (key, score) in answer {
         let Some(d) = near.get(key) else { continue };
-        let off = (sign(metric) * f64::from(*score) - d.exact).abs() > d.error;
-        if off || d.exact + d.error < last {
-            return wrong(Class::WrongValue);
+        if (score - d.exact).abs() > d.error || d.exact + d.error < last {
+            return Some(Class::WrongValue);
         }
         last = last.max(d.exact - d.error);
     }
-    Ok(None)
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Distances 0 to 4 by keys, two rows to a group, and how far an engine may err.
+    fn judged(range: Range, grouped: bool, limit: usize, answer: &[(i64, f64)]) -> Option<Class> {
+        let keys: Vec<Key> = (0..5).map(Key::Int).collect();
+        let distance = |exact: usize| Distance { exact: exact as f64, error: 0.01 };
+        let near = keys.iter().enumerate().map(|(i, key)| (key.clone(), distance(i))).collect();
+        let group = |i: usize| if grouped { i / 2 } else { i }.to_string();
+        let groups = keys.iter().enumerate().map(|(i, key)| (key, group(i))).collect();
+        let answer: Vec<_> = answer.iter().map(|(key, score)| (Key::Int(*key), *score)).collect();
+        fault(&near, &groups, range, limit, &answer)
+    }
+
+    #[test]
+    fn a_range_has_an_inner_bound_that_is_in_and_an_outer_one_that_is_out() {
+        let range = Range { from: 1.5, to: 3.5 };
+        let judged = |limit, answer: &[_]| judged(range, false, limit, answer);
+        assert_eq!(judged(9, &[(2, 2.0), (3, 3.0)]), None);
+        assert_eq!(judged(1, &[(2, 2.0)]), None);
+        assert_eq!(judged(1, &[(3, 3.0)]), Some(Class::MissingRows));
+        assert_eq!(judged(9, &[(3, 3.0)]), Some(Class::MissingRows));
+        assert_eq!(judged(9, &[(1, 1.0), (2, 2.0), (3, 3.0)]), Some(Class::ExtraRows));
+        assert_eq!(judged(9, &[(2, 2.0), (3, 3.0), (4, 4.0)]), Some(Class::ExtraRows));
+        assert_eq!(judged(9, &[(2, 2.0), (3, 3.1)]), Some(Class::WrongValue));
+        assert_eq!(judged(9, &[(3, 3.0), (2, 2.0)]), Some(Class::WrongValue));
+        // At an edge, single precision decides.
+        let edges = Range { from: 1.005, to: 3.005 };
+        for answer in [&[(1, 1.0), (2, 2.0), (3, 3.0)][..], &[(2, 2.0)]] {
+            assert_eq!(super::tests::judged(edges, false, 9, answer), None);
+        }
+    }
+
+    #[test]
+    fn a_group_is_there_once_with_its_nearest() {
+        let all = Range { from: f64::NEG_INFINITY, to: f64::INFINITY };
+        let judged = |limit, answer: &[_]| judged(all, true, limit, answer);
+        assert_eq!(judged(9, &[(0, 0.0), (2, 2.0), (4, 4.0)]), None);
+        assert_eq!(judged(2, &[(0, 0.0), (2, 2.0)]), None);
+        assert_eq!(judged(9, &[(0, 0.0), (1, 1.0), (2, 2.0), (4, 4.0)]), Some(Class::ExtraRows));
+        assert_eq!(judged(9, &[(1, 1.0), (2, 2.0), (4, 4.0)]), Some(Class::MissingRows));
+        assert_eq!(judged(9, &[(0, 0.0), (2, 2.0)]), Some(Class::MissingRows));
+        assert_eq!(judged(2, &[(0, 0.0), (4, 4.0)]), Some(Class::MissingRows));
+    }
 }

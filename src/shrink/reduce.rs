@@ -205,7 +205,11 @@ fn smaller_filters(case: &Case) -> Vec<Case> {
 }
 
 fn smaller_searches(search: &Search) -> Vec<Search> {
-    let mut all = vec![Search { radius: None, ..search.clone() }];
+    let mut all = vec![
+        Search { radius: None, range_filter: None, ..search.clone() },
+        Search { range_filter: None, ..search.clone() },
+        Search { group_by: None, ..search.clone() },
+    ];
     all.extend([1, search.limit / 2].map(|limit| Search { limit, ..search.clone() }));
     all.extend((0..search.near.len()).map(|i| {
         let mut near = search.near.clone();

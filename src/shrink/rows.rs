@@ -156,6 +156,9 @@ fn smaller_steps(case: &Case, number: usize, operation: &Operation) -> Vec<Opera
         Operation::Maintain(Maintenance::KillInWrite { .. }) => {
             all.push(Operation::Maintain(Maintenance::Kill));
         }
+        Operation::Maintain(Maintenance::Rebuild { .. }) => {
+            all.push(Operation::Maintain(Maintenance::Reload));
+        }
         Operation::Maintain(_)
         | Operation::CreateAlias(_)
         | Operation::AlterAlias { .. }
@@ -257,6 +260,7 @@ pub(super) fn fewer_fields(case: &Case) -> Vec<Case> {
     for check in case.questions() {
         if let Check::Search { search, .. } = check.plain() {
             used.insert(search.field.clone());
+            used.extend(search.group_by.clone());
         }
     }
     for filter in case.filters() {
@@ -366,7 +370,9 @@ fn without_fields(case: &Case, names: &[String]) -> Case {
     smaller.schema.dynamic = dynamic;
     smaller.operations.retain(|operation| match operation {
         Operation::Maintain(
-            Maintenance::Index { field, .. } | Maintenance::DropIndex { field },
+            Maintenance::Index { field, .. }
+            | Maintenance::Rebuild { field, .. }
+            | Maintenance::DropIndex { field },
         ) => !names.contains(field),
         _ => true,
     });

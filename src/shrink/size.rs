@@ -63,7 +63,7 @@ pub fn size(case: &Case) -> Size {
             | Operation::Recreate => {}
             Operation::Maintain(step) => {
                 size.complexity += match step {
-                    Maintenance::Kill => 1,
+                    Maintenance::Kill | Maintenance::Rebuild { .. } => 1,
                     Maintenance::KillInWrite { .. } => 2,
                     _ => 0,
                 };
@@ -109,7 +109,9 @@ fn page(check: &Check) -> u64 {
         Check::Agree { relation: Relation::Paging(size), .. } => u64::from(*size),
         Check::Search { search, .. } => {
             let numbers = search.near.iter().filter(|x| **x != 0.0).count() as u64;
-            u64::from(search.limit) + numbers + 2 * u64::from(search.radius.is_some())
+            let bounds = [search.radius, search.range_filter].iter().flatten().count() as u64;
+            let groups = u64::from(search.group_by.is_some());
+            u64::from(search.limit) + numbers + 2 * (bounds + groups)
         }
         _ => 0,
     }

@@ -40,6 +40,8 @@ pub(super) struct Collection {
     pub(super) misplaced: BTreeSet<Key>,
     /// What its history has left behind.
     pub(super) life: Life,
+    /// The last row of each vector whose index was dropped, at that time.
+    pub(super) unindexed: BTreeMap<String, Key>,
     /// The partitions beside the default one.
     pub(super) partitions: BTreeSet<String>,
     /// Those of them that are released while the collection is loaded.

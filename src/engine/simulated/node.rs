@@ -160,6 +160,7 @@ impl Node {
             rows_before: BTreeMap::new(),
             misplaced: BTreeSet::new(),
             dead: Vec::new(),
+            unindexed: BTreeMap::new(),
             partitions: BTreeSet::new(),
             released: BTreeSet::new(),
             homes: BTreeMap::new(),
@@ -330,6 +331,9 @@ impl Node {
             index.index_name == request.index_name || index.field_name == request.field_name
         };
         for index in collection.indexes.extract_if(.., |index| named(index)) {
+            if let Some((last, _)) = collection.rows.last_key_value() {
+                collection.unindexed.insert(index.field_name.clone(), last.clone());
+            }
             collection.life.unindexed(&index.field_name);
         }
         Ok(common::Status::default())

@@ -1,6 +1,7 @@
 //! Searches of a simulated Milvus: every vector is looked at.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use milvus::proto::{common, milvus as pb, schema as schema_pb};
 use prost::Message as _;
@@ -47,7 +48,13 @@ impl Node {
         let limit: usize = parameter("topk").parse().map_err(|_| invalid("topk is no number"))?;
         let params: serde_json::Value = serde_json::from_str(parameter("params"))
             .map_err(|error| invalid(format!("params: {error}")))?;
-        let radius = params.get("radius").and_then(serde_json::Value::as_f64);
+        let bound = |name: &str| params.get(name).and_then(serde_json::Value::as_f64);
+        let radius = bound("radius");
+        let inner = bound("range_filter").filter(|_| !sabotage.has(Fault::RangeFilterIgnored));
+        let group_by = parameter("group_by_field");
+        if !group_by.is_empty() && collection.schema.field(group_by).is_none() {
+            return Err(invalid(format!("field {group_by} not exist")));
+        }
         let Some(pb::search_request::SearchInput::PlaceholderGroup(bytes)) = &request.search_input
         else {
             return Err(invalid("a search needs a vector"));
@@ -92,12 +99,28 @@ impl Node {
                 _ => None,
             })
             .filter(|(score, _)| {
-                radius.is_none_or(|radius| order(metric, f64::from(*score), radius).is_lt())
+                let score = f64::from(*score);
+                radius.is_none_or(|radius| order(metric, score, radius).is_lt())
+                    && inner.is_none_or(|inner| order(metric, score, inner).is_ge())
             })
             .collect();
         scored.sort_by(|a, b| order(metric, a.0.into(), b.0.into()).then(a.1.cmp(b.1)));
         if sabotage.has(Fault::SearchMissesNearest) && scored.len() >= 2 {
             scored.remove(0);
+        }
+        if sabotage.has(Fault::RebuiltIndexLacksLast) {
+            let lost = collection.unindexed.get(field);
+            scored.retain(|(_, key)| Some(*key) != lost);
+        }
+        if !group_by.is_empty() {
+            let mut met = BTreeSet::new();
+            let group =
+                |key: &Key| collection.rows.get(key).map(|row| row.get(group_by).to_string());
+            if sabotage.has(Fault::GroupsAreLast) {
+                scored.reverse();
+            }
+            scored.retain(|(_, key)| met.insert(group(key)));
+            scored.sort_by(|a, b| order(metric, a.0.into(), b.0.into()).then(a.1.cmp(b.1)));
         }
         scored.truncate(limit);
         if sabotage.has(Fault::SearchScoresAreRoots) {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::literal;
 use crate::case::{Case, Check, Maintenance, Operation, Relation, Scope};
 use crate::filter::{Filter, Semantics};
-use crate::oracle::scores;
-use crate::schema::Schema;
+use crate::oracle::{firsts, scores};
+use crate::schema::{Field, Schema};
 use crate::value::Key;
 use crate::verdict::{Actual, Answer, Class, Divergence, Expected};
 
@@ -175,7 +175,7 @@ const SEARCH: &str = r#"
         filter=FILTERS[0],
         limit=LIMIT,
         anns_field=FIELD,
-        search_params=SEARCH,@SCOPE@
+        search_params=SEARCH,@GROUPS@@SCOPE@
         timeout=TIMEOUT,
     )[0]
     actual = [(hit.get(KEY, hit.get("id")), hit["distance"]) for hit in result]@HANDLES@
@@ -183,7 +183,7 @@ const SEARCH: &str = r#"
     print("actual:  ", actual)
     # Single precision may tell rows apart otherwise, and rows as near may change places.
     near = [abs(score - best) <= TOLERANCE for (_, score), (_, best) in zip(actual, EXPECTED)]
-    own = [abs(score - dict(EXPECTED).get(key, math.inf)) <= TOLERANCE for key, score in actual]
+    own = [abs(score - @SCORES@.get(key, math.inf)) <= TOLERANCE for key, score in actual]
     return len(actual) != len(EXPECTED[:LIMIT]) or not all(near + own)
 "#;
 
@@ -214,7 +214,7 @@ pub(super) fn body(check: &Check, divergence: &Divergence) -> Option<&'static st
 pub(super) fn filled(body: &str, case: &Case) -> String {
     match case.checks.first() {
         Some(Check::Agree { relation: Relation::After(step), .. }) => {
-            body.replace("@STEP@", &maintenance(step))
+            body.replace("@STEP@", &maintenance(&case.schema, step))
         }
         _ => {
             // What the case calls the rows whose keys the server assigned.
@@ -224,9 +224,17 @@ pub(super) fn filled(body: &str, case: &Case) -> String {
                 "" => String::new(),
                 limited => format!("\n        {limited}"),
             };
+            let groups = match case.checks.first().map(Check::plain) {
+                Some(Check::Search { search, .. }) if search.group_by.is_some() => {
+                    ("\n        group_by_field=GROUP,", "SCORES")
+                }
+                _ => ("", "dict(EXPECTED)"),
+            };
             let handles = if case.schema.primary().auto_id { named } else { "" };
             body.replace("@HANDLES@", handles)
                 .replace("@SCOPE@", &limited)
+                .replace("@GROUPS@", groups.0)
+                .replace("@SCORES@", groups.1)
                 .replace("@NAME@", &name(scope))
         }
     }
@@ -289,19 +297,34 @@ pub(super) fn constants(case: &Case, divergence: &Divergence) -> String {
         }
         (Check::Search { search, .. }, _) => {
             let near = literal::list(search.near.iter().map(|x| format!("{x:?}")));
-            let radius = search.radius.map(|r| format!(r#", "params": {{"radius": {r:?}}}"#));
+            let bounds = [("radius", search.radius), ("range_filter", search.range_filter)];
+            let bounds: Vec<String> = bounds
+                .into_iter()
+                .filter_map(|(name, bound)| Some(format!(r#""{name}": {:?}"#, bound?)))
+                .collect();
+            let radius =
+                (!bounds.is_empty()).then(|| format!(r#", "params": {{{}}}"#, bounds.join(", ")));
             let scores = scores(case, check, search);
             let largest = scores.iter().map(|(_, score)| score.abs()).fold(1.0, f64::max);
             let pair = |(key, score): &(Key, f64)| format!("({}, {score:?})", literal::key(key));
+            let mut nearest = scores.clone();
+            if let Some(field) = &search.group_by {
+                nearest = firsts(search, &case.rows_asked(check), &scores);
+                text.push_str(&format!(
+                    "GROUP = {}\n# Every row that matches, with its score.\nSCORES = dict({})\n",
+                    literal::string(field),
+                    literal::list(scores.iter().map(pair))
+                ));
+            }
             text.push_str(&format!(
                 "NEAR = {near}\nLIMIT = {}\nFIELD = {}\nSEARCH = {{\"metric_type\": \"{}\"{}}}\n\
-                 # Every row that matches, the nearest first, with its score.\n\
+                 # The right answer without a limit: the nearest first, with its score.\n\
                  EXPECTED = {}\nTOLERANCE = {:?}\n",
                 search.limit,
                 literal::string(&search.field),
                 search.metric(&case.schema).name(),
                 radius.unwrap_or_default(),
-                literal::list(scores.iter().map(pair)),
+                literal::list(nearest.iter().map(pair)),
                 1e-4 * largest,
             ));
         }
@@ -311,7 +334,7 @@ pub(super) fn constants(case: &Case, divergence: &Divergence) -> String {
 }
 
 /// The call that does it.
-pub(super) fn maintenance(step: &Maintenance) -> String {
+pub(super) fn maintenance(schema: &Schema, step: &Maintenance) -> String {
     match step {
         Maintenance::Flush => "client.flush(name, timeout=TIMEOUT)".to_owned(),
         Maintenance::Compact => "compacted(client, name)".to_owned(),
@@ -320,6 +343,17 @@ pub(super) fn maintenance(step: &Maintenance) -> String {
              client.create_index(name, index, timeout=TIMEOUT)",
             literal::string(field),
             literal::string(kind)
+        ),
+        Maintenance::Rebuild { field, kind } => format!(
+            "client.release_collection(name, timeout=TIMEOUT)\n    client.drop_index(name, \
+             index_name={0}, timeout=TIMEOUT)\n    index = client.prepare_index_params()\n    \
+             index.add_index({0}, index_type={1}, metric_type={2}{3})\n    \
+             client.create_index(name, index, timeout=TIMEOUT)\n    \
+             client.load_collection(name, timeout=TIMEOUT)",
+            literal::string(field),
+            literal::string(kind),
+            literal::string(schema.field(field).and_then(Field::metric).unwrap_or_default()),
+            if kind == "IVF_FLAT" { r#", params={"nlist": 1}"# } else { "" },
         ),
         Maintenance::DropIndex { field } => {
             format!("client.drop_index(name, index_name={})", literal::string(field))

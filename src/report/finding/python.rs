@@ -487,7 +487,7 @@ fn operation(schema: &Schema, operation: &Operation) -> Option<String> {
         Operation::Recreate => {
             return Some("client.drop_collection(name)\n    create(client, name)".to_owned());
         }
-        Operation::Maintain(step) => return Some(history::maintenance(step)),
+        Operation::Maintain(step) => return Some(history::maintenance(schema, step)),
         Operation::Ask(check) => return Some(history::question(schema, check)),
     };
     let mut options = operation.partition().map_or_else(String::new, |partition| {
