@@ -144,7 +144,8 @@ fn what_has_become_impossible_is_left_out() {
 fn an_alias_stands_for_what_it_was_pointed_to_last() {
     let through = json!({"in": {"alias": "latest", "check": "entities"}});
     let made = json!({"create_alias": "latest"});
-    let alter = |elsewhere: bool| json!({"alter_alias": {"alias": "latest", "elsewhere": elsewhere}});
+    let alter =
+        |elsewhere: bool| json!({"alter_alias": {"alias": "latest", "elsewhere": elsewhere}});
     let case = plain(
         json!([
             {"insert": rows(&[1, 2])}, made, {"ask": through}, alter(true), {"ask": through},

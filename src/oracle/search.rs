@@ -77,15 +77,17 @@ fn distance(metric: Metric, vector: &[f32], near: &[f32]) -> Distance {
         pairs.map(|(a, b)| terms(f64::from(*a), f64::from(*b))).sum::<f64>()
     };
     let sizes = (sum(&|a, _| a * a), sum(&|_, b| b * b));
+    // What is too small for single precision is lost, term by term.
+    let lost = (vector.len() as f64 + 2.0) * f64::from(f32::MIN_POSITIVE);
     let rounding = 4.0 * (vector.len() as f64 + 2.0) * f64::from(f32::EPSILON);
     match metric {
         Metric::L2 => {
             let exact = sum(&|a, b| (a - b).powi(2));
             // |a|² + |b|² - 2ab, as some libraries compute it, loses what a and b have in common.
-            Distance { exact, error: (exact + sizes.0 + sizes.1) * rounding }
+            Distance { exact, error: (exact + sizes.0 + sizes.1) * rounding + lost }
         }
         Metric::InnerProduct => {
-            let error = sum(&|a, b| (a * b).abs()) * rounding + f64::from(f32::MIN_POSITIVE);
+            let error = sum(&|a, b| (a * b).abs()) * rounding + lost;
             Distance { exact: -sum(&|a, b| a * b), error }
         }
         // Of nothing, and of what single precision takes for nothing, there is no direction.
@@ -323,6 +325,19 @@ mod tests {
         for answer in [&[(1, 1.0), (2, 2.0), (3, 3.0)][..], &[(2, 2.0)]] {
             assert_eq!(super::tests::judged(edges, false, 9, answer), None);
         }
+    }
+
+    /// Single precision takes its square for nothing.
+    #[test]
+    fn what_is_too_small_may_be_as_near_as_nothing() {
+        for metric in [Metric::L2, Metric::InnerProduct] {
+            let of = |x: f32| distance(metric, &[0.0, x], &[0.0, 0.0]);
+            let (near, far) = (of(0.0), of(f32::MIN_POSITIVE));
+            assert!(near.exact + near.error >= far.exact - far.error, "{metric:?}");
+        }
+        let (near, far) =
+            (distance(Metric::L2, &[0.0], &[0.0]), distance(Metric::L2, &[1e-9], &[0.0]));
+        assert!(near.exact + near.error < far.exact - far.error);
     }
 
     #[test]

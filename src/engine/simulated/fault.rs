@@ -224,23 +224,24 @@ impl Fault {
     /// vectors, and nodes of filters, in all. `None` where that is not known for certain.
     pub fn smallest(self) -> Option<usize> {
         use Fault::{
-            ArrayLengthOffByOne, AssignedKeysReversed, CaseInsensitiveStrings,
+            AlteredAliasStays, ArrayLengthOffByOne, AssignedKeysReversed, CaseInsensitiveStrings,
             CompactionRevivesDeleted, CompactionUndoesUpserts, ConstantFirstNotMirrored,
             ContainsAnyMeansAll, CosineIsProduct, DefaultNotApplied, DeleteOfFlushedLost,
             DropLastMatch, DroppedPartitionKeepsRows, DuplicateRow, FloatOutputDrifts,
             FlushLosesLast, FlushRevivesDeleted, GeometryWithoutFractions, HalfSubnormalLost,
             InIgnoresLast, IntLiteralWraps, JsonIntIsDouble, JsonStringIsNumber,
             LessThanIncludesEqual, LikePercentIsPrefix, LostDelete, LostInsert, NullBecomesDefault,
-            OperatorRejected, PartitionKeyRowsLost, PartitionsIgnored, RecreatedKeepsRows,
-            ReloadRevivesDeletedFlushed, ReloadUndoesUpserts, RestartLosesLastWrite,
-            RestartLosesUnflushed, SearchMissesNearest, SearchScoresAreRoots, SparseEntryLost,
-            StaleAfterUpsert, StructsReversed, TimestampInMilliseconds, TruncateAtHundred,
-            UpsertOfFlushedLost, VectorComponentOff, WriteAfterCompactionLost, WrongValue,
+            OperatorRejected, PartitionKeyRowsLost, PartitionsIgnored, RangeFilterIgnored,
+            RebuiltIndexLacksLast, RecreatedKeepsRows, ReloadRevivesDeletedFlushed,
+            ReloadUndoesUpserts, RestartLosesLastWrite, RestartLosesUnflushed, SearchMissesNearest,
+            SearchScoresAreRoots, SparseEntryLost, StaleAfterUpsert, StructsReversed,
+            TimestampInMilliseconds, TruncateAtHundred, UpsertOfFlushedLost, VectorComponentOff,
+            WriteAfterCompactionLost, WrongValue,
         };
         Some(match self {
             // One row with a vector is inserted.
             WrongValue | VectorComponentOff | SparseEntryLost | HalfSubnormalLost
-            | SearchScoresAreRoots | CosineIsProduct => 2,
+            | SearchScoresAreRoots | CosineIsProduct | RangeFilterIgnored => 2,
             // One row with a field, or two rows without; or a row and what befalls it.
             NullBecomesDefault
             | FloatOutputDrifts
@@ -252,6 +253,7 @@ impl Fault {
             DropLastMatch | DuplicateRow | LostInsert | AssignedKeysReversed
             | SearchMissesNearest => 3,
             PartitionsIgnored
+            | RebuiltIndexLacksLast
             | LostDelete
             | RecreatedKeepsRows
             | WriteAfterCompactionLost
@@ -261,6 +263,7 @@ impl Fault {
             // An insert and an upsert, or two rows and a flush, or a row, its deletion and a step.
             StaleAfterUpsert
             | DroppedPartitionKeepsRows
+            | AlteredAliasStays
             | FlushLosesLast
             | FlushRevivesDeleted
             | DeleteOfFlushedLost

@@ -5,7 +5,7 @@ use super::markdown::{block, code, shortened, table};
 use super::rules;
 use super::title::title;
 use super::trace::trace;
-use crate::case::{Check, Operation, Scope};
+use crate::case::{Check, Operation, Scope, Search};
 use crate::engine::EngineKind;
 use crate::finding::Finding;
 use crate::schema::Schema;
@@ -299,7 +299,9 @@ fn why(finding: &Finding) -> String {
         );
         return text;
     }
-    if finding.divergence.class == Class::WrongValue {
+    let check = finding.case.checks.first().map(Check::plain);
+    let searches = matches!(check, Some(Check::Search { .. }));
+    if finding.divergence.class == Class::WrongValue && !searches {
         text.push_str("\nEvery field comes back with the value that was last written.\n");
     }
     let scope = finding.case.checks.first().map_or(Scope::WHOLE, Check::scope);
@@ -315,6 +317,9 @@ fn why(finding: &Finding) -> String {
              ([Manage Aliases](https://milvus.io/docs/manage-aliases.md)).\n",
         );
     }
+    if let Some(Check::Search { search, .. }) = finding.case.checks.first().map(Check::plain) {
+        text.push_str(&nearest(search));
+    }
     let Some(filter) = finding.case.checks.first().and_then(Check::filter) else {
         if let Expected::Accepted = finding.divergence.expected {
             text.push_str(
@@ -326,7 +331,7 @@ fn why(finding: &Finding) -> String {
                 "\nA query with a limit needs no filter, and returns the fields that it names \
                  ([Query](https://milvus.io/docs/get-and-scalar-query.md)).\n",
             );
-        } else if finding.divergence.class != Class::WrongValue {
+        } else if finding.divergence.class != Class::WrongValue && !searches {
             text.push_str(
                 "\nEvery row that was written and not deleted is returned, and no other \
                  ([Query](https://milvus.io/docs/get-and-scalar-query.md)).\n",
@@ -345,6 +350,26 @@ fn why(finding: &Finding) -> String {
     }
     if let Some(sql) = &finding.sql {
         text.push_str(&format!("\nThe filter as SQL:\n\n{}", block("sql", sql)));
+    }
+    text
+}
+
+/// What a search must find.
+fn nearest(search: &Search) -> String {
+    let mut text = "\nA search finds the nearest of the rows that match, the nearest first \
+                    ([Basic Vector Search](https://milvus.io/docs/single-vector-search.md)).\n"
+        .to_owned();
+    if search.radius.is_some() {
+        text.push_str(
+            "\nWithin a range, rows are nearer than `radius` and no nearer than `range_filter` \
+             ([Range Search](https://milvus.io/docs/range-search.md)).\n",
+        );
+    }
+    if search.group_by.is_some() {
+        text.push_str(
+            "\nBy groups, it finds the nearest row of each group \
+             ([Grouping Search](https://milvus.io/docs/grouping-search.md)).\n",
+        );
     }
     text
 }

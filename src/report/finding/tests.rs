@@ -212,10 +212,70 @@ fn every_type() -> Finding {
     finding(case, divergence, None)
 }
 
+/// Through an alias, after most of what can happen to partitions and aliases.
+fn in_a_partition() -> Finding {
+    let case = case(
+        json!({"fields": [
+            {"name": "id", "type": "INT64", "primary": true},
+            {"name": "vector", "type": "FLOAT_VECTOR(2)", "metric": "IP"},
+        ]}),
+        json!([
+            {"create_partition": "red"},
+            {"create_partition": "blue"},
+            {"into": {"partition": "red", "write": {"insert": [{"id": 1, "vector": [0.0, 0.0]}]}}},
+            {"into": {"partition": "red", "write": {"upsert": [{"id": 2, "vector": [0.0, 1.0]}]}}},
+            {"drop_partition": "blue"},
+            {"create_alias": "latest"},
+            {"alter_alias": {"alias": "latest", "elsewhere": true}},
+            {"ask": {"in": {"alias": "latest", "check": "count_all"}}},
+            {"alter_alias": {"alias": "latest", "elsewhere": false}},
+            {"maintain": {"rebuild": {"field": "vector", "kind": "IVF_FLAT"}}},
+        ]),
+        json!([{"in": {"partitions": ["red"], "alias": "latest", "check": {"query": "id > 0"}}}]),
+    );
+    let divergence = differs(&case, Class::MissingRows, &[1, 2], Vec::new());
+    finding(case, divergence, None)
+}
+
+fn by_groups() -> Finding {
+    let case = case(
+        json!({"fields": [
+            {"name": "id", "type": "INT64", "primary": true},
+            {"name": "n", "type": "INT8"},
+            {"name": "vector", "type": "FLOAT_VECTOR(1)"},
+        ]}),
+        json!([
+            {"create_partition": "red"},
+            {"into": {"partition": "red", "write": {"insert": [
+                {"id": 1, "n": 5, "vector": [1.0]}, {"id": 2, "n": 5, "vector": [2.0]},
+            ]}}},
+        ]),
+        json!([{"in": {"partitions": ["red"], "check": {"search": {"search": {
+            "field": "vector", "near": [0.0], "limit": 3, "group_by": "n",
+        }}}}}]),
+    );
+    let divergence = Divergence {
+        class: Class::MissingRows,
+        expected: Expected::Rows(vec![Key::Int(1)]),
+        actual: Actual::Rows(vec![Key::Int(2)]),
+        judges: Judges::Both,
+    };
+    let finding = finding(case, divergence, None);
+    Finding { oracle: crate::oracle::Oracle::Search, ..finding }
+}
+
 #[test]
 fn every_file_is_as_a_maintainer_reads_it() {
-    let findings =
-        [missing_rows(), extra_rows(), wrongly_rejected(), wrong_value(), every_type(), torn()];
+    let findings = [
+        missing_rows(),
+        extra_rows(),
+        wrongly_rejected(),
+        wrong_value(),
+        every_type(),
+        torn(),
+        in_a_partition(),
+        by_groups(),
+    ];
     let folder = tempfile::tempdir().unwrap();
     for finding in findings {
         let written = write(folder.path(), &finding).unwrap();

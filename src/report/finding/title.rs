@@ -41,7 +41,9 @@ pub fn pieces(finding: &Finding) -> Vec<Piece> {
     let check = finding.case.checks.first();
     let filter = check.and_then(Check::spelled);
     let words = |text: &str| vec![Piece::Words(text.to_owned())];
+    let searches = matches!(check.map(Check::plain), Some(Check::Search { .. })) && !written;
     let subject = match filter {
+        _ if searches => Piece::Words("a search".to_owned()),
         Some(filter) if !written => Piece::Code(shortened(&legible(&filter.to_string()), SHOWN)),
         None if !written && matches!(check.map(Check::plain), Some(Check::CountAll)) => {
             Piece::Code("count(*)".to_owned())
@@ -50,6 +52,9 @@ pub fn pieces(finding: &Finding) -> Vec<Piece> {
         _ => Piece::Words("a write".to_owned()),
     };
     let symptom = match divergence.class {
+        Class::MissingRows if searches => words("misses a nearer row"),
+        Class::ExtraRows if searches => words("returns a row that it must not"),
+        Class::WrongValue if searches => words("has wrong scores or another order"),
         Class::MissingRows | Class::ExtraRows | Class::WrongValue => differences(divergence),
         Class::WrongCount => match (&divergence.expected, &divergence.actual) {
             (Expected::Count(expected), Actual::Count(actual)) => {
