@@ -58,8 +58,9 @@ impl State {
             }
             Operation::DropPartition(name) => {
                 self.partitions.remove(name);
-                let gone = self.homes.extract_if(.., |_, home| home == name);
-                gone.for_each(|(key, _)| drop(self.rows.remove(&key)));
+                let homes = &self.homes;
+                self.rows.retain(|key, _| homes.get(key) != Some(name));
+                self.homes.retain(|_, home| home != name);
             }
             Operation::Delete(keys) => {
                 // Keys are deleted by a filter that lists them.

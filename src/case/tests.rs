@@ -200,6 +200,10 @@ fn searches_have_preconditions() {
         let (read, _) = Case::from_json(&case.to_json(None)).unwrap();
         assert_eq!(read, case);
     }
+    for (field, kind) in [("l2", "HNSW"), ("n", "FLAT"), ("none", "FLAT")] {
+        let step = json!([{"maintain": {"rebuild": {"field": field, "kind": kind}}}]);
+        assert!(case(fields.clone(), step, json!([])).is_err(), "{field} as {kind}");
+    }
     for (wrong, reason) in [
         (json!({"range_filter": 1}), "a range_filter needs a radius"),
         (json!({"radius": 1, "range_filter": 2}), "nothing is nearer than 1"),

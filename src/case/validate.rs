@@ -39,6 +39,14 @@ impl Case {
                         "there is no field '{field}' to index"
                     )));
                 }
+                Operation::Maintain(Maintenance::Rebuild { field, kind })
+                    if !self.is_exact(field, kind) =>
+                {
+                    return Err(CaseError::Invalid(format!(
+                        "an index of '{field}' that is made anew as {kind} need not be exact; \
+                         FLAT and IVF_FLAT of a FLOAT_VECTOR are"
+                    )));
+                }
                 _ => {}
             }
             state.apply(&self.schema, operation, Semantics::canonical()).map_err(|open| {
@@ -46,6 +54,13 @@ impl Case {
             })?;
         }
         self.checks.iter().try_for_each(|check| validate_scope(&state, check))
+    }
+
+    /// Whether searches by an index of that kind, as this crate makes it, are exact.
+    fn is_exact(&self, field: &str, kind: &str) -> bool {
+        let data_type = self.schema.field(field).map(|field| field.data_type);
+        matches!(data_type, Some(DataType::FloatVector { .. }))
+            && matches!(kind, "FLAT" | "IVF_FLAT")
     }
 
     /// Leaves out the operations whose preconditions are not met, as when one before them is gone.

@@ -33,11 +33,9 @@ impl Node {
         }
         collection.partitions.remove(name);
         collection.released.remove(name);
-        for (key, _) in collection.homes.extract_if(.., |_, home| home == name) {
-            if !keeps {
-                collection.rows.remove(&key);
-            }
-        }
+        let homes = &collection.homes;
+        collection.rows.retain(|key, _| keeps || homes.get(key) != Some(name));
+        collection.homes.retain(|_, home| home != name);
         Ok(common::Status::default())
     }
 
