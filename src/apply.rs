@@ -296,8 +296,10 @@ impl Applied<'_, '_> {
                 return Ok(());
             }
             (Operation::Maintain(step), _) => self.maintain(step).await,
-            (write, Some(after)) => return self.interrupted(write, after).await,
-            (write, None) => self.write(write).await,
+            (write, Some(after)) if write.is_of_rows() => {
+                return self.interrupted(write, after).await;
+            }
+            (write, _) => self.write(write).await,
         };
         match done {
             Ok(()) => self.situation.wrote(operation),

@@ -30,14 +30,22 @@ impl Situation {
     }
 
     pub(super) fn wrote(&mut self, operation: &Operation) {
-        match operation {
+        match operation.plain() {
             Operation::Insert(_) => self.growing = true,
             Operation::Upsert(_) | Operation::Patch(_) => {
                 (self.growing, self.deleted) = (true, true);
             }
-            Operation::Delete(_) | Operation::DeleteWhere(_) => self.deleted = true,
+            Operation::Delete(_) | Operation::DeleteWhere(_) | Operation::DropPartition(_) => {
+                self.deleted = true;
+            }
             Operation::Recreate => *self = Situation::default(),
-            Operation::Maintain(_) | Operation::Ask(_) => {}
+            Operation::Into { .. }
+            | Operation::CreatePartition(_)
+            | Operation::CreateAlias(_)
+            | Operation::AlterAlias { .. }
+            | Operation::DropAlias(_)
+            | Operation::Maintain(_)
+            | Operation::Ask(_) => {}
         }
     }
 
@@ -49,7 +57,7 @@ impl Situation {
                 self.growing = false;
             }
             Maintenance::Compact => self.deleted = false,
-            Maintenance::Index { field, kind } => {
+            Maintenance::Index { field, kind } | Maintenance::Rebuild { field, kind } => {
                 self.indexes.insert(field.clone(), kind.clone());
             }
             Maintenance::DropIndex { field } => {

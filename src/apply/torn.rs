@@ -27,7 +27,7 @@ pub(super) async fn write(
         applied.write(operation).await?;
         return Ok((unproven("the engine was not started here, and cannot be restarted"), None));
     }
-    if applied.table.schema.primary().auto_id && matches!(operation, Operation::Insert(_)) {
+    if applied.table.schema.primary().auto_id && matches!(operation.plain(), Operation::Insert(_)) {
         applied.write(operation).await?;
         return Ok((unproven("which keys an insert without an answer has is not known"), None));
     }
@@ -46,13 +46,14 @@ pub(super) async fn write(
         return Ok((proof, None));
     };
     let wrong = neither(applied, operation, &before, &now);
-    match operation {
+    match operation.plain() {
         Operation::Insert(rows) => {
             let schema = &applied.table.schema;
             let is_lacking = |key: &Key| !now.contains(key);
             let lacking =
                 rows.iter().filter(|row| row.key(schema).as_ref().is_some_and(is_lacking));
             let lacking = Operation::Insert(lacking.cloned().collect());
+            let lacking = lacking.into_partition(operation.partition());
             if !lacking.rows().is_empty() {
                 applied.write(&lacking).await?;
             }

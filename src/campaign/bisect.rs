@@ -1,5 +1,6 @@
 //! Which of several versions a defect came with, or went with.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::run::{CampaignError, Target};
@@ -157,6 +158,21 @@ impl Bisection {
     pub fn ends(&self) -> Option<(usize, usize)> {
         let (first, last) = (self.known().next()?.0, self.known().next_back()?.0);
         (first < last).then_some((first, last))
+    }
+
+    /// What bad versions say with which they refuse, without what is new each time: more than one
+    /// reason may be more than one defect.
+    pub fn refusals(&self) -> BTreeSet<String> {
+        let reason = |judged: &Judged| match &judged.showing {
+            Showing::Bad(divergence) if divergence.class == Class::WronglyRejected => {
+                let text = divergence.actual.to_string();
+                let (_, reason) = text.split_once(": ")?;
+                let end = reason.find(['`', ':', '[', '(', '<', '=', '"']).unwrap_or(reason.len());
+                Some(reason[..end].trim().to_owned())
+            }
+            _ => None,
+        };
+        self.judged.iter().flatten().filter_map(reason).collect()
     }
 
     /// Where the defect came or went, in order; more than one if it comes and goes.

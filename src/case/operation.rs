@@ -79,6 +79,18 @@ impl Operation {
         }
     }
 
+    /// Whether it writes or deletes rows.
+    pub fn is_of_rows(&self) -> bool {
+        matches!(
+            self.plain(),
+            Operation::Insert(_)
+                | Operation::Upsert(_)
+                | Operation::Patch(_)
+                | Operation::Delete(_)
+                | Operation::DeleteWhere(_)
+        )
+    }
+
     /// The partition that it writes into, if it names one.
     pub fn partition(&self) -> Option<&str> {
         match self {

@@ -34,7 +34,7 @@ Exit codes:
     2  wrong options or case file
     3  the environment failed: Python, network, disk or a reference database
     4  it is one of several, because those in between were skipped; or fewer than two versions can
-       be judged
+       be judged; or bad versions refuse for different reasons, which may be different defects
     5  the references disagree: a defect of this tool, please report it
     6  nothing to bisect: both ends are good, or both are bad
   130  interrupted";
@@ -89,6 +89,14 @@ enum Version {
 }
 
 impl Version {
+    /// Whether it is the version that reports itself so.
+    fn is(&self, reported: Option<&str>) -> bool {
+        match self {
+            Version::Engine(EngineChoice::Embedded(kind)) => reported == Some(&kind.version()),
+            _ => false,
+        }
+    }
+
     fn name(&self) -> String {
         match self {
             Version::Engine(choice) => choice.to_string(),
@@ -142,7 +150,14 @@ async fn bisect(
         }
         Ok::<_, Failure>(judged)
     };
-    let found = Bisection::search(versions.len(), args.all, judge).await?;
+    let mut found = Bisection::search(versions.len(), args.all, &judge).await?;
+    // The version that it was found on tells this defect from others of its class.
+    let own = versions.iter().position(|version| version.is(defect.found_on.as_deref()));
+    if let Some(own) = own
+        && let Some(judged @ None) = found.judged.get_mut(own)
+    {
+        *judged = Some(judge(own).await?);
+    }
     let bisected = Bisected {
         case: file.display().to_string(),
         class: defect.class,
@@ -194,6 +209,8 @@ fn exit(found: &Bisection) -> Exit {
     match found.ends() {
         None => Exit::Vacuous,
         Some(_) if changes.is_empty() => Exit::Unchanged,
+        // Of what may be several defects, none was found.
+        Some(_) if found.refusals().len() > 1 => Exit::Vacuous,
         Some(_) if changes.iter().all(|change| change.is_tight()) => Exit::Clean,
         Some(_) => Exit::Vacuous,
     }

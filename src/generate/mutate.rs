@@ -68,7 +68,8 @@ pub fn mutant(
         disturb(&mut case, dialect, &mut chance);
     }
     case.leave_out_the_impossible();
-    case.checks = questions(&parent.checks, dialect, options, &mut chance, &case, &mut question);
+    let asked = std::mem::take(&mut case.checks);
+    case.checks = questions(&asked, dialect, options, &mut chance, &case, &mut question);
     Ok(case)
 }
 

@@ -114,7 +114,7 @@ pub(super) async fn page(
 async fn keys_with(
     applied: &mut Applied<'_, '_>,
     filter: &str,
-    options: QueryOptions,
+    options: QueryOptions<'_>,
 ) -> Result<Asked<Vec<Key>>, ApplyError> {
     let Applied { sides, table, handles, .. } = applied;
     let rows = sides.milvus.query_fields(&table.name, &table.schema, filter, &[], options).await;

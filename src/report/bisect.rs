@@ -94,6 +94,15 @@ impl Bisected {
         if changes.is_empty() {
             text.push_str(&self.nothing());
         }
+        let refusals: Vec<String> = self.found.refusals().into_iter().collect();
+        if refusals.len() > 1 {
+            let _ = writeln!(
+                text,
+                "bad versions refuse for different reasons, which may be different defects: {}; \
+                 --all shows which, and a range of those that say the same finds the version",
+                refusals.join("; ")
+            );
+        }
         let judged = self.found.judged.iter().flatten().count();
         for (name, judged) in self.versions.iter().zip(&self.found.judged) {
             // The table has them, if there is one.
