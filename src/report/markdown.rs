@@ -6,6 +6,7 @@ use super::finding::markdown::{block, code, table};
 use super::finding::{replay, title};
 use super::gate;
 use super::run::{Run, Side, counted};
+use super::terminal::steps;
 use crate::campaign::{Corpus, Standing};
 use crate::finding::Finding;
 use crate::verdict::Tally;
@@ -38,6 +39,8 @@ pub fn markdown(run: &Run) -> String {
         let fixed = side.summary.fixed.iter().map(|title| words(title));
         list(&mut text, side, "Known issues whose cases pass", fixed);
         list(&mut text, side, "Inconclusive", side.summary.undefined.iter().map(known));
+        let steps = steps(&side.summary).into_iter().map(|step| words(&step));
+        list(&mut text, side, "Steps of maintenance", steps);
     }
     text
 }

@@ -274,11 +274,8 @@ pub fn table(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
             );
         }
     }
-    for (name, carried) in &summary.steps {
-        let _ = writeln!(text, "  {} × {name} in histories", carried.done);
-        for (reason, count) in &carried.unproven {
-            let _ = writeln!(text, "  {count} × {name} not proven: {reason}");
-        }
+    for step in steps(summary) {
+        let _ = writeln!(text, "  {step}");
     }
     for (reason, count) in &summary.unproven {
         let _ = writeln!(text, "  {count} inconclusive: {reason}");
@@ -332,4 +329,16 @@ pub fn table(summary: &Summary, paths: &HashMap<String, PathBuf>) -> String {
         table.trim_fmt(),
     );
     text
+}
+/// What became of the steps of maintenance in histories, a line each.
+pub(super) fn steps(summary: &Summary) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (name, carried) in &summary.steps {
+        lines.push(format!("{} × {name} in histories", carried.done));
+        let unproven = carried.unproven.iter();
+        lines.extend(
+            unproven.map(|(reason, count)| format!("{count} × {name} not proven: {reason}")),
+        );
+    }
+    lines
 }

@@ -6,6 +6,7 @@ use super::{coverage, finding, pace};
 use crate::campaign::{Corpus, Replayed, Standing};
 use crate::report::gate;
 use crate::report::run::{End, Run, Side, counted};
+use crate::report::terminal::steps;
 use crate::verdict::Tally;
 
 const STYLE: &str = include_str!("style.css");
@@ -198,6 +199,7 @@ fn beside(side: &Side) -> Markup {
         (list(side, "Known issues whose cases pass: fixed?", summary.fixed.clone()))
         (list(side, "Inconclusive", open.collect()))
         (list(side, "Left out, and judged in part", left))
+        (list(side, "Steps of maintenance", steps(summary)))
         @if !side.restarts.is_empty() {
             h2 { "Engine restarts, " (side.target) }
             @for (seconds, reason) in &side.restarts { (restart(*seconds, reason)) }
