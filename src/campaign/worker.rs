@@ -308,7 +308,8 @@ fn checked(case: u64, check: &Check, verdict: &Verdict, rows: usize, known: Vec<
             _ => None,
         },
         selective: match check.plain() {
-            Check::Entities | Check::CountAll | Check::Refused(_) => None,
+            Check::Refused(_) => None,
+            plain if plain.spelled().is_none() => None,
             _ => matched.map(|matched| 0 < matched && matched < rows),
         },
         class: match verdict {

@@ -218,11 +218,13 @@ fn weights_are_honoured() {
         (filters(&cases).filter(has).count(), filters(&cases).count())
     };
     let (otherwise, all) = likes(test(&folder, &[]));
-    assert_eq!(all, 1200);
+    // Some searches have no filter.
+    assert!((1100..=1200).contains(&all), "{all}");
     assert!(otherwise > 60, "{otherwise}");
     let (rarely, _) = likes(test(&folder, &[]).weight("like", 0.2));
     assert!(0 < rarely && rarely < otherwise / 2, "{rarely} of {otherwise}");
-    assert_eq!(likes(test(&folder, &[]).weight("like", 0.0)), (0, 1200));
+    let (never, all) = likes(test(&folder, &[]).weight("like", 0.0));
+    assert!(never == 0 && all > 1100, "{never} of {all}");
     // 1 changes nothing, not even which cases there are.
     let one = generated(test(&folder, &[]).weight("like", 1.0), 3);
     assert_eq!(one, generated(test(&folder, &[]), 3));

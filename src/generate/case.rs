@@ -160,7 +160,12 @@ pub(super) fn weighed(
 }
 
 /// Whether the weights let a check pass this time.
-fn is_let_pass(check: &Check, chance: &mut Chance, schema: &Schema, options: &Options) -> bool {
+pub(super) fn is_let_pass(
+    check: &Check,
+    chance: &mut Chance,
+    schema: &Schema,
+    options: &Options,
+) -> bool {
     /// What a weight is a share of.
     const WHOLE: usize = 1 << 20;
     let share = check.spelled().map_or(1.0, |filter| options.weights.share(schema, filter));

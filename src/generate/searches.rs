@@ -3,7 +3,7 @@
 //!
 //! As with partitions, what is drawn here is drawn last.
 
-use super::case::Options;
+use super::case::{Options, is_let_pass};
 use super::filter::{Chance, Composer};
 use super::history::is_offered;
 use super::relations;
@@ -17,7 +17,7 @@ const MORE: usize = 3;
 /// One in so many cases makes the index of a vector anew.
 const REBUILT: usize = 6;
 
-/// Asks a case more searches, and of each part of what a search can have.
+/// Asks a case more searches, and of each part of what a search can have, in the place of queries.
 pub(super) fn search(
     case: &mut Case,
     dialect: &Dialect,
@@ -38,7 +38,11 @@ pub(super) fn search(
         let search = limited(schema, dialect, search, chance);
         // Most filters leave few rows.
         let filter = filter.filter(|_| chance.one_in(2));
-        relations::ask(case, Check::Search { search, filter });
+        let check = Check::Search { search, filter };
+        let place = case.checks.iter().rposition(|check| matches!(check, Check::Query(_)));
+        if let (Some(place), true) = (place, is_let_pass(&check, chance, schema, options)) {
+            case.checks[place] = check;
+        }
     }
     if chance.one_in(REBUILT)
         && is_offered(dialect, CallFeature::Flush, chance.one_in(4))

@@ -33,11 +33,14 @@ pub(super) struct Node {
     /// Counts calls: ids and timestamps come from here, so that runs repeat exactly.
     clock: u64,
     lags: bool,
+    /// Whether what a strong read has shown all later reads show.
+    catches_up: bool,
     pub(super) last_query: Option<Freshness>,
 }
 
 impl Node {
     pub(super) fn new(faults: Vec<Fault>, lags: bool) -> Node {
+        let catches_up = !lags;
         let lags = lags || faults.contains(&Fault::SessionForgotten);
         let sabotage = Sabotage::new(faults);
         Node {
@@ -47,6 +50,7 @@ impl Node {
             sabotage,
             clock: 0,
             lags,
+            catches_up,
             last_query: None,
         }
     }
@@ -624,7 +628,7 @@ impl Node {
             guarantee_timestamp: request.guarantee_timestamp,
         };
         self.last_query = Some(freshness);
-        let Node { collections, sabotage, lags, .. } = self;
+        let Node { collections, sabotage, lags, catches_up, .. } = self;
         let name = &request.collection_name;
         let collection = collections.get_mut(name).ok_or_else(|| not_found(name))?;
         if !collection.loaded {
@@ -645,8 +649,7 @@ impl Node {
             common::ConsistencyLevel::Session => request.guarantee_timestamp >= collection.written,
             _ => false,
         };
-        // What such a read has shown, later ones show, too.
-        if must_show && *lags {
+        if must_show && *lags && *catches_up {
             collection.caught_up();
         }
         let collection = &*collection;
