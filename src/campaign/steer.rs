@@ -12,8 +12,8 @@ pub(super) struct Steered {
     pub kept: u64,
 }
 
-/// Leaves out most of the checks on whose answers known issues bear, and all deletions by filters
-/// that are among them. Depends on the case and its
+/// Leaves out most of the checks on whose answers known issues bear, and all deletions that
+/// leave what no issue foretells. Depends on the case and its
 /// number alone, so that the same seed still gives the same cases.
 pub(super) fn steer(case: &mut Case, known: &KnownIssues, number: u64) -> Steered {
     let mut steered = Steered { dropped: 0, kept: 0 };

@@ -144,7 +144,7 @@ async fn a_killed_milvus_lite_2_loses_no_finding_and_makes_none() {
 #[tokio::test]
 async fn a_killed_milvus_2_3_loses_no_finding_and_makes_none() {
     let args = ["--cases", "2", "--filters", "10"];
-    killed(EngineKind::Milvus23, &args, [1, 4], 10_000).await;
+    killed(EngineKind::Milvus23, &args, [1, 1], 10_000).await;
 }
 
 const FAULTS: [Fault; 3] =
