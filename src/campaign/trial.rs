@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 
 use super::run::{CampaignError, Known, Target};
 use super::workbench::{BenchError, Workbench, WorkbenchOptions};
-use crate::case::{Case, Check};
+use crate::case::{Case, Check, Operation};
 use crate::known::KnownIssues;
-use crate::milvus::Dialect;
+use crate::milvus::{CallFeature, Dialect};
 use crate::reference::{Reference, References};
 use crate::verdict::{Class, Divergence, Verdict};
 
@@ -197,7 +197,8 @@ impl Trial {
 
 /// What a dialect lacks for a check, its collection included.
 fn lacks(dialect: &Dialect, case: &Case, check: &Check) -> Option<String> {
-    let missing = dialect.lacks_in(&case.schema).or_else(|| {
+    let call = needed(case).find(|call| !dialect.offers(*call)).map(|call| call.to_string());
+    let missing = dialect.lacks_in(&case.schema).or(call).or_else(|| {
         // These are about what the engine has not got.
         if matches!(check, Check::Refused(_) | Check::QueryOrRefusal(_)) {
             return None;
@@ -205,6 +206,23 @@ fn lacks(dialect: &Dialect, case: &Case, check: &Check) -> Option<String> {
         dialect.lacks_for(&case.schema, check.spelled()?).map(|cell| cell.to_string())
     });
     missing.map(|missing| format!("the dialect {} lacks {missing}", dialect.name))
+}
+
+/// The calls that a case needs and that not every engine has.
+fn needed(case: &Case) -> impl Iterator<Item = CallFeature> {
+    let steps = case.operations.iter().filter_map(|operation| match operation {
+        Operation::CreatePartition(_) => Some(CallFeature::Partitions),
+        Operation::CreateAlias(_) => Some(CallFeature::Aliases),
+        operation => match operation.plain() {
+            Operation::Patch(_) => Some(CallFeature::PartialUpsert),
+            _ => None,
+        },
+    });
+    let groups = case.questions().filter_map(|check| match check.plain() {
+        Check::Search { search, .. } => search.group_by.as_ref().map(|_| CallFeature::GroupBy),
+        _ => None,
+    });
+    steps.chain(groups)
 }
 
 #[cfg(test)]
@@ -265,6 +283,13 @@ mod tests {
         let all = words(trial.ask(&plain, Some(&old)).await.unwrap());
         let lacks = "unsupported: the dialect milvus-2.3 lacks is-null on INT64";
         assert_eq!(all, ["pass", lacks]);
+        let mut parted = plain.clone();
+        parted.operations.insert(0, Operation::CreatePartition("red".to_owned()));
+        let lite = Dialect::load("milvus-lite-2.5").unwrap();
+        let all = words(trial.ask(&parted, Some(&lite)).await.unwrap());
+        let says = "unsupported: the dialect milvus-lite-2.5 lacks partitions by name";
+        assert!(all.iter().all(|word| word == says), "{all:?}");
+
         trial.stop().await;
     }
 
