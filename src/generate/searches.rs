@@ -39,7 +39,10 @@ pub(super) fn search(
         // Most filters leave few rows.
         let filter = filter.filter(|_| chance.one_in(2));
         let check = Check::Search { search, filter };
-        let place = case.checks.iter().rposition(|check| matches!(check, Check::Query(_)));
+        // Where nothing but searches is asked, in the place of one of those.
+        let last = |wanted: fn(&Check) -> bool| case.checks.iter().rposition(wanted);
+        let place = last(|check| matches!(check, Check::Query(_)))
+            .or_else(|| last(|check| matches!(check, Check::Search { .. })));
         if let (Some(place), true) = (place, is_let_pass(&check, chance, schema, options)) {
             case.checks[place] = check;
         }
