@@ -223,6 +223,28 @@ fn refusal(error: MilvusError) -> Result<Divergence, ApplyError> {
     Ok(Divergence { class, expected: Expected::Accepted, actual, judges: Judges::Both })
 }
 
+/// Drops what a case may have made on a target, whose answer to that is no verdict: the aliases, by
+/// the case's names for them, the collection, and the one that aliases may point to instead.
+pub(crate) async fn discard(
+    milvus: &Milvus,
+    collection: &str,
+    aliases: impl Iterator<Item = &String>,
+    elsewhere: bool,
+) {
+    // What has an alias cannot be dropped.
+    for alias in aliases {
+        if let Err(error) = milvus.drop_alias(&alias_of(collection, alias)).await {
+            tracing::debug!(collection, alias, %error, "could not drop the alias");
+        }
+    }
+    let other = elsewhere.then(|| elsewhere_of(collection));
+    for collection in other.as_deref().into_iter().chain([collection]) {
+        if let Err(error) = milvus.drop_collection(collection).await {
+            tracing::debug!(collection, %error, "could not drop the collection");
+        }
+    }
+}
+
 /// What an alias of a case is called on a target, whose aliases are those of all its collections.
 fn alias_of(collection: &str, alias: &str) -> String {
     format!("{collection}_{alias}")
@@ -505,7 +527,7 @@ impl Applied<'_, '_> {
         &self.asked
     }
 
-    /// Takes note of what the server has proved to have done.
+    /// Takes note of what the server has proved to have done; of a flush, of what it has answered.
     pub(crate) fn did(&mut self, step: &Maintenance) {
         self.situation.did(step);
     }
@@ -534,21 +556,10 @@ impl Applied<'_, '_> {
         sql.collect()
     }
 
-    /// Drops the collection on both sides. What the target says to that is no verdict.
+    /// Drops the collection on both sides.
     pub async fn close(self) -> Result<(), BackendError> {
-        let (milvus, collection) = (self.sides.milvus, &self.table.name);
-        // What has an alias cannot be dropped.
-        for alias in self.state.aliases.keys() {
-            if let Err(error) = milvus.drop_alias(&alias_of(collection, alias)).await {
-                tracing::debug!(collection, alias, %error, "could not drop the alias");
-            }
-        }
-        let other = self.elsewhere.then(|| elsewhere_of(collection));
-        for collection in other.iter().chain([collection]) {
-            if let Err(error) = milvus.drop_collection(collection).await {
-                tracing::debug!(collection, %error, "could not drop the collection");
-            }
-        }
+        let aliases = self.state.aliases.keys();
+        discard(self.sides.milvus, &self.table.name, aliases, self.elsewhere).await;
         for backend in &mut *self.sides.backends {
             backend.drop_table(&self.table).await?;
         }

@@ -5,7 +5,8 @@ use std::fmt;
 
 use crate::case::{Maintenance, Operation};
 
-/// What the server was seen to have done for a collection, when a question is asked of it.
+/// What was done for a collection by the time that a question is asked of it: flushes, by the
+/// server's answer to them; all else only where the server's metadata prove it.
 ///
 /// ```
 /// use milvus_difftest::apply::Situation;
@@ -49,7 +50,7 @@ impl Situation {
         }
     }
 
-    /// The server has proved that it did this.
+    /// The server has proved that it did this, or, of a flush, has said so.
     pub(super) fn did(&mut self, step: &Maintenance) {
         match step {
             Maintenance::Flush => {

@@ -31,7 +31,14 @@ pub(super) async fn write(
         applied.write(operation).await?;
         return Ok((unproven("which keys an insert without an answer has is not known"), None));
     }
-    let before = keys(applied).await?;
+    let before = match ask::keys(applied, "").await? {
+        ask::Asked::Answer(keys) => keys.into_iter().collect(),
+        // What is wrong with that, the questions that follow will tell.
+        ask::Asked::Refused(_) | ask::Asked::Failed(_) => {
+            applied.write(operation).await?;
+            return Ok((unproven("the rows could not be read before the write"), None));
+        }
+    };
     let acknowledged = tokio::select! {
         biased;
         written = applied.write(operation) => written.map(|()| true)?,
@@ -41,9 +48,12 @@ pub(super) async fn write(
     if acknowledged {
         return Ok((proof, None));
     }
-    let (Some(before), Some(now)) = (before, keys(applied).await?) else {
-        applied.write(operation).await?;
-        return Ok((proof, None));
+    let now = match ask::keys(applied, "").await? {
+        ask::Asked::Answer(keys) => keys.into_iter().collect(),
+        // It was read a moment ago. Nothing is written again: an insert that was carried out would
+        // be there twice.
+        ask::Asked::Refused(why) => return Ok((proof, Some(refused(why)))),
+        ask::Asked::Failed(divergence) => return Ok((proof, Some(*divergence))),
     };
     let wrong = neither(applied, operation, &before, &now);
     match operation.plain() {
@@ -63,12 +73,14 @@ pub(super) async fn write(
     Ok((proof, wrong))
 }
 
-/// The keys of all rows; `None` if the target does not tell.
-async fn keys(applied: &mut Applied<'_, '_>) -> Result<Option<BTreeSet<Key>>, ApplyError> {
-    Ok(match ask::keys(applied, "").await? {
-        ask::Asked::Answer(keys) => Some(keys.into_iter().collect()),
-        ask::Asked::Refused(_) | ask::Asked::Failed(_) => None,
-    })
+/// The rows of an engine that was killed cannot be read any more.
+fn refused(why: String) -> Divergence {
+    Divergence {
+        class: Class::WronglyRejected,
+        expected: Expected::Accepted,
+        actual: Actual::Error(why),
+        judges: Judges::Target,
+    }
 }
 
 /// A divergence, if rows that a write is about are neither as before nor as after it.
@@ -81,7 +93,7 @@ fn neither(
     let schema = &applied.table.schema;
     let mut about: BTreeSet<Key> =
         operation.rows().iter().filter_map(|row| row.key(schema)).collect();
-    if let Operation::Delete(keys) = operation {
+    if let Operation::Delete(keys) = operation.plain() {
         about.extend(keys.iter().cloned());
     }
     let after = applied.rows();

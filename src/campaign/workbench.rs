@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::apply::{ApplyError, Sides, Situation, Steps, begin};
+use crate::apply::{ApplyError, Sides, Situation, Steps, begin, discard};
 use crate::backend::{BackendError, Table};
 use crate::case::{Case, CaseError, Check, Operation, Relation};
 use crate::engine::{Engine, EngineError};
@@ -83,6 +83,8 @@ struct Lost {
     error: MilvusError,
     in_writes: bool,
     collection: String,
+    /// What may point to it.
+    aliases: Vec<String>,
 }
 
 /// How often the engine must have died of one question to be blamed for it.
@@ -388,7 +390,7 @@ impl Workbench {
         in_writes: bool,
     ) -> Result<Result<Attempt, Lost>, BenchError> {
         let forgotten = self.forget(case, collection).await;
-        let lost = lost(error, in_writes, collection)?;
+        let lost = lost(error, in_writes, collection, case)?;
         forgotten?;
         Ok(lost)
     }
@@ -414,9 +416,8 @@ impl Workbench {
         deaths.by_itself += usize::from(self.engine.ended_by_itself().await);
         self.restart(reason.clone()).await?;
         if !self.engine.was_started_here() {
-            // It may have it still. What the target says to that is no verdict.
-            let dropped = self.milvus.drop_collection(&lost.collection).await;
-            tracing::debug!(lost.collection, ?dropped, "dropped the collection that was lost");
+            // It may have it still.
+            discard(&self.milvus, &lost.collection, lost.aliases.iter(), true).await;
         }
         Ok(reason)
     }
@@ -447,11 +448,19 @@ fn lost<T>(
     error: ApplyError,
     in_writes: bool,
     collection: &str,
+    case: &Case,
 ) -> Result<Result<T, Lost>, BenchError> {
+    let alias = |operation: &Operation| match operation {
+        Operation::CreateAlias(name) => Some(name.clone()),
+        _ => None,
+    };
     match error {
-        ApplyError::Target(error) if error.is_unavailable() => {
-            Ok(Err(Lost { error, in_writes, collection: collection.to_owned() }))
-        }
+        ApplyError::Target(error) if error.is_unavailable() => Ok(Err(Lost {
+            error,
+            in_writes,
+            collection: collection.to_owned(),
+            aliases: case.operations.iter().filter_map(alias).collect(),
+        })),
         ApplyError::Target(error) => Err(error.into()),
         ApplyError::Backend(error) => Err(error.into()),
         ApplyError::Conflict(conflict) => unreachable!("a conflict is a verdict: {conflict}"),

@@ -441,11 +441,16 @@ async fn afterwards(
     let mut afterwards = case.clone();
     afterwards.operations.push(Operation::Maintain(step.clone()));
     afterwards.checks = vec![Check::Entities, Check::Query(filter.clone())];
-    let mut stop = |_: &Check, verdict: &Verdict| match verdict {
-        Verdict::Divergence(_) => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    };
     let between = afterwards.questions().count() - afterwards.checks.len();
+    let mut met = 0;
+    // What a question in between diverges by is looked into on its own.
+    let mut stop = |_: &Check, verdict: &Verdict| {
+        met += 1;
+        match verdict {
+            Verdict::Divergence(_) if met > between => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    };
     let verdicts = bench.judge(&afterwards, &mut stop).await?;
     let checks = std::mem::take(&mut afterwards.checks);
     for (check, verdict) in checks.into_iter().zip(verdicts.into_iter().skip(between)) {

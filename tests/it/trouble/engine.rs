@@ -1,18 +1,23 @@
 //! Engines that die at random moments: a campaign comes to what it comes to without that.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use milvus::v2::ClientV2;
 use milvus::v2::prelude::{ConnectConfig, ListCollectionsRequest};
-use milvus_difftest::campaign::{Campaign, Event, Stop, Summary, Target};
+use milvus_difftest::campaign::{
+    Campaign, Event, Stop, Summary, Target, Workbench, WorkbenchOptions,
+};
+use milvus_difftest::case::{Case, Check};
 use milvus_difftest::engine::simulated::{Disturbance, Fault, SimulatedMilvus};
-use milvus_difftest::engine::{EmbeddedOptions, EngineKind, install};
+use milvus_difftest::engine::{EmbeddedOptions, Engine, EngineKind, install};
 use milvus_difftest::filter::Switch;
+use milvus_difftest::verdict::Verdict;
 use rand::RngExt;
 use rand::rngs::StdRng;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
 use super::{dice, figures, fuzz, kill, listens, millis, servers, wanted};
@@ -53,26 +58,49 @@ fn kill_again_and_again(
     kills
 }
 
+/// What campaigns with an engine that is killed came to.
+#[derive(Debug, Default)]
+struct Told {
+    kills: usize,
+    /// As the journals tell them.
+    restarts: usize,
+    /// Of those, the ones that name the kill.
+    by_kill: usize,
+    findings: usize,
+}
+
+impl Told {
+    fn add(&mut self, other: &Told) {
+        self.kills += other.kills;
+        self.restarts += other.restarts;
+        self.by_kill += other.by_kill;
+        self.findings += other.findings;
+    }
+}
+
 /// Campaigns that nothing disturbs, and the same with an engine that is killed, until it was killed
-/// often enough.
-async fn killed(kind: EngineKind, args: &[&str], kills: [usize; 2], pace: u64) {
+/// often enough, and so many findings were the same with and without.
+async fn killed(kind: EngineKind, args: &[&str], kills: [usize; 2], pace: u64, findings: usize) {
     let options = EmbeddedOptions { kind, ..EmbeddedOptions::default() };
     install(&options, &|_| ()).await.expect("the engine installs");
-    let (wanted, mut all) = (wanted(kills[0]), 0);
+    let wanted = wanted(kills[0]);
+    let mut all = Told::default();
     for round in 1.. {
         let seed = (pace + round).to_string();
         let name = kind.name();
         let seeded = ["--engine", &name, "--seed", &seed];
-        all += killed_once(&[&seeded[..], args].concat(), kills[1], pace, round);
-        println!("{kind}: {all} of {wanted} kills");
-        if all >= wanted {
-            return;
+        all.add(&killed_once(&[&seeded[..], args].concat(), kills[1], pace, round));
+        println!("{kind}: {} of {wanted} kills, {} restarts", all.kills, all.restarts);
+        if all.kills >= wanted && all.restarts > 0 && all.findings >= findings {
+            break;
         }
-        assert!(round < 60, "{all} kills of {kind} in {round} campaigns");
+        assert!(round < 60, "{all:?} of {kind} in {round} campaigns");
     }
+    // One that is restarted by its own case may be killed meanwhile, and is met later.
+    assert!(2 * all.by_kill > all.restarts, "{all:?}");
 }
 
-fn killed_once(args: &[&str], most: usize, pace: u64, round: u64) -> usize {
+fn killed_once(args: &[&str], most: usize, pace: u64, round: u64) -> Told {
     let quiet = Sandbox::new();
     let tmp = memory();
     let mut undisturbed = fuzz(&quiet, args);
@@ -99,7 +127,8 @@ fn killed_once(args: &[&str], most: usize, pace: u64, round: u64) -> usize {
     // Each death is told: as a restart, and as a check that proves nothing.
     let restarts = summary["restarts"].as_u64().expect("a count");
     assert!(restarts <= times as u64, "{restarts} of {times}");
-    assert_eq!(restarts_told(&sandbox), restarts);
+    let reasons = restarts_told(&sandbox);
+    assert_eq!(reasons.len() as u64, restarts, "{reasons:#?}");
     let open = |summary: &Json| {
         let verdicts = &summary["verdicts"];
         let [pass, open] = ["pass", "inconclusive"].map(|kind| verdicts[kind].as_u64());
@@ -108,20 +137,20 @@ fn killed_once(args: &[&str], most: usize, pace: u64, round: u64) -> usize {
     let (now, then) = (open(&summary), open(&expected));
     assert_eq!(now.0 + now.1, then.0 + then.1);
     assert!(then.1 <= now.1 && now.1 <= then.1 + restarts, "{now:?}, {then:?}, {restarts}");
-    times
+    Told {
+        kills: times,
+        restarts: reasons.len(),
+        by_kill: reasons.iter().filter(|reason| reason.contains("SIGKILL")).count(),
+        findings: sandbox.findings().len(),
+    }
 }
 
-/// The restarts in the journal, with their causes.
-fn restarts_told(sandbox: &Sandbox) -> u64 {
+/// The causes of the restarts in the journal.
+fn restarts_told(sandbox: &Sandbox) -> Vec<String> {
     let text = std::fs::read_to_string(sandbox.path("out/events.jsonl")).expect("a journal");
     let lines = text.lines().map(|line| serde_json::from_str::<Json>(line).expect("JSON"));
     let restarts = lines.filter(|line| line["event"] == "restarted");
-    let reasons = restarts.map(|line| line["reason"].as_str().expect("a reason").to_owned());
-    let reasons: Vec<String> = reasons.collect();
-    // One that is restarted by its own case may be killed meanwhile, and is met later.
-    let told = reasons.iter().filter(|reason| reason.contains("SIGKILL")).count();
-    assert!(2 * told >= reasons.len(), "{reasons:#?}");
-    reasons.len() as u64
+    restarts.map(|line| line["reason"].as_str().expect("a reason").to_owned()).collect()
 }
 
 /// In memory, as data folders are by default.
@@ -132,19 +161,19 @@ fn memory() -> TempDir {
 #[tokio::test]
 async fn a_killed_milvus_lite_3_loses_no_finding_and_makes_none() {
     let args = ["--cases", "3", "--filters", "14"];
-    killed(EngineKind::MilvusLite3, &args, [1, 12], 2000).await;
+    killed(EngineKind::MilvusLite3, &args, [1, 12], 2000, 1).await;
 }
 
 #[tokio::test]
 async fn a_killed_milvus_lite_2_loses_no_finding_and_makes_none() {
     let args = ["--cases", "25", "--filters", "20"];
-    killed(EngineKind::MilvusLite2, &args, [2, 24], 1000).await;
+    killed(EngineKind::MilvusLite2, &args, [2, 24], 1000, 1).await;
 }
 
 #[tokio::test]
 async fn a_killed_milvus_2_3_loses_no_finding_and_makes_none() {
     let args = ["--cases", "2", "--filters", "10"];
-    killed(EngineKind::Milvus23, &args, [1, 1], 10_000).await;
+    killed(EngineKind::Milvus23, &args, [1, 1], 10_000, 0).await;
 }
 
 const FAULTS: [Fault; 3] =
@@ -237,9 +266,54 @@ async fn an_engine_that_dies_now_and_then_loses_no_finding_and_makes_none() {
 
     // What was lost with the engine is not left on it.
     engine.revive();
+    assert_eq!(collections(&engine).await, Vec::<String>::new());
+}
+
+async fn collections(engine: &SimulatedMilvus) -> Vec<String> {
     let config = ConnectConfig::new().uri(engine.uri());
     let client = ClientV2::new(&config).await.expect("it answers");
     let request = ListCollectionsRequest::builder().build().expect("it needs nothing");
-    let left = client.list_collections(request).await.expect("a list");
-    assert_eq!(left.collection_names(), Vec::<String>::new());
+    client.list_collections(request).await.expect("a list").collection_names().to_vec()
+}
+
+/// What has an alias cannot be dropped.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_aliases_is_not_left_on_an_engine_that_died() {
+    let engine = simulated(&[]);
+    let file = json!({
+        "format": "milvus-difftest/case",
+        "version": 1,
+        "schema": {
+            "fields": [
+                {"name": "id", "type": "INT64", "primary": true},
+                {"name": "vector", "type": "FLOAT_VECTOR(2)"},
+            ],
+        },
+        "operations": [
+            {"insert": [{"id": 1, "vector": [0.5, 1.0]}]},
+            {"create_alias": "red"},
+            {"create_alias": "blue"},
+            {"alter_alias": {"alias": "blue", "elsewhere": true}},
+        ],
+        "checks": ["entities"],
+    });
+    let (case, _) = Case::from_json(&file.to_string()).expect("it is a case");
+    let patience = Duration::from_secs(20);
+    let target = Engine::external(engine.uri(), None, patience).await.expect("it answers");
+    let mut bench =
+        Workbench::new(target, WorkbenchOptions::default()).await.expect("it can be used");
+    engine.disturb("Query", Disturbance::DownAfter);
+    let come_back = async {
+        while engine.disturbances_left() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        engine.revive();
+    };
+    let mut all = |_: &Check, _: &Verdict| ControlFlow::Continue(());
+    let (verdicts, ()) = tokio::join!(bench.judge(&case, &mut all), come_back);
+    let verdicts = verdicts.expect("it comes back");
+    assert!(matches!(verdicts[..], [Verdict::Inconclusive(_)]), "{verdicts:?}");
+    assert_eq!(bench.take_restarts().len(), 1);
+    bench.stop().await;
+    assert_eq!(collections(&engine).await, Vec::<String>::new());
 }
