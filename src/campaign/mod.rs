@@ -4,6 +4,7 @@ mod bisect;
 mod event;
 mod feedback;
 mod gate;
+mod investigate;
 mod matrix;
 mod progress;
 mod reached;

@@ -11,24 +11,20 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::event::{Event, Kind};
 use super::feedback::{Feedback, Lesson, Plan};
+use super::investigate::investigate;
 use super::reached::{self, is_refused, matched};
 use super::shard::Shard;
 use super::steer::{Steered, steer};
-use super::workbench::{BenchError, SameClass, Workbench};
+use super::workbench::{BenchError, Workbench};
 use crate::apply::Situation;
-use crate::case::{Case, CaseError, Check, Operation, Relation};
-use crate::filter::Expr;
+use crate::case::{Case, CaseError, Check};
 use crate::filter::grammar::{Cell, cells};
-use crate::finding::Finding;
 use crate::generate;
 use crate::known::KnownIssues;
 use crate::milvus::Dialect;
-use crate::oracle::Oracle;
 use crate::schema::Schema;
-use crate::shrink::{Budget, Probe, shrink};
-use crate::triage::{check_shape, shape};
-use crate::value::Key;
-use crate::verdict::{Actual, Divergence, Judges, Verdict};
+use crate::shrink::Budget;
+use crate::verdict::{Divergence, Judges, Verdict};
 
 /// What the workers of a campaign share.
 pub(super) struct Shared {
@@ -70,10 +66,10 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// What was found in time may be begun to be shrunk for so long beyond the deadline, and ended
 /// within as much again.
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 impl Shared {
-    fn patience_is_over(&self) -> bool {
+    pub(super) fn patience_is_over(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
             || self.deadline.is_some_and(|deadline| Instant::now() >= deadline + GRACE)
     }
@@ -169,12 +165,12 @@ impl Shared {
             || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    fn emit(&self, event: Event) {
+    pub(super) fn emit(&self, event: Event) {
         // The receiver outlives the workers; should it be gone, nobody wants to know.
         let _ = self.events.send(event);
     }
 
-    fn shapes(&self) -> MutexGuard<'_, HashMap<String, Met>> {
+    pub(super) fn shapes(&self) -> MutexGuard<'_, HashMap<String, Met>> {
         lock(&self.shapes)
     }
 
@@ -280,14 +276,19 @@ pub(super) async fn look_for_fixed(
     Ok(())
 }
 
-fn announce_restarts(shared: &Shared, bench: &mut Workbench, case: u64) {
+pub(super) fn announce_restarts(shared: &Shared, bench: &mut Workbench, case: u64) {
     for reason in bench.take_restarts() {
         shared.emit(Event::Restarted { case, reason });
     }
 }
 
 /// The titles of the known issues that explain a divergence fully.
-fn explained(shared: &Shared, case: &Case, check: &Check, verdict: &Verdict) -> Vec<String> {
+pub(super) fn explained(
+    shared: &Shared,
+    case: &Case,
+    check: &Check,
+    verdict: &Verdict,
+) -> Vec<String> {
     match verdict {
         Verdict::Divergence(divergence) => {
             let issues = shared.known_issues.explain(case, check, divergence);
@@ -322,284 +323,6 @@ fn checked(case: u64, check: &Check, verdict: &Verdict, rows: usize, known: Vec<
             Verdict::Divergence(divergence) => divergence.judges == Judges::ModelAlone,
             _ => false,
         },
-    }
-}
-
-/// Sorts the divergences of one case into known and new ones, and shrinks the new.
-async fn investigate(
-    shared: &Shared,
-    bench: &mut Workbench,
-    number: u64,
-    case: &Case,
-    diverging: Vec<(Check, Divergence)>,
-) -> Result<(), BenchError> {
-    // The parts of the filters, asked on their own: most divergences of a campaign are the same
-    // few, and this shows it without shrinking.
-    let mut parts: Vec<Check> = Vec::new();
-    let mut add = |check: Check| {
-        if !parts.contains(&check) {
-            parts.push(check);
-        }
-    };
-    let reference = shared.generation.asks(Oracle::Reference);
-    for (check, _) in &diverging {
-        if let (Check::Agree { .. }, true) = (check, reference) {
-            // What one of the ways gets wrong on its own is plainer without the other.
-            check.filters(&case.schema).into_iter().for_each(|way| add(Check::Query(way)));
-        } else if let Check::Agree { .. } = check {
-            add(check.clone());
-            continue;
-        }
-        if let (Some(filter), false) = (check.filter(), matches!(check, Check::Refused(_))) {
-            let mut predicates = Vec::new();
-            sub_predicates(filter, &mut predicates);
-            let ask = |part: &Expr| match check {
-                // A part may be what the engine has not got.
-                Check::QueryOrRefusal(_) => check.with_filter(part.clone()),
-                _ => Check::Query(part.clone().into()),
-            };
-            predicates.into_iter().for_each(|part| add(ask(part)));
-        }
-        add(check.clone());
-    }
-    let asked = Case { checks: parts, ..case.clone() };
-    let stop = |_: &Check, _: &Verdict| {
-        if shared.stop.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    };
-    let between = asked.questions().count() - asked.checks.len();
-    let verdicts = bench.judge(&asked, &mut stop.clone()).await?;
-    announce_restarts(shared, bench, number);
-    let mut answers: Vec<(Check, Divergence)> = Vec::new();
-    for (check, verdict) in asked.checks.into_iter().zip(verdicts.into_iter().skip(between)) {
-        if explained(shared, case, &check, &verdict).is_empty()
-            && let Verdict::Divergence(divergence) = verdict
-        {
-            answers.push((check, *divergence));
-        }
-    }
-    answers.sort_by_key(|(check, _)| check.filter().map_or(0, Expr::nodes));
-    for (check, divergence) in diverging {
-        let oracle = check.oracle();
-        let (check, mut divergence) =
-            smallest_part(&case.schema, &check, &answers).unwrap_or((check, divergence));
-        let mut single = Case { checks: vec![check], ..case.clone() };
-        if reference && let Some((afterwards, plainer)) = afterwards(shared, bench, &single).await?
-        {
-            (single, divergence) = (afterwards, plainer);
-        }
-        // Most need no history: that is told apart here, so that one that does is not taken for
-        // another that does not.
-        let mut first_shape = check_shape(&single, &divergence);
-        if let Some(plain) = plain(&single) {
-            let known = &shared.known_issues;
-            let mut probe = SameClass { bench, class: divergence.class, known, dialect: None };
-            let soon = Instant::now() + GRACE;
-            let (found, _) = probe.first_diverging(std::slice::from_ref(&plain), soon).await?;
-            match found {
-                Some(_) => single = plain,
-                None => first_shape.push_str(" after a history"),
-            }
-        }
-        let met = shared.shapes().get(&first_shape).cloned();
-        match met {
-            Some(Met::Finding(shape)) => {
-                shared.emit(Event::Repeated { case: number, shape, seen_as: first_shape });
-                continue;
-            }
-            Some(Met::Known(titles)) => {
-                let seen_as = first_shape;
-                shared.emit(Event::Recognised { case: number, oracle, titles, seen_as });
-                continue;
-            }
-            None => {}
-        }
-        if shared.patience_is_over() {
-            shared.emit(Event::Unexplored { case: number });
-            continue;
-        }
-        shared.shapes().insert(first_shape.clone(), Met::Finding(first_shape.clone()));
-        pursue(shared, bench, number, single, divergence, oracle, first_shape).await?;
-        announce_restarts(shared, bench, number);
-    }
-    Ok(())
-}
-
-/// What a question before and after some step comes to as a step of the history and a question
-/// after it, if that is answered wrongly: plainer than two answers that disagree.
-async fn afterwards(
-    shared: &Shared,
-    bench: &mut Workbench,
-    case: &Case,
-) -> Result<Option<(Case, Divergence)>, BenchError> {
-    let Some(Check::Agree { relation: Relation::After(step), filter }) = case.checks.first() else {
-        return Ok(None);
-    };
-    let mut afterwards = case.clone();
-    afterwards.operations.push(Operation::Maintain(step.clone()));
-    afterwards.checks = vec![Check::Entities, Check::Query(filter.clone())];
-    let between = afterwards.questions().count() - afterwards.checks.len();
-    let mut met = 0;
-    // What a question in between diverges by is looked into on its own.
-    let mut stop = |_: &Check, verdict: &Verdict| {
-        met += 1;
-        match verdict {
-            Verdict::Divergence(_) if met > between => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        }
-    };
-    let verdicts = bench.judge(&afterwards, &mut stop).await?;
-    let checks = std::mem::take(&mut afterwards.checks);
-    for (check, verdict) in checks.into_iter().zip(verdicts.into_iter().skip(between)) {
-        if explained(shared, case, &check, &verdict).is_empty()
-            && let Verdict::Divergence(divergence) = verdict
-        {
-            return Ok(Some((Case { checks: vec![check], ..afterwards }, *divergence)));
-        }
-    }
-    Ok(None)
-}
-
-/// The same rows, written at once; `None` if that is all that the history does.
-fn plain(case: &Case) -> Option<Case> {
-    match case.operations.as_slice() {
-        [] | [Operation::Insert(_)] => None,
-        _ => {
-            let rows: Vec<_> = case.rows().into_values().collect();
-            let insert = (!rows.is_empty()).then_some(Operation::Insert(rows));
-            // Where partitions go, questions are about the whole.
-            let checks = case.checks.iter().map(|check| check.plain().clone()).collect();
-            let operations = insert.into_iter().collect();
-            Some(Case { operations, checks, schema: case.schema.clone() })
-        }
-    }
-}
-
-/// Shrinks one divergence and reports it.
-async fn pursue(
-    shared: &Shared,
-    bench: &mut Workbench,
-    number: u64,
-    case: Case,
-    divergence: Divergence,
-    oracle: Oracle,
-    first_shape: String,
-) -> Result<(), BenchError> {
-    let seconds_to_first = (shared.before + shared.started.elapsed()).as_secs_f64();
-    let mut budget = shared.shrink;
-    if let Some(deadline) = shared.deadline {
-        let left = (deadline + 2 * GRACE).saturating_duration_since(Instant::now());
-        budget.time = budget.time.min(left);
-    }
-    let known = &shared.known_issues;
-    let asked_beyond = case
-        .checks
-        .iter()
-        .any(|check| matches!(check, Check::Refused(_) | Check::QueryOrRefusal(_)));
-    let dialect = Some(&shared.dialect).filter(|_| !asked_beyond);
-    let mut probe = SameClass { bench, class: divergence.class, known, dialect };
-    let shrunk = shrink(case, &suspects(&divergence), budget, &mut probe).await?;
-    // Once more, on a fresh collection.
-    let mut anything = |_: &Check, _: &Verdict| ControlFlow::Continue(());
-    let verdict = bench.judge(&shrunk.case, &mut anything).await?.pop();
-    let oracle = shrunk.case.checks.first().map_or(oracle, Check::oracle);
-    let divergence = match verdict {
-        Some(Verdict::Divergence(last)) if last.class == divergence.class => *last,
-        _ => {
-            shared.shapes().remove(&first_shape);
-            shared.emit(Event::Unstable { case: number, what: first_shape });
-            return Ok(());
-        }
-    };
-    // What has a shape alone is recognised only when it is small.
-    if let Some(check) = shrunk.case.checks.first()
-        && let Some(issues) = shared.known_issues.explain(&shrunk.case, check, &divergence)
-    {
-        let titles: Vec<String> = issues.into_iter().map(|issue| issue.title.clone()).collect();
-        shared.shapes().insert(first_shape.clone(), Met::Known(titles.clone()));
-        let seen_as = first_shape;
-        shared.emit(Event::Recognised { case: number, oracle, titles, seen_as });
-        return Ok(());
-    }
-    let shape = shape(&shrunk.case, &divergence);
-    let repeated = {
-        let mut shapes = shared.shapes();
-        let finding = Met::Finding(shape.clone());
-        let repeated = shapes.values().any(|met| *met == finding) && shape != first_shape;
-        shapes.insert(first_shape.clone(), finding.clone());
-        shapes.insert(shape.clone(), finding);
-        repeated
-    };
-    if repeated {
-        shared.emit(Event::Repeated { case: number, shape, seen_as: first_shape });
-        return Ok(());
-    }
-    shared.emit(Event::Found(Box::new(Finding {
-        shape,
-        seen_as: first_shape,
-        oracle,
-        sql: bench.sql(&shrunk.case),
-        engine: bench.engine_version().to_owned(),
-        backend: bench.judging(&shrunk.case),
-        case: shrunk.case,
-        divergence,
-        count: 1,
-        minimal: shrunk.minimal,
-        evaluations: shrunk.evaluations,
-        seconds_to_first,
-        seed: shared.seed,
-        number,
-    })));
-    Ok(())
-}
-
-/// The rows that a divergence names.
-fn suspects(divergence: &Divergence) -> Vec<Key> {
-    match &divergence.actual {
-        Actual::Differs { diff, .. } => {
-            let changed = diff.changed.iter().map(|change| &change.key);
-            let mut keys: Vec<Key> =
-                diff.missing.iter().chain(&diff.extra).chain(changed).cloned().collect();
-            keys.dedup();
-            keys
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// The smallest part of a check's filter that diverges on its own.
-fn smallest_part(
-    schema: &Schema,
-    check: &Check,
-    answers: &[(Check, Divergence)],
-) -> Option<(Check, Divergence)> {
-    let filters = check.filters(schema);
-    let mut predicates = Vec::new();
-    filters.iter().for_each(|filter| sub_predicates(&filter.expr, &mut predicates));
-    answers
-        .iter()
-        .find(|(part, _)| match part {
-            Check::Query(filter) | Check::QueryOrRefusal(filter) => {
-                predicates.contains(&&filter.expr)
-            }
-            part => part == check,
-        })
-        .cloned()
-}
-
-/// A filter and all predicates in it.
-fn sub_predicates<'a>(filter: &'a Expr, all: &mut Vec<&'a Expr>) {
-    all.push(filter);
-    match filter {
-        Expr::Not(inner) => sub_predicates(inner, all),
-        Expr::Binary { op, left, right } if op.is_logical() => {
-            sub_predicates(left, all);
-            sub_predicates(right, all);
-        }
-        _ => {}
     }
 }
 

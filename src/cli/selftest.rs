@@ -12,6 +12,7 @@ use super::setup::or_signal;
 use super::start::{Failure, say};
 use crate::campaign::{Campaign, Event, Kind, Stop, Summary, Target};
 use crate::engine::simulated::{Fault, SimulatedOptions};
+use crate::report::finding;
 
 pub async fn run(args: SelftestArgs) -> Result<Exit, Failure> {
     match or_signal(selftest(&args)).await {
@@ -66,6 +67,10 @@ async fn selftest(args: &SelftestArgs) -> Result<Exit, Failure> {
         let checks = checks.to_string();
         let found = match hunt.summary.findings.first() {
             Some(finding) => {
+                if let Some(dir) = &args.out {
+                    finding::write(&dir.join(fault.name()), finding)
+                        .map_err(Failure::environment)?;
+                }
                 let class = finding.divergence.class.to_string();
                 let sizes =
                     [finding.operations(), finding.rows(), finding.fields(), finding.nodes()];

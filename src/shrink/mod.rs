@@ -8,6 +8,7 @@ mod filter;
 mod reduce;
 mod rows;
 mod size;
+mod stand_in;
 mod together;
 mod value;
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::size::size;
-use super::{filter, rows, together};
+use super::{filter, rows, stand_in, together};
 use crate::case::{Case, Check, Operation, Relation, Scope, Search};
 use crate::filter::Filter;
 use crate::value::Key;
@@ -99,13 +99,14 @@ type Stage = fn(&Case) -> Vec<Case>;
 /// Cheapest first: filters are asked on the collection that is there, data needs a new one. They are
 /// gone through again and again until none of them finds anything, so that the result is a fixpoint
 /// of all of them.
-const STAGES: [Stage; 6] = [
+const STAGES: [Stage; 7] = [
     smaller_filters,
     rows::large_parts,
     rows::fewer_fields,
     rows::fewer_rows,
     rows::plainer_values,
     together::plainer_everywhere,
+    stand_in::stand_ins,
 ];
 
 /// Every valid one-step reduction of a case, smallest first.

@@ -253,8 +253,8 @@ fn parts<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
     }
 }
 
-/// Fewer fields: all that the filters do not use, or one of them; no dynamic field; not nullable.
-pub(super) fn fewer_fields(case: &Case) -> Vec<Case> {
+/// What filters and searches name: fields, and whether keys of the dynamic field.
+fn used(case: &Case) -> (BTreeSet<String>, bool) {
     let mut used = BTreeSet::new();
     let mut uses_dynamic = false;
     for check in case.questions() {
@@ -274,6 +274,19 @@ pub(super) fn fewer_fields(case: &Case) -> Vec<Case> {
             }
         });
     }
+    (used, uses_dynamic)
+}
+
+/// The fields that no filter and no search names.
+pub(super) fn idle_fields(case: &Case) -> BTreeSet<String> {
+    let (used, _) = used(case);
+    let names = case.schema.fields.iter().map(|field| field.name.clone());
+    names.filter(|name| !used.contains(name)).collect()
+}
+
+/// Fewer fields: all that the filters do not use, or one of them; no dynamic field; not nullable.
+pub(super) fn fewer_fields(case: &Case) -> Vec<Case> {
+    let (used, uses_dynamic) = used(case);
     let idle = |name: &str| !used.contains(name);
     let removable: Vec<String> = case
         .schema
@@ -363,7 +376,7 @@ fn plainer_fields(field: &Field) -> Vec<Field> {
     all
 }
 
-fn without_fields(case: &Case, names: &[String]) -> Case {
+pub(super) fn without_fields(case: &Case, names: &[String]) -> Case {
     let mut smaller = case.clone();
     smaller.schema.fields.retain(|field| !names.contains(&field.name));
     let dynamic = smaller.schema.dynamic && !names.iter().any(|name| name == META);
