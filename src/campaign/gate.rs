@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use super::event::{Event, seconds};
 use super::trial::{Outcome, Trial};
 use super::workbench::BenchError;
-use super::worker::Shared;
+use super::worker::{Met, Shared};
 use crate::case::{Case, Found};
 use crate::known::KnownIssues;
 use crate::milvus::{Dialect, DialectError};
+use crate::triage::shape;
 use crate::verdict::{Class, Divergence};
 
 /// What a campaign replays before it makes cases of its own.
@@ -238,7 +239,10 @@ pub(super) async fn replay(
     while !shared.stop.load(Ordering::Relaxed) {
         let number = queue.next.fetch_add(1, Ordering::Relaxed);
         let Some(expected) = queue.cases.get(number) else { break };
-        let replayed = expected.replay(trial, queue.dialect.as_ref()).await?;
+        let (replayed, open) = expected.replay(trial, queue.dialect.as_ref()).await?;
+        if let Some(shape) = open {
+            shared.shapes().insert(shape, Met::Known(vec![replayed.name.clone()]));
+        }
         // Should the receiver be gone, nobody wants to know.
         let _ = shared.events.send(Event::Replayed(Box::new(replayed)));
     }
@@ -246,11 +250,12 @@ pub(super) async fn replay(
 }
 
 impl Expected {
+    /// What came of it; and if it is an open finding that was found again, its shape.
     async fn replay(
         &self,
         trial: &mut Trial,
         dialect: Option<&Dialect>,
-    ) -> Result<Replayed, BenchError> {
+    ) -> Result<(Replayed, Option<String>), BenchError> {
         let begun = Instant::now();
         // What is known to be answered wrongly is asked, whatever a dialect says of it.
         let own = trial.dialect().clone();
@@ -261,11 +266,21 @@ impl Expected {
         let telling = outcomes.into_iter().enumerate().max_by_key(|(number, (_, outcome))| {
             (outcome.rank(), self.expectation.is_met_by(outcome), Reverse(*number))
         });
-        let (asked, outcome) = match telling {
-            Some((_, (check, outcome))) => (Some(check.to_string()), outcome),
-            None => (None, Outcome::Inconclusive("it has no check".to_owned())),
+        let (asked, telling, outcome) = match telling {
+            Some((number, (check, outcome))) => {
+                (Some(check.to_string()), self.case.asking(number), outcome)
+            }
+            None => (None, None, Outcome::Inconclusive("it has no check".to_owned())),
         };
         let standing = self.expectation.standing(&outcome);
+        let open = match (&self.expectation, &outcome, &telling) {
+            (Expectation::Fails(_), Outcome::Fail(divergence), Some(case))
+                if standing == Standing::AsExpected =>
+            {
+                Some(shape(case, divergence))
+            }
+            _ => None,
+        };
         let (divergence, known, reason) = match outcome {
             Outcome::Pass => (None, Vec::new(), None),
             Outcome::Fail(divergence) | Outcome::Conflict(divergence) => {
@@ -276,7 +291,7 @@ impl Expected {
                 (None, Vec::new(), Some(reason))
             }
         };
-        Ok(Replayed {
+        let replayed = Replayed {
             name: self.name.clone(),
             file: self.file.clone(),
             title: self.title.clone(),
@@ -288,7 +303,8 @@ impl Expected {
             reason,
             restarts: trial.take_restarts(),
             elapsed: begun.elapsed(),
-        })
+        };
+        Ok((replayed, open))
     }
 }
 

@@ -270,6 +270,14 @@ async fn pursue(
         return Ok(());
     }
     let shape = shape(&shrunk.case, &divergence);
+    // The same as a case of the user's corpus that is open.
+    let open = shared.shapes().get(&shape).cloned();
+    if let Some(Met::Known(titles)) = open {
+        shared.shapes().insert(first_shape.clone(), Met::Known(titles.clone()));
+        let seen_as = first_shape;
+        shared.emit(Event::Recognised { case: number, oracle, titles, seen_as });
+        return Ok(());
+    }
     let repeated = {
         let mut shapes = shared.shapes();
         let finding = Met::Finding(shape.clone());

@@ -57,7 +57,7 @@ pub(super) struct Shared {
 pub(super) enum Met {
     /// A finding of this shape; while it is being shrunk, its own shape.
     Finding(String),
-    /// Known issues, by their titles.
+    /// Known issues, by their titles, or an open finding of the user's corpus, by its name.
     Known(Vec<String>),
 }
 

@@ -160,6 +160,27 @@ fn what_is_found_beside_the_corpus_fails_the_gate() {
     assert!(!sandbox.findings().is_empty());
 }
 
+/// One that is kept, and still fails, is found again by every campaign.
+#[test]
+fn what_the_corpus_has_as_an_open_finding_is_not_new() {
+    let sandbox = Sandbox::new();
+    let faults = [Fault::LostDelete];
+    let engine = simulated(&faults);
+    let mut first = sandbox.command(&["fuzz", "--target", &engine.uri(), "--seed", "1"]);
+    first.args(["--jobs", "1", "--cases", "40", "--out", "corpora/findings/mine"]);
+    run(first).expect(1);
+    let args = ["--cases", "40"];
+    let kept = gated(&sandbox, &faults, &args, 0);
+    let summary = sandbox.summary();
+    assert_eq!(summary["findings"], json!([]), "{}", kept.stdout);
+    let known = summary["known"].as_object().expect("an object");
+    assert!(known.keys().any(|name| name.starts_with("corpora/findings/mine/")), "{known:?}");
+
+    // On an engine that it is gone from, and that does otherwise, both are said.
+    let other = gated(&sandbox, &[Fault::LostInsert], &args, 1);
+    assert!(other.stdout.contains("FIXED"), "{}", other.stdout);
+}
+
 #[test]
 fn what_proves_nothing_is_not_green() {
     let sandbox = Sandbox::new();
