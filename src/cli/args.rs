@@ -529,6 +529,9 @@ pub struct SelftestArgs {
     /// The same seed gives the same cases
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// Let no case grow from those that reached something new
+    #[arg(long)]
+    pub no_feedback: bool,
     /// Keep the finding of each fault, in a folder named by the fault
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

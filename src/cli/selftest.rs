@@ -163,6 +163,7 @@ async fn hunt(args: &SelftestArgs, fault: Option<Fault>) -> Result<Hunt, Failure
     });
     let mut campaign =
         Campaign { seed: args.seed, cases: Some(args.cases), ..Campaign::new(target) };
+    campaign.feedback = !args.no_feedback;
     // In this process, a query that takes a second never ends.
     campaign.deadlines.query_deadline = Duration::from_secs(1);
     campaign.deadlines.call_deadline = Duration::from_secs(2);
