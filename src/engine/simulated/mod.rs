@@ -28,6 +28,7 @@ mod server;
 mod template;
 #[cfg(test)]
 mod tests;
+mod write;
 
 pub use disturbance::Disturbance;
 pub use fault::{Fault, UnknownFault};

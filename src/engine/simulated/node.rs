@@ -13,26 +13,22 @@ use super::reply::{Reply, invalid, no_index, not_found, not_loaded, ok};
 use super::sabotage::Sabotage;
 use super::server::{Freshness, VERSION};
 use super::template;
-use crate::case::DEFAULT_PARTITION;
 use crate::filter::{Switch, parse};
-use crate::schema::{DataType, Field, Scalar, Schema};
-use crate::value::{Key, Row, Value};
-
-/// Assigned keys are large, as Milvus's are, which it makes of the time.
-const FIRST_ASSIGNED: i64 = 450_000_000_000_000_000;
+use crate::schema::Field;
+use crate::value::{Key, Row};
 
 /// One server.
 #[derive(Debug)]
 pub(super) struct Node {
-    collections: BTreeMap<String, Collection>,
+    pub(super) collections: BTreeMap<String, Collection>,
     /// What aliases stand for.
     pub(super) aliases: BTreeMap<String, String>,
     /// The rows of collections that were dropped, on a server that keeps them.
     dropped: BTreeMap<String, BTreeMap<Key, Row>>,
-    sabotage: Sabotage,
+    pub(super) sabotage: Sabotage,
     /// Counts calls: ids and timestamps come from here, so that runs repeat exactly.
-    clock: u64,
-    lags: bool,
+    pub(super) clock: u64,
+    pub(super) lags: bool,
     /// Whether what a strong read has shown all later reads show.
     catches_up: bool,
     pub(super) last_query: Option<Freshness>,
@@ -88,7 +84,7 @@ impl Node {
     }
 
     /// A hybrid timestamp: milliseconds in the upper 46 bits.
-    fn tick(&mut self) -> u64 {
+    pub(super) fn tick(&mut self) -> u64 {
         const START: u64 = 1_750_000_000_000;
         self.clock += 1;
         (START + self.clock) << 18
@@ -442,180 +438,6 @@ impl Node {
         Ok(pb::FlushResponse { status: ok(), db_name: request.db_name, ..Default::default() })
     }
 
-    /// An insert replaces the row of a key that exists, as in Milvus Lite 3.
-    pub(super) fn insert(&mut self, request: pb::InsertRequest) -> Reply<pb::MutationResult> {
-        let count = request.num_rows as usize;
-        let mut stored = count;
-        if self.sabotage.has(Fault::LostInsert) && count >= 2 {
-            stored -= 1;
-        }
-        let result = self.write(
-            (&request.collection_name, &request.partition_name),
-            &request.fields_data,
-            count,
-            Kind::Insert,
-            |rows, new| {
-                rows.extend(new.into_iter().take(stored));
-            },
-        )?;
-        Ok(pb::MutationResult { insert_cnt: count as i64, ..result })
-    }
-
-    /// Deletes what is replaced, on a server that does so long before it writes.
-    pub(super) fn begin_upsert(&mut self, request: &pb::UpsertRequest) -> bool {
-        if !self.sabotage.has(Fault::UpsertIsTorn) || request.partial_update {
-            return false;
-        }
-        let Ok(collection) = self.collection(&request.collection_name) else { return false };
-        let schema = &collection.schema;
-        let rows = codec::decode_rows(schema, &request.fields_data, request.num_rows as usize);
-        for key in rows.into_iter().flatten().filter_map(|row| row.key(schema)) {
-            collection.rows.remove(&key);
-        }
-        true
-    }
-
-    pub(super) fn upsert(&mut self, request: pb::UpsertRequest) -> Reply<pb::MutationResult> {
-        if self.collection(&request.collection_name)?.schema.primary().auto_id {
-            return Err(invalid("upserts of assigned keys are not simulated"));
-        }
-        let kind = if request.partial_update { Kind::PartialUpsert } else { Kind::Upsert };
-        let count = request.num_rows as usize;
-        let stale = self.sabotage.has(Fault::StaleAfterUpsert);
-        let merges = self.sabotage.has(Fault::Turned(Switch::UpsertKeepsDynamicKeys));
-        let result = self.write(
-            (&request.collection_name, &request.partition_name),
-            &request.fields_data,
-            count,
-            kind,
-            |rows, new| {
-                let new = new.into_iter();
-                let kept: Vec<_> = new.filter(|(k, _)| !(stale && rows.contains_key(k))).collect();
-                for (key, mut row) in kept {
-                    if let Some(old) = rows.get(&key).filter(|_| merges) {
-                        let mut dynamic = old.dynamic.clone();
-                        dynamic.append(&mut row.dynamic);
-                        row.dynamic = dynamic;
-                    }
-                    rows.insert(key, row);
-                }
-            },
-        )?;
-        Ok(pb::MutationResult { upsert_cnt: count as i64, ..result })
-    }
-
-    fn write(
-        &mut self,
-        (name, partition): (&str, &str),
-        columns: &[schema_pb::FieldData],
-        count: usize,
-        kind: Kind,
-        store: impl FnOnce(&mut BTreeMap<Key, Row>, Vec<(Key, Row)>),
-    ) -> Reply<pb::MutationResult> {
-        let timestamp = self.tick();
-        let Node { collections, sabotage, clock, lags, .. } = self;
-        let collection = collections.get_mut(name).ok_or_else(|| not_found(name))?;
-        collection.require_partition(partition)?;
-        let schema = &collection.schema;
-        let mut rows = codec::decode_rows(schema, columns, count).map_err(invalid)?;
-        if kind == Kind::PartialUpsert {
-            for row in &mut rows {
-                if let Some(old) = row.key(schema).and_then(|key| collection.rows.get(&key)) {
-                    let old = match sabotage.has(Fault::PartialUpsertForgets) {
-                        true => blank(schema),
-                        false => old.clone(),
-                    };
-                    let given = std::mem::replace(row, old);
-                    row.fields.extend(given.fields);
-                    row.dynamic.extend(given.dynamic);
-                }
-            }
-        }
-        codec::require(schema, &rows).map_err(invalid)?;
-        if sabotage.has(Fault::Turned(Switch::UpsertKeepsOmittedDefaults)) {
-            for row in &mut rows {
-                let old = row.key(schema).and_then(|key| collection.rows.get(&key));
-                for field in schema.fields.iter().filter(|field| field.default.is_some()) {
-                    if let (Some(old), Value::Null) = (old, row.get(&field.name)) {
-                        row.fields.insert(field.name.clone(), old.get(&field.name).clone());
-                    }
-                }
-            }
-        }
-        sabotage.fill_defaults(schema, &mut rows);
-        let primary = schema.primary();
-        if primary.auto_id {
-            for row in &mut rows {
-                *clock += 1;
-                let key = FIRST_ASSIGNED + *clock as i64;
-                let key = match primary.data_type {
-                    DataType::Scalar(Scalar::VarChar) => Key::Text(key.to_string()),
-                    _ => Key::Int(key),
-                };
-                row.fields.insert(primary.name.clone(), key.into());
-            }
-        }
-        let keyed = rows.into_iter().map(|row| row.key(schema).map(|key| (key, row)));
-        let keyed = keyed.collect::<Option<Vec<_>>>();
-        let keyed = keyed.ok_or_else(|| invalid("a row has no primary key"))?;
-        let mut keys: Vec<_> = keyed.iter().map(|(key, _)| key.clone()).collect();
-        if primary.auto_id && sabotage.has(Fault::AssignedKeysReversed) {
-            keys.reverse();
-        }
-        if sabotage.has(Fault::Turned(Switch::DeadRowsAreComputed)) {
-            let replaced = keys.iter().filter_map(|key| collection.rows.get(key));
-            collection.dead.extend(replaced.cloned());
-        }
-        for key in &keys {
-            match partition {
-                "" | DEFAULT_PARTITION => collection.homes.remove(key),
-                name => collection.homes.insert(key.clone(), name.to_owned()),
-            };
-            match kind != Kind::Insert
-                && sabotage.has(Fault::Turned(Switch::UpsertPartitionsByPrimaryKey))
-            {
-                true => collection.misplaced.insert(key.clone()),
-                false => collection.misplaced.remove(key),
-            };
-        }
-        collection.write_begins(timestamp, *lags);
-        let before = collection.rows.clone();
-        store(&mut collection.rows, keyed);
-        collection.life.written(sabotage, before, &mut collection.rows);
-        collection.sealed = false;
-        Ok(mutation(&collection.schema, &keys, timestamp))
-    }
-
-    pub(super) fn delete(&mut self, request: pb::DeleteRequest) -> Reply<pb::MutationResult> {
-        let timestamp = self.tick();
-        let Node { collections, sabotage, lags, .. } = self;
-        let name = &request.collection_name;
-        let collection = collections.get_mut(name).ok_or_else(|| not_found(name))?;
-        if request.expr.trim().is_empty() {
-            return Err(invalid("a delete needs a filter"));
-        }
-        let matches = collection.select(&collection.rows, sabotage, &request.expr)?;
-        let mut keys: Vec<_> = matches.into_iter().map(|(key, _)| key.clone()).collect();
-        let listed = parse(&request.expr).ok();
-        let key = &collection.schema.primary().name;
-        let listed = listed.is_some_and(|expr| expr.list_of(key).is_some());
-        if sabotage.has(Fault::DeleteWhereDeletesOne) && !listed {
-            keys.truncate(1);
-        }
-        let before = collection.rows.clone();
-        collection.write_begins(timestamp, *lags);
-        if !sabotage.has(Fault::LostDelete) {
-            let gone: Vec<Row> =
-                keys.iter().filter_map(|key| collection.rows.remove(key)).collect();
-            if sabotage.has(Fault::Turned(Switch::DeadRowsAreComputed)) {
-                collection.dead.extend(gone);
-            }
-        }
-        collection.life.written(sabotage, before, &mut collection.rows);
-        let result = mutation(&collection.schema, &keys, timestamp);
-        Ok(pb::MutationResult { delete_cnt: keys.len() as i64, ..result })
-    }
-
     pub(super) fn query(&mut self, mut request: pb::QueryRequest) -> Reply<pb::QueryResults> {
         if !request.expr_template_values.is_empty() {
             let values = std::mem::take(&mut request.expr_template_values);
@@ -718,21 +540,6 @@ impl Node {
     }
 }
 
-/// How rows are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Insert,
-    Upsert,
-    PartialUpsert,
-}
-
-/// A row with nothing in it but what must be.
-fn blank(schema: &Schema) -> Row {
-    let plain = schema.fields.iter().filter(|field| !field.nullable);
-    let fields = plain.map(|field| (field.name.clone(), Value::plain(field))).collect();
-    Row { fields, ..Row::default() }
-}
-
 /// The offset and the limit among a query's parameters.
 fn page(params: &[common::KeyValuePair]) -> Reply<(usize, usize)> {
     let get = |key: &str, absent: usize| match params.iter().find(|pair| pair.key == key) {
@@ -742,15 +549,4 @@ fn page(params: &[common::KeyValuePair]) -> Reply<(usize, usize)> {
         }
     };
     Ok((get("offset", 0)?, get("limit", usize::MAX)?))
-}
-
-fn mutation(schema: &Schema, keys: &[Key], timestamp: u64) -> pb::MutationResult {
-    pb::MutationResult {
-        status: ok(),
-        i_ds: Some(codec::encode_keys(schema, keys)),
-        succ_index: (0..keys.len() as u32).collect(),
-        acknowledged: true,
-        timestamp,
-        ..Default::default()
-    }
 }
