@@ -26,9 +26,10 @@ mod sabotage;
 mod search;
 mod server;
 mod template;
+mod write;
+
 #[cfg(test)]
 mod tests;
-mod write;
 
 pub use disturbance::Disturbance;
 pub use fault::{Fault, UnknownFault};
