@@ -524,7 +524,7 @@ pub struct SelftestArgs {
     #[arg(long, value_name = "NAME")]
     pub fault: Vec<Fault>,
     /// Try at most so many cases for each fault
-    #[arg(long, value_name = "N", default_value_t = 250)]
+    #[arg(long, value_name = "N", default_value_t = 1000)]
     pub cases: u64,
     /// The same seed gives the same cases
     #[arg(long, value_name = "N", default_value_t = 1)]
