@@ -69,7 +69,10 @@ impl std::fmt::Display for Conflict {
 /// A collection on both sides, as far as its case has come.
 pub struct Applied<'a, 's> {
     pub(crate) sides: &'a mut Sides<'s>,
+    /// The collection with all that it comes to have, as the references hold it from the beginning.
     pub(crate) table: Table,
+    /// The fields that it has on the target by now.
+    pub(crate) present: Schema,
     /// What the model holds.
     state: State,
     /// Whether there is another collection on the target, for aliases to point to.
@@ -171,7 +174,7 @@ pub async fn apply<'a, 's>(
     collection: &str,
     sides: &'a mut Sides<'s>,
 ) -> Result<Applied<'a, 's>, ApplyError> {
-    let mut applied = begin(&case.schema, collection, sides).await?;
+    let mut applied = begin(case, collection, sides).await?;
     for operation in &case.operations {
         applied.operate(operation).await?;
     }
@@ -179,23 +182,25 @@ pub async fn apply<'a, 's>(
     Ok(applied)
 }
 
-/// Creates a collection of that name on both sides, empty.
+/// Creates the collection of a case under that name on both sides, empty.
 pub(crate) async fn begin<'a, 's>(
-    schema: &Schema,
+    case: &Case,
     collection: &str,
     sides: &'a mut Sides<'s>,
 ) -> Result<Applied<'a, 's>, ApplyError> {
-    let table = Table::new(collection, schema.clone());
+    let table = Table::new(collection, case.schema.clone());
+    let present = case.schema_at(0);
     for backend in &mut *sides.backends {
         backend.create_table(&table).await?;
     }
-    let refused = match sides.milvus.create(collection, schema).await {
+    let refused = match sides.milvus.create(collection, &present).await {
         Ok(()) => None,
         Err(error) => Some(refusal(error)?),
     };
     Ok(Applied {
         sides,
         table,
+        present,
         state: State::default(),
         elsewhere: false,
         part: None,
@@ -416,7 +421,9 @@ impl Applied<'_, '_> {
                 // Databases have no partitions: what is in one that is dropped is for the model to
                 // say.
                 Operation::DropPartition(_) => backend.delete(table, &gone).await?,
-                Operation::CreatePartition(_)
+                // Their table has it already: without a value for it, rows have its default.
+                Operation::AddField(_)
+                | Operation::CreatePartition(_)
                 | Operation::CreateAlias(_)
                 | Operation::AlterAlias { .. }
                 | Operation::DropAlias(_)
@@ -430,8 +437,8 @@ impl Applied<'_, '_> {
 
     /// On the target.
     async fn write(&mut self, operation: &Operation) -> Result<(), MilvusError> {
-        let Applied { sides, table, handles, elsewhere: is_there, .. } = self;
-        let (milvus, collection, schema) = (sides.milvus, &*table.name, &table.schema);
+        let Applied { sides, table, present: schema, handles, elsewhere: is_there, .. } = self;
+        let (milvus, collection) = (sides.milvus, &*table.name);
         let place = operation.partition().unwrap_or_default();
         match operation.plain() {
             Operation::Insert(rows) => {
@@ -444,13 +451,19 @@ impl Applied<'_, '_> {
             Operation::Patch(rows) => {
                 milvus.upsert_partial_into(collection, place, schema, rows).await?;
             }
+            Operation::AddField(name) => {
+                if let Some(field) = table.schema.field(name) {
+                    milvus.add_field(collection, field).await?;
+                    schema.fields.push(field.clone());
+                }
+            }
             Operation::CreateAlias(name) => {
                 milvus.create_alias(collection, &alias_of(collection, name)).await?;
             }
             Operation::AlterAlias { alias, elsewhere } => {
                 let other = elsewhere_of(collection);
                 if *elsewhere && !*is_there {
-                    milvus.create(&other, schema).await?;
+                    milvus.create(&other, &table.schema).await?;
                     *is_there = true;
                 }
                 let to = if *elsewhere { &other } else { collection };

@@ -53,6 +53,7 @@ fn steps(case: &Case) -> Vec<String> {
         Operation::Patch(_) => "partial upsert".to_owned(),
         Operation::Delete(_) => "delete".to_owned(),
         Operation::DeleteWhere(_) => "delete by filter".to_owned(),
+        Operation::AddField(_) => "add field".to_owned(),
         Operation::CreateAlias(_) => "create alias".to_owned(),
         Operation::AlterAlias { elsewhere: true, .. } => "alter alias".to_owned(),
         Operation::AlterAlias { elsewhere: false, .. } => "alter alias back".to_owned(),

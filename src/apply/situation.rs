@@ -41,6 +41,7 @@ impl Situation {
             }
             Operation::Recreate => *self = Situation::default(),
             Operation::Into { .. }
+            | Operation::AddField(_)
             | Operation::CreatePartition(_)
             | Operation::CreateAlias(_)
             | Operation::AlterAlias { .. }

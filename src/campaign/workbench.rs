@@ -307,7 +307,7 @@ impl Workbench {
             flow
         };
         let collection = collection_name();
-        let mut applied = match begin(&case.schema, &collection, &mut sides).await {
+        let mut applied = match begin(case, &collection, &mut sides).await {
             Ok(applied) => applied,
             Err(error) => return self.give_up(case, &collection, error, true).await,
         };

@@ -170,6 +170,19 @@ impl Check {
         }
     }
 
+    /// Whether it is about a field: its filter uses it, it searches or groups by it, or it asks
+    /// before and after a step that is about it.
+    pub(crate) fn names(&self, field: &str) -> bool {
+        let otherwise = match self.plain() {
+            Check::Search { search, .. } => {
+                search.field == field || search.group_by.as_deref() == Some(field)
+            }
+            Check::Agree { relation: Relation::After(step), .. } => step.field() == Some(field),
+            _ => false,
+        };
+        otherwise || self.filter().is_some_and(|filter| filter.names(field))
+    }
+
     /// The same question about another filter, written in the same way.
     pub fn with_filter(&self, expr: Expr) -> Check {
         let spelling = self.spelled().map(|filter| filter.spelling).unwrap_or_default();

@@ -150,6 +150,7 @@ enum FileOperation {
     Delete(Vec<Json>),
     DeleteWhere(String),
     Into(FileInto),
+    AddField(String),
     CreateAlias(String),
     AlterAlias(FileAlter),
     DropAlias(String),
@@ -238,6 +239,7 @@ fn file_operation(operation: &Operation) -> FileOperation {
             partition: partition.clone(),
             write: Box::new(file_operation(write)),
         }),
+        Operation::AddField(name) => FileOperation::AddField(name.clone()),
         Operation::CreateAlias(name) => FileOperation::CreateAlias(name.clone()),
         Operation::AlterAlias { alias, elsewhere } => {
             FileOperation::AlterAlias(FileAlter { alias: alias.clone(), elsewhere: *elsewhere })
@@ -275,6 +277,7 @@ fn read_operation(schema: &Schema, operation: FileOperation) -> Result<Operation
             let write = Box::new(read_operation(schema, *write)?);
             Operation::Into { partition, write }
         }
+        FileOperation::AddField(name) => Operation::AddField(name),
         FileOperation::CreateAlias(name) => Operation::CreateAlias(name),
         FileOperation::AlterAlias(FileAlter { alias, elsewhere }) => {
             Operation::AlterAlias { alias, elsewhere }

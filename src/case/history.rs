@@ -84,8 +84,12 @@ impl State {
                 gone.iter().for_each(|key| self.remove(key));
             }
             Operation::Recreate => *self = State::default(),
-            // A write into a partition is none of its own.
-            Operation::Into { .. } | Operation::Maintain(_) | Operation::Ask(_) => {}
+            // A write into a partition is none of its own. Rows that were written without a field
+            // have what it has by default already.
+            Operation::Into { .. }
+            | Operation::AddField(_)
+            | Operation::Maintain(_)
+            | Operation::Ask(_) => {}
         }
         for key in operation.rows().iter().filter_map(|row| row.key(schema)) {
             match operation.partition().filter(|name| *name != DEFAULT_PARTITION) {

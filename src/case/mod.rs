@@ -22,7 +22,7 @@ pub(crate) use scope::DEFAULT_PARTITION;
 pub use scope::Scope;
 
 use crate::filter::Expr;
-use crate::schema::Schema;
+use crate::schema::{Field, Schema};
 
 /// A schema, operations and checks.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +54,26 @@ impl Case {
         self.questions().filter_map(Check::filter).chain(deletions)
     }
 
+    /// The schema before the operation with this number: without the fields that are added from
+    /// there on.
+    ///
+    /// ```
+    /// use milvus_difftest::case::{Case, Operation};
+    /// use milvus_difftest::schema::{DataType, Field, Scalar, Schema};
+    /// let field = |name| Field::new(name, DataType::Scalar(Scalar::Int64));
+    /// let schema = Schema { fields: vec![field("id").primary(), field("n").nullable()], dynamic: false };
+    /// let operations = vec![Operation::AddField("n".to_owned())];
+    /// let case = Case { schema, operations, checks: Vec::new() };
+    /// assert!(case.schema_at(0).field("n").is_none());
+    /// assert_eq!(case.schema_at(1), case.schema);
+    /// ```
+    pub fn schema_at(&self, number: usize) -> Schema {
+        let later: Vec<&str> = added(self.operations.iter().skip(number)).collect();
+        let is_there = |field: &&Field| !later.contains(&field.name.as_str());
+        let fields = self.schema.fields.iter().filter(is_there).cloned().collect();
+        Schema { fields, dynamic: self.schema.dynamic }
+    }
+
     /// The case whose only check is the question with this number, and whose history ends where it
     /// is asked. `None` if there are fewer questions.
     pub fn asking(&self, question: usize) -> Option<Case> {
@@ -62,11 +82,19 @@ impl Case {
             let Operation::Ask(check) = operation else { continue };
             if left == 0 {
                 let (operations, checks) = (self.operations[..at].to_vec(), vec![check.clone()]);
-                return Some(Case { schema: self.schema.clone(), operations, checks });
+                return Some(Case { schema: self.schema_at(at), operations, checks });
             }
             left -= 1;
         }
         let checks = vec![self.checks.get(left)?.clone()];
         Some(Case { checks, ..self.clone() })
     }
+}
+
+/// The fields that some operations add.
+fn added<'a>(operations: impl Iterator<Item = &'a Operation>) -> impl Iterator<Item = &'a str> {
+    operations.filter_map(|operation| match operation {
+        Operation::AddField(name) => Some(name.as_str()),
+        _ => None,
+    })
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Check;
 use crate::filter::Filter;
+use crate::schema::{DataType, Field};
 use crate::value::{Key, Row};
 
 /// One step in the life of a collection.
@@ -31,6 +32,10 @@ pub enum Operation {
     DeleteWhere(Filter),
     /// Drops the collection and creates it again under its name, empty.
     Recreate,
+    /// Adds a field of the schema, which the collection has not got until then. The rows that are
+    /// there have its default value, or null (documentation, "Add Fields to an Existing
+    /// Collection"). A collection that is created again later is created with it.
+    AddField(String),
     /// Makes an alias of the collection.
     CreateAlias(String),
     /// Points an alias to another collection, an empty one of the same schema, or back to this one.
@@ -107,6 +112,26 @@ impl Operation {
         }
     }
 
+    /// Whether it is about a field: a row that it writes has it, a filter uses it, or it names it.
+    pub(crate) fn names(&self, field: &str) -> bool {
+        match self.plain() {
+            Operation::DeleteWhere(filter) => filter.expr.names(field),
+            Operation::AddField(name) => name == field,
+            Operation::Maintain(step) => step.field() == Some(field),
+            Operation::Ask(check) => check.names(field),
+            write => write.rows().iter().any(|row| row.fields.contains_key(field)),
+        }
+    }
+
+    /// Whether a field can be added to a collection: it may be null, for the rows that are there,
+    /// and is no vector and no key. The documentation ("Add Fields to an Existing Collection",
+    /// <https://milvus.io/docs/add-fields-to-an-existing-collection.md>) has scalars; vectors came
+    /// with 2.6.18, and arrays of structs are added by another call.
+    pub(crate) fn can_add(field: &Field) -> bool {
+        let key = field.primary || field.partition_key;
+        field.nullable && !key && !field.is_vector() && field.data_type != DataType::StructArray
+    }
+
     /// The same with other rows; `None` if it writes none.
     pub fn with_rows(&self, rows: Vec<Row>) -> Option<Operation> {
         match self {
@@ -163,6 +188,16 @@ pub enum Maintenance {
 }
 
 impl Maintenance {
+    /// The field that it is about, if it is about one.
+    pub(crate) fn field(&self) -> Option<&str> {
+        match self {
+            Maintenance::Index { field, .. }
+            | Maintenance::Rebuild { field, .. }
+            | Maintenance::DropIndex { field } => Some(field),
+            _ => None,
+        }
+    }
+
     /// What it is called in figures.
     pub fn name(&self) -> &'static str {
         match self {

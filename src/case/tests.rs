@@ -2,8 +2,10 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Case, Check, Scope};
-use crate::value::Key;
+use super::{Case, Check, Operation, Scope};
+use crate::filter::Filter;
+use crate::schema::Schema;
+use crate::value::{Key, Value};
 
 /// A case of rows with a key alone.
 fn case(fields: Json, operations: Json, checks: Json) -> Result<Case, String> {
@@ -134,7 +136,7 @@ fn what_has_become_impossible_is_left_out() {
         json!([{"in": {"partitions": ["red"], "check": "count_all"}}, "count_all"]),
     )
     .unwrap();
-    case.operations.retain(|step| !matches!(step, super::Operation::CreatePartition(_)));
+    case.operations.retain(|step| !matches!(step, Operation::CreatePartition(_)));
     case.leave_out_the_impossible();
     assert_eq!((case.operations.len(), &*case.checks), (1, &[Check::CountAll][..]));
     case.validate().unwrap();
@@ -216,4 +218,82 @@ fn searches_have_preconditions() {
         let error = search(wrong.clone()).unwrap_err();
         assert!(error.contains(reason), "{wrong}: {error}");
     }
+}
+
+#[test]
+fn a_field_is_there_from_its_addition_on() {
+    let fields = json!([
+        {"name": "id", "type": "INT64", "primary": true},
+        {"name": "n", "type": "INT8", "nullable": true},
+        {"name": "five", "type": "INT8", "nullable": true, "default": 5},
+    ]);
+    let case = case(
+        fields,
+        json!([
+            {"insert": rows(&[1])}, {"ask": "entities"}, {"add_field": "five"},
+            {"ask": {"query": "five == 5"}}, "recreate", {"insert": [{"id": 2, "five": 6}]},
+            {"insert": rows(&[3])}, {"add_field": "n"}, {"upsert": [{"id": 3, "n": 1}]},
+        ]),
+        json!([{"query": "n is null"}]),
+    )
+    .unwrap();
+    let (read, _) = Case::from_json(&case.to_json(None)).unwrap();
+    assert_eq!(read, case);
+    let names = |schema: &Schema| -> Vec<String> {
+        schema.fields.iter().map(|field| field.name.clone()).collect()
+    };
+    assert_eq!(names(&case.schema_at(0)), ["id"]);
+    assert_eq!(names(&case.schema_at(4)), ["id", "five"]);
+    // Asked in between, there is no more of the schema than there was.
+    let asked = case.asking(0).unwrap();
+    assert_eq!(names(&asked.schema), ["id"]);
+    asked.validate().unwrap();
+    let asked = case.asking(1).unwrap();
+    assert_eq!(names(&asked.schema), ["id", "five"]);
+    assert_eq!(asked.rows()[&Key::Int(1)].get("five"), &Value::Int(5));
+    let left = case.rows();
+    assert_eq!(left[&Key::Int(2)].get("n"), &Value::Null);
+    assert_eq!(left[&Key::Int(3)].get("five"), &Value::Int(5));
+}
+
+#[test]
+fn fields_that_are_added_have_preconditions() {
+    let fields = json!([
+        {"name": "id", "type": "INT64", "primary": true},
+        {"name": "n", "type": "INT8", "nullable": true},
+        {"name": "sure", "type": "INT8"},
+        {"name": "v", "type": "FLOAT_VECTOR(1)"},
+    ]);
+    let add = |name: &str| json!({"add_field": name});
+    let row = json!({"id": 1, "sure": 1, "v": [0], "n": 1});
+    let with_null = json!({"id": 1, "sure": 1, "v": [0], "n": null});
+    let after = json!({"agree": {
+        "relation": {"after": {"index": {"field": "n", "kind": "INVERTED"}}}, "filter": "id > 0",
+    }});
+    let used = "'n' is used before it is added";
+    for (operations, reason) in [
+        (json!([add("x")]), "no field 'x' in the schema to add"),
+        (json!([add("id")]), "'id' cannot be added"),
+        (json!([add("sure")]), "'sure' cannot be added"),
+        (json!([add("v")]), "'v' cannot be added"),
+        (json!([add("n"), add("n")]), "'n' is added twice"),
+        (json!([{"insert": [row]}, add("n")]), used),
+        (json!([{"insert": [with_null]}, add("n")]), used),
+        (json!([{"ask": {"query": "n > 0"}}, add("n")]), used),
+        (json!([{"ask": after}, add("n")]), used),
+        (json!([{"delete_where": "n is null"}, add("n")]), used),
+        (json!([{"maintain": {"index": {"field": "n", "kind": "INVERTED"}}}, add("n")]), used),
+    ] {
+        let error = case(fields.clone(), operations.clone(), json!([])).unwrap_err();
+        assert!(error.contains(reason), "{operations}: {error}");
+    }
+    // What is said too early goes when the impossible is left out; without the addition it may stay.
+    let mut case = case(fields, json!([{"ask": "count_all"}, add("n")]), json!([])).unwrap();
+    let named = Operation::Ask(Check::Query(Filter::parse("n > 0").unwrap()));
+    case.operations.insert(0, named.clone());
+    let mut possible = case.clone();
+    possible.leave_out_the_impossible();
+    assert_eq!(possible.operations, case.operations[1..]);
+    case.operations = vec![named];
+    case.validate().unwrap();
 }

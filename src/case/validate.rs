@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::history::State;
 use super::{
     Case, CaseError, Check, DEFAULT_PARTITION, Maintenance, Operation, Relation, Scope, Search,
+    added,
 };
 use crate::filter::check::{Place, resolve};
 use crate::filter::operator::OpClass;
@@ -22,9 +23,9 @@ impl Case {
         if self.schema.primary().auto_id {
             self.validate_handles()?;
         }
-        let mut state = State::default();
+        let (mut state, mut later) = (State::default(), self.later());
         for operation in &self.operations {
-            self.validate_step(&state, operation)?;
+            self.validate_step(&state, &mut later, operation)?;
             match operation {
                 Operation::DeleteWhere(filter) => {
                     let fits = filter::check(&self.schema, &filter.expr);
@@ -63,12 +64,17 @@ impl Case {
             && matches!(kind, "FLAT" | "IVF_FLAT")
     }
 
+    /// The fields that are added in the course of the history.
+    fn later(&self) -> BTreeSet<String> {
+        added(self.operations.iter()).map(str::to_owned).collect()
+    }
+
     /// Leaves out the operations whose preconditions are not met, as when one before them is gone.
     pub(crate) fn leave_out_the_impossible(&mut self) {
-        let mut state = State::default();
+        let (mut state, mut later) = (State::default(), self.later());
         let operations = std::mem::take(&mut self.operations);
         for operation in operations {
-            let possible = self.validate_step(&state, &operation).is_ok()
+            let possible = self.validate_step(&state, &mut later, &operation).is_ok()
                 && state.apply(&self.schema, &operation, Semantics::canonical()).is_ok();
             if possible {
                 self.operations.push(operation);
@@ -77,9 +83,34 @@ impl Case {
         self.checks.retain(|check| validate_scope(&state, check).is_ok());
     }
 
-    /// The preconditions of an operation.
-    fn validate_step(&self, state: &State, operation: &Operation) -> Result<(), CaseError> {
+    /// The preconditions of an operation, among which are the fields that are added `later`: nothing
+    /// is said of them before.
+    fn validate_step(
+        &self,
+        state: &State,
+        later: &mut BTreeSet<String>,
+        operation: &Operation,
+    ) -> Result<(), CaseError> {
         let invalid = |reason: String| Err(CaseError::Invalid(reason));
+        if let Operation::AddField(name) = operation {
+            match self.schema.field(name) {
+                Some(field) if Operation::can_add(field) => {}
+                Some(_) => {
+                    return invalid(format!(
+                        "'{name}' cannot be added: such a field may be null, and is no vector, no \
+                         array of structs and no key"
+                    ));
+                }
+                None => return invalid(format!("there is no field '{name}' in the schema to add")),
+            }
+            if !later.remove(name) {
+                return invalid(format!("'{name}' is added twice"));
+            }
+            return Ok(());
+        }
+        if let Some(name) = later.iter().find(|name| operation.names(name)) {
+            return invalid(format!("'{name}' is used before it is added"));
+        }
         match operation {
             Operation::Into { partition, write } => {
                 let writes = matches!(
@@ -190,9 +221,7 @@ impl Case {
             _ => None,
         });
         for filter in self.questions().filter_map(Check::filter).chain(deletes) {
-            let mut named = false;
-            filter.for_each_path(&mut |path| named |= path.root == *key);
-            if named {
+            if filter.names(key) {
                 return invalid(&format!("`{filter}` must not mention them"));
             }
         }

@@ -35,6 +35,7 @@ pub(super) fn told(case: &Case, divergence: &Divergence) -> String {
             }
             Operation::Patch(rows) => written("patch", rows, &mut line),
             Operation::DeleteWhere(filter) => line("delete", &format!("where {filter}")),
+            Operation::AddField(name) => line("add", &format!("field {name}")),
             Operation::CreateAlias(name) => line("create", &format!("alias {name}")),
             Operation::AlterAlias { alias, elsewhere } => {
                 let place = if *elsewhere { "elsewhere" } else { "back" };

@@ -276,6 +276,22 @@ impl Expr {
         });
     }
 
+    /// Whether it uses a field, or the dynamic key of that name.
+    ///
+    /// ```
+    /// use milvus_difftest::filter::parse;
+    /// let filter = parse("a + 1 > 2 or tags is null").unwrap();
+    /// assert!(filter.names("a") && filter.names("tags") && !filter.names("b"));
+    /// ```
+    pub fn names(&self, field: &str) -> bool {
+        let mut named = false;
+        self.for_each_path(&mut |path| named |= path.root == field);
+        self.for_each_node(&mut |node| {
+            named |= matches!(node, Expr::Elements { field: array, .. } if array == field);
+        });
+        named
+    }
+
     /// Calls `visit` with every constant in the tree, lists as a whole where they are one argument.
     pub fn for_each_literal<'a>(&'a self, visit: &mut impl FnMut(&'a Literal)) {
         self.for_each_node(&mut |node| match node {

@@ -21,8 +21,8 @@ use super::error::{MilvusError, check_status};
 use super::query::Consistency;
 use crate::schema::{DataType, Field, Schema};
 
-/// How often a collection that is being loaded is looked at.
-const LOAD_POLL: Duration = Duration::from_millis(15);
+/// How often a collection that is being loaded or changed is looked at.
+pub(super) const LOAD_POLL: Duration = Duration::from_millis(15);
 
 /// Milvus's code for an index that is not there.
 const NO_INDEX: i32 = 700;

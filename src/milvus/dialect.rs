@@ -136,11 +136,13 @@ pub enum CallFeature {
     Aliases,
     /// Searches for the nearest of each group.
     GroupBy,
+    /// Adding a field to a collection.
+    AddField,
 }
 
 impl CallFeature {
     /// Every feature.
-    pub const ALL: [CallFeature; 14] = [
+    pub const ALL: [CallFeature; 15] = [
         CallFeature::PartialUpsert,
         CallFeature::Shards,
         CallFeature::ConsistencyLevel,
@@ -155,6 +157,7 @@ impl CallFeature {
         CallFeature::Partitions,
         CallFeature::Aliases,
         CallFeature::GroupBy,
+        CallFeature::AddField,
     ];
 }
 
@@ -175,6 +178,7 @@ impl fmt::Display for CallFeature {
             CallFeature::Partitions => "partitions by name",
             CallFeature::Aliases => "aliases of collections",
             CallFeature::GroupBy => "searches by groups",
+            CallFeature::AddField => "fields added to collections",
         })
     }
 }

@@ -47,7 +47,8 @@ pub(super) fn schema(name: &str, schema: &Schema) -> pb::CollectionSchema {
     }
 }
 
-fn field(field: &Field) -> pb::FieldSchema {
+/// The schema of a field that is no array of structs.
+pub(super) fn field(field: &Field) -> pb::FieldSchema {
     let data_type = field.data_type;
     let mut params = BTreeMap::new();
     if let Some(dim) = data_type.dim() {

@@ -9,6 +9,7 @@ mod describe;
 pub mod dialect;
 mod encode;
 mod error;
+mod field;
 mod maintain;
 mod partition;
 mod query;

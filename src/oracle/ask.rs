@@ -149,11 +149,11 @@ pub(super) async fn batch(
 /// Every row as the target has it.
 pub(super) async fn rows(applied: &mut Applied<'_, '_>) -> Result<Asked<Vec<Row>>, ApplyError> {
     let options = strong(applied, None);
-    let Applied { sides, table, handles, .. } = applied;
-    let rows = sides.milvus.query(&table.name, &table.schema, "", options).await;
+    let Applied { sides, table, present, handles, .. } = applied;
+    let rows = sides.milvus.query(&table.name, present, "", options).await;
     let mut rows = sort(rows, "")?;
     if let Asked::Answer(rows) = &mut rows {
-        handles.restore(&table.schema, rows);
+        handles.restore(present, rows);
     }
     Ok(rows)
 }

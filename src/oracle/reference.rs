@@ -107,7 +107,7 @@ async fn ask(
 ) -> Result<Option<Divergence>, ApplyError> {
     let (rows, scope) = (applied.rows().clone(), applied.scope().clone());
     let (check, name) = (check.plain(), applied.name_asked());
-    let Applied { sides, table, handles, settled, .. } = applied;
+    let Applied { sides, present, handles, settled, .. } = applied;
     let filter = check.spelled().map(Filter::to_string).unwrap_or_default();
     let options = QueryOptions {
         // The first answer is the barrier after which all writes are visible.
@@ -129,7 +129,7 @@ async fn ask(
             Err(error) => failure(error, Expected::Count(expected)).map(Some),
         };
     }
-    let answer = sides.milvus.query(&name, &table.schema, &filter, options).await;
+    let answer = sides.milvus.query(&name, present, &filter, options).await;
     let answer = match (check, answer) {
         (Check::Refused(_) | Check::QueryOrRefusal(_), Err(MilvusError::Rejected { .. })) => {
             return Ok(None);
@@ -137,12 +137,12 @@ async fn ask(
         (Check::Refused(_), Err(error)) => return failure(error, Expected::Refused).map(Some),
         (_, Err(error)) => return failure(error, Expected::Rows(keys.to_vec())).map(Some),
         (_, Ok(mut answer)) => {
-            handles.restore(&table.schema, &mut answer);
+            handles.restore(present, &mut answer);
             answer
         }
     };
     *settled = true;
-    let answered: Vec<Key> = answer.iter().filter_map(|row| row.key(&table.schema)).collect();
+    let answered: Vec<Key> = answer.iter().filter_map(|row| row.key(present)).collect();
     if let Check::Refused(_) = check {
         return Ok(Some(Divergence {
             class: Class::WronglyAccepted,
@@ -153,7 +153,7 @@ async fn ask(
     }
     let expected: BTreeMap<Key, &Row> =
         keys.iter().filter_map(|key| Some((key.clone(), rows.get(key)?))).collect();
-    let mut diff = Diff::rows(&table.schema, &expected, &answer);
+    let mut diff = Diff::rows(present, &expected, &answer);
     if let Check::Page { limit, offset, .. } = check {
         // Which of the rows are on the page is not promised, only how many.
         diff.missing.clear();

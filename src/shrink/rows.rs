@@ -159,7 +159,9 @@ fn smaller_steps(case: &Case, number: usize, operation: &Operation) -> Vec<Opera
         Operation::Maintain(Maintenance::Rebuild { .. }) => {
             all.push(Operation::Maintain(Maintenance::Reload));
         }
-        Operation::Maintain(_)
+        // Without its addition, a field is there from the beginning: see `parts`.
+        Operation::AddField(_)
+        | Operation::Maintain(_)
         | Operation::CreateAlias(_)
         | Operation::AlterAlias { .. }
         | Operation::DropAlias(_)
@@ -386,7 +388,8 @@ pub(super) fn without_fields(case: &Case, names: &[String]) -> Case {
             Maintenance::Index { field, .. }
             | Maintenance::Rebuild { field, .. }
             | Maintenance::DropIndex { field },
-        ) => !names.contains(field),
+        )
+        | Operation::AddField(field) => !names.contains(field),
         _ => true,
     });
     for row in smaller.operations.iter_mut().flat_map(Operation::rows_mut) {
@@ -401,10 +404,11 @@ pub(super) fn without_fields(case: &Case, names: &[String]) -> Case {
 /// The same rows with the values of these fields as plain as their types allow.
 fn plain_rows(case: &Case, plain: &[&Field]) -> Case {
     let mut plainer = case.clone();
-    for operation in &mut plainer.operations {
+    for (o, operation) in plainer.operations.iter_mut().enumerate() {
+        let present = case.schema_at(o);
         let partial = matches!(operation.plain(), Operation::Patch(_));
         for row in operation.rows_mut() {
-            for field in plain {
+            for field in plain.iter().filter(|field| present.field(&field.name).is_some()) {
                 if !partial || row.fields.contains_key(&field.name) {
                     row.fields.insert(field.name.clone(), Value::plain(field));
                 }
@@ -423,6 +427,7 @@ pub(super) fn plainer_values(case: &Case) -> Vec<Case> {
     all.extend(fields.iter().map(|field| plain_rows(case, &[*field])));
     all.push(plain_rows(case, &fields));
     for (o, operation) in case.operations.iter().enumerate() {
+        let present = case.schema_at(o);
         for (r, row) in operation.rows().iter().enumerate() {
             let mut replace = |change: &dyn Fn(&mut Row)| {
                 let mut smaller = case.clone();
@@ -436,7 +441,7 @@ pub(super) fn plainer_values(case: &Case) -> Vec<Case> {
                 Operation::Patch(_) => row.fields.contains_key(&field.name),
                 _ => true,
             };
-            for field in case.schema.fields.iter().filter(|f| f.name != *key).filter(given) {
+            for field in present.fields.iter().filter(|f| f.name != *key).filter(given) {
                 let value = row.get(&field.name);
                 let zero = (*value == Value::Null).then(|| Value::plain(field));
                 for plainer in value::values(value).into_iter().chain(zero) {

@@ -54,7 +54,8 @@ pub fn size(case: &Case) -> Size {
                 size.nodes += filter.expr.nodes();
                 size.complexity += expr(&filter.expr);
             }
-            Operation::CreateAlias(_)
+            Operation::AddField(_)
+            | Operation::CreateAlias(_)
             | Operation::AlterAlias { .. }
             | Operation::DropAlias(_)
             | Operation::CreatePartition(_)

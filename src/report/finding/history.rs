@@ -75,7 +75,7 @@ def elsewhere(client, name):
     """Another collection of the same schema, empty."""
     other = name + "_elsewhere"
     if not client.has_collection(other, timeout=TIMEOUT):
-        create(client, other)
+        create(client, other@ADDED@)
     return other
 "#;
 
@@ -441,6 +441,15 @@ pub(super) fn moves(case: &Case) -> bool {
     case.operations.iter().any(|step| matches!(step, Operation::AlterAlias { elsewhere: true, .. }))
 }
 
+/// The fields that some operations add, as further arguments of `create`.
+pub(super) fn added(operations: &[Operation]) -> String {
+    let names = operations.iter().map(|step| match step {
+        Operation::AddField(name) => format!(", {}", literal::string(name)),
+        _ => String::new(),
+    });
+    names.collect()
+}
+
 /// What goes before the collection can be dropped: its aliases, and where they point to.
 pub(super) fn unnamed(case: &Case) -> String {
     let mut calls = Vec::new();
@@ -512,5 +521,5 @@ pub(super) fn functions(case: &Case, asks: bool) -> String {
     ] {
         text.push_str(if needed { function } else { "" });
     }
-    text
+    text.replace("@ADDED@", &added(&case.operations))
 }

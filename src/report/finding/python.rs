@@ -341,13 +341,21 @@ pub(in crate::report) fn write_function(case: &Case) -> String {
 /// The same; a write that a restart interrupts is repeated or not.
 fn written(case: &Case, again: bool) -> String {
     let Schema { fields, dynamic } = &case.schema;
+    // Only one that is created more than once needs a function for that.
+    let again_created = case.operations.contains(&Operation::Recreate) || history::moves(case);
+    let first = case.schema_at(0);
+    let later = |field: &&Field| first.field(&field.name).is_none();
     let boolean = |b: bool| if b { "True" } else { "False" };
     let mut lines = vec![format!(
         "schema = client.create_schema(auto_id={}, enable_dynamic_field={})",
         boolean(case.schema.primary().auto_id),
         boolean(*dynamic)
     )];
-    lines.extend(fields.iter().flat_map(add_field));
+    lines.extend(first.fields.iter().flat_map(add_field));
+    for field in fields.iter().filter(later).filter(|_| again_created) {
+        lines.push(format!("if {} in added:", literal::string(&field.name)));
+        lines.extend(add_field(field).into_iter().map(|line| format!("    {line}")));
+    }
     lines.push("index = client.prepare_index_params()".to_owned());
     for vector in fields.iter().filter(|field| field.is_vector()) {
         let name = literal::string(&vector.name);
@@ -371,23 +379,24 @@ fn written(case: &Case, again: bool) -> String {
         lines.into_iter().map(|line| format!("    {line}\n")).collect()
     };
     let mut interruption = None;
-    let steps = case.operations.iter().filter_map(|step| match (step, interruption.take()) {
+    let steps = case.operations.iter().enumerate();
+    let steps = steps.filter_map(|(number, step)| match (step, interruption.take()) {
         (Operation::Maintain(Maintenance::KillInWrite { micros }), _) => {
             interruption = Some(*micros);
             None
         }
-        (write, Some(micros)) => {
-            Some(history::interrupted(&operation(&case.schema, write)?, micros, again))
+        (write, Some(micros)) if write.is_of_rows() => {
+            Some(history::interrupted(&operation(case, number, write)?, micros, again))
         }
-        (step, None) => operation(&case.schema, step),
+        (step, _) => operation(case, number, step),
     });
-    // Only one that is created more than once needs a function for that.
-    if case.operations.contains(&Operation::Recreate) || history::moves(case) {
+    if again_created {
         let mut writes = vec!["create(client, name)".to_owned()];
         writes.extend(steps);
         let (create, write) = (indented(lines), indented(writes));
         return format!(
-            "\n\ndef create(client, name):\n{create}\n\ndef write(client, name):\n{write}"
+            "\n\ndef create(client, name{}):\n{create}\n\ndef write(client, name):\n{write}",
+            if fields.iter().any(|field| later(&field)) { ", *added" } else { "" }
         );
     }
     lines.extend(steps);
@@ -397,7 +406,6 @@ fn written(case: &Case, again: bool) -> String {
 /// The lines that add a field.
 fn add_field(field: &Field) -> Vec<String> {
     let mut lines = Vec::new();
-    let name = literal::string(&field.name);
     if field.data_type == DataType::StructArray {
         lines.push("members = client.create_struct_field_schema()".to_owned());
         lines.extend(field.members.iter().map(|member| {
@@ -405,7 +413,13 @@ fn add_field(field: &Field) -> Vec<String> {
             format!("members.add_field({})", arguments.collect::<Vec<_>>().join(", "))
         }));
     }
-    let mut arguments = vec![name];
+    lines.push(format!("schema.add_field({})", arguments(field)));
+    lines
+}
+
+/// A field as the calls take it that add one to a schema or to a collection.
+fn arguments(field: &Field) -> String {
+    let mut arguments = vec![literal::string(&field.name)];
     arguments.extend(type_of(field));
     arguments.extend(field.primary.then(|| "is_primary=True".to_owned()));
     arguments.extend(field.auto_id.then(|| "auto_id=True".to_owned()));
@@ -413,8 +427,7 @@ fn add_field(field: &Field) -> Vec<String> {
     arguments.extend(field.partition_key.then(|| "is_partition_key=True".to_owned()));
     let default = field.default.as_ref();
     arguments.extend(default.map(|_| format!("default_value={}", literal::value(&field.absent()))));
-    lines.push(format!("schema.add_field({})", arguments.join(", ")));
-    lines
+    arguments.join(", ")
 }
 
 /// The arguments that say a field's type.
@@ -443,7 +456,8 @@ fn type_of(field: &Field) -> Vec<String> {
 }
 
 /// One call; none for an operation on no row.
-fn operation(schema: &Schema, operation: &Operation) -> Option<String> {
+fn operation(case: &Case, number: usize, operation: &Operation) -> Option<String> {
+    let schema = &case.schema;
     let (call, rows) = match operation.plain() {
         Operation::Insert(rows) => ("insert", rows),
         Operation::Upsert(rows) => ("upsert", rows),
@@ -462,6 +476,10 @@ fn operation(schema: &Schema, operation: &Operation) -> Option<String> {
         Operation::DeleteWhere(filter) => {
             let filter = literal::string(&filter.to_string());
             return Some(format!("client.delete(name, filter={filter}, timeout=TIMEOUT)"));
+        }
+        Operation::AddField(name) => {
+            let field = arguments(schema.field(name)?);
+            return Some(format!("client.add_collection_field(name, {field}, timeout=TIMEOUT)"));
         }
         Operation::CreateAlias(alias) => {
             let alias = history::alias(alias);
@@ -485,7 +503,8 @@ fn operation(schema: &Schema, operation: &Operation) -> Option<String> {
         }
         Operation::Into { .. } => return None,
         Operation::Recreate => {
-            return Some("client.drop_collection(name)\n    create(client, name)".to_owned());
+            let added = history::added(&case.operations[..number]);
+            return Some(format!("client.drop_collection(name)\n    create(client, name{added})"));
         }
         Operation::Maintain(step) => return Some(history::maintenance(schema, step)),
         Operation::Ask(check) => return Some(history::question(schema, check)),

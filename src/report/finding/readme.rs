@@ -72,6 +72,7 @@ fn summary(finding: &Finding) -> String {
 
 fn steps(finding: &Finding) -> String {
     let schema = &finding.case.schema;
+    let first = finding.case.schema_at(0);
     let fields: Vec<Vec<String>> = schema
         .fields
         .iter()
@@ -81,6 +82,7 @@ fn steps(finding: &Finding) -> String {
                 (field.auto_id, "assigned by the engine"),
                 (field.partition_key, "partition key"),
                 (field.nullable, "nullable"),
+                (first.field(&field.name).is_none(), "added later"),
             ];
             let flags = flags.into_iter().filter(|(is, _)| *is).map(|(_, note)| note.to_owned());
             let default = field.default.as_ref();
@@ -100,7 +102,8 @@ fn steps(finding: &Finding) -> String {
     let dynamic = if schema.dynamic { "\nThe dynamic field is enabled.\n" } else { "" };
     let header = ["Field", "Type", ""].map(str::to_owned);
     let mut text = format!("## Steps\n\nSchema:\n\n{}{dynamic}", table(&header, &fields));
-    for operation in &finding.case.operations {
+    for (number, operation) in finding.case.operations.iter().enumerate() {
+        let schema = &finding.case.schema_at(number);
         text.push('\n');
         let place = match operation.partition() {
             Some(partition) => format!(" into the partition {}", code(partition)),
@@ -112,6 +115,9 @@ fn steps(finding: &Finding) -> String {
             Operation::Delete(keys) => format!("Delete {}.\n", keys_in_words(keys)),
             Operation::Patch(batch) => {
                 format!("Upsert in part{place}:\n\n{}", rows(schema, batch))
+            }
+            Operation::AddField(name) => {
+                format!("Add the field {} to the collection.\n", code(name))
             }
             Operation::CreateAlias(name) => {
                 format!("Create the alias {} of the collection.\n", code(name))
@@ -309,6 +315,14 @@ fn why(finding: &Finding) -> String {
         text.push_str(
             "\nA question that names partitions is about their rows alone \
              ([Query](https://milvus.io/docs/get-and-scalar-query.md)).\n",
+        );
+    }
+    let adds = |step: &Operation| matches!(step, Operation::AddField(_));
+    if finding.case.operations.iter().any(adds) {
+        text.push_str(
+            "\nRows that were there before a field was added have its default value, or null \
+             ([Add Fields to an Existing Collection]\
+             (https://milvus.io/docs/add-fields-to-an-existing-collection.md)).\n",
         );
     }
     if scope.alias.is_some() {

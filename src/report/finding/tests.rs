@@ -237,6 +237,30 @@ fn in_a_partition() -> Finding {
     finding(case, divergence, None)
 }
 
+/// Before and after the collection is created again, with another one for an alias.
+fn with_added_fields() -> Finding {
+    let case = case(
+        json!({"fields": [
+            {"name": "id", "type": "INT64", "primary": true},
+            {"name": "five", "type": "INT8", "nullable": true, "default": 5},
+            {"name": "tags", "type": "ARRAY<VARCHAR>", "nullable": true},
+            {"name": "vector", "type": "FLOAT_VECTOR(1)"},
+        ]}),
+        json!([
+            {"add_field": "five"},
+            "recreate",
+            {"insert": [{"id": 1, "five": 6, "vector": [0.0]}, {"id": 2, "vector": [0.0]}]},
+            {"create_alias": "latest"},
+            {"alter_alias": {"alias": "latest", "elsewhere": true}},
+            {"maintain": {"kill_in_write": {"micros": 300}}},
+            {"add_field": "tags"},
+        ]),
+        json!([{"query": "tags is null"}]),
+    );
+    let divergence = differs(&case, Class::MissingRows, &[1, 2], Vec::new());
+    Finding { engine: "v2.6.16".to_owned(), ..finding(case, divergence, None) }
+}
+
 fn by_groups() -> Finding {
     let case = case(
         json!({"fields": [
@@ -274,6 +298,7 @@ fn every_file_is_as_a_maintainer_reads_it() {
         every_type(),
         torn(),
         in_a_partition(),
+        with_added_fields(),
         by_groups(),
     ];
     let folder = tempfile::tempdir().unwrap();
@@ -388,9 +413,8 @@ fn every_class_has_a_title_and_a_script() {
             scripts.push(python::script(&finding));
         }
     }
-    scripts.extend(
-        [missing_rows(), extra_rows(), wrong_value(), every_type()].iter().map(python::script),
-    );
+    let more = [missing_rows(), extra_rows(), wrong_value(), every_type(), with_added_fields()];
+    scripts.extend(more.iter().map(python::script));
     for script in &scripts {
         assert!(!script.contains('@'), "{script}");
     }

@@ -3,12 +3,11 @@
 use maud::{Markup, html};
 
 use super::rows;
-use crate::case::Operation;
+use crate::case::{Case, Operation};
 use crate::finding::Finding;
 use crate::report::finding::markdown::shortened;
 use crate::report::finding::{Piece, Trace, pieces, python_script, replay, trace};
 use crate::report::run::{Side, counted};
-use crate::schema::Schema;
 use crate::value::Row;
 use crate::verdict::Judges;
 
@@ -37,7 +36,7 @@ pub fn article(side: &Side, finding: &Finding, open: bool) -> Markup {
                 @if !filter.is_empty() { h3 { "Filter" } pre { code { (filter) } } }
                 (rows::side_by_side(finding))
                 @if let Some(trace) = trace(finding) { (truth(&trace)) }
-                (schema(&finding.case.schema))
+                (schema(&finding.case))
                 (steps(&finding.case.operations))
                 @if let Some(sql) = &finding.sql {
                     details { summary { "The filter as SQL" } pre { code { (sql) } } }
@@ -111,7 +110,8 @@ fn truth(trace: &Trace) -> Markup {
     }
 }
 
-fn schema(schema: &Schema) -> Markup {
+fn schema(case: &Case) -> Markup {
+    let (schema, first) = (&case.schema, case.schema_at(0));
     html! {
         h3 { "Schema" }
         div.scroll tabindex="0" role="region" aria-label="Schema" {
@@ -127,6 +127,7 @@ fn schema(schema: &Schema) -> Markup {
                                 @if field.auto_id { "assigned by the engine " }
                                 @if field.partition_key { "partition key " }
                                 @if field.nullable { "nullable " }
+                                @if first.field(&field.name).is_none() { "added later " }
                                 @if let Some(default) = &field.default { "default " code { (default) } }
                             }
                         }
@@ -169,6 +170,7 @@ fn steps(operations: &[Operation]) -> Markup {
                         },
                         Operation::Patch(batch) => (rows("partial upsert", batch)),
                         Operation::DeleteWhere(filter) => li { "delete where " code { (filter) } },
+                        Operation::AddField(name) => li { "add the field " code { (name) } },
                         Operation::CreateAlias(name) => li { "create the alias " code { (name) } },
                         Operation::AlterAlias { alias, elsewhere } => li {
                             "point the alias " code { (alias) }
