@@ -213,6 +213,7 @@ fn needed(case: &Case) -> impl Iterator<Item = CallFeature> {
     let steps = case.operations.iter().filter_map(|operation| match operation {
         Operation::CreatePartition(_) => Some(CallFeature::Partitions),
         Operation::CreateAlias(_) => Some(CallFeature::Aliases),
+        Operation::AddField(_) => Some(CallFeature::AddField),
         operation => match operation.plain() {
             Operation::Patch(_) => Some(CallFeature::PartialUpsert),
             _ => None,
@@ -291,6 +292,71 @@ mod tests {
         assert!(all.iter().all(|word| word == says), "{all:?}");
 
         trial.stop().await;
+    }
+
+    /// Asked before and after, by an alias that stands for another collection, and when the
+    /// collection is created again.
+    #[tokio::test]
+    async fn a_field_is_added_in_the_course_of_a_history() {
+        let row = |id: i64, more: serde_json::Value| {
+            let mut row = serde_json::json!({"id": id, "v": [0, 0]});
+            let members = more.as_object().unwrap().clone();
+            row.as_object_mut().unwrap().extend(members);
+            row
+        };
+        let none = serde_json::json!({});
+        let five = serde_json::json!({"query": "five == 5"});
+        let case = serde_json::json!({
+            "format": "milvus-difftest/case",
+            "version": 1,
+            "schema": {"dynamic": true, "fields": [
+                {"name": "id", "type": "INT64", "primary": true},
+                {"name": "five", "type": "INT8", "nullable": true, "default": 5},
+                {"name": "v", "type": "FLOAT_VECTOR(2)"},
+                {"name": "tags", "type": "ARRAY<VARCHAR>", "nullable": true, "max_capacity": 2},
+            ]},
+            "operations": [
+                {"insert": [row(1, none.clone()), row(2, none.clone())]},
+                {"ask": "entities"},
+                {"ask": {"query": "id > 0"}},
+                {"create_alias": "latest"},
+                {"alter_alias": {"alias": "latest", "elsewhere": true}},
+                "flush",
+                {"add_field": "five"},
+                {"ask": five},
+                {"ask": {"in": {"alias": "latest", "check": five}}},
+                {"alter_alias": {"alias": "latest", "elsewhere": false}},
+                {"drop_alias": "latest"},
+                {"upsert": [row(2, serde_json::json!({"five": 6}))]},
+                {"ask": "entities"},
+                "recreate",
+                {"insert": [row(3, serde_json::json!({"five": 7})), row(4, none)]},
+                {"ask": "entities"},
+                {"add_field": "tags"},
+                {"patch": [{"id": 3, "tags": ["a"]}]},
+            ],
+            "checks": ["entities", {"query": "tags is null"}, {"count": "five == 5"}],
+        });
+        let (case, _) = Case::from_json(&case.to_string()).unwrap();
+        let fails = |fault: Option<Fault>| {
+            let case = case.clone();
+            async move {
+                let faults = fault.into_iter().collect();
+                let target = Target::Simulated(SimulatedOptions { faults, ..Default::default() });
+                let options = TrialOptions::default();
+                let mut trial = Trial::start(&target, &options, 0).await.unwrap();
+                let all = words(trial.ask(&case, None).await.unwrap());
+                let old = Dialect::load("milvus-2.5").unwrap();
+                let unsupported = words(trial.ask(&case, Some(&old)).await.unwrap());
+                trial.stop().await;
+                let says = "unsupported: the dialect milvus-2.5 lacks fields added to collections";
+                assert_eq!(unsupported, [says; 3]);
+                (0..all.len()).filter(|number| all[*number] != "pass").collect::<Vec<_>>()
+            }
+        };
+        assert_eq!(fails(None).await, Vec::<usize>::new());
+        assert_eq!(fails(Some(Fault::AddedFieldLacksDefault)).await, [2, 4]);
+        assert_eq!(fails(Some(Fault::AddedFieldMissesFlushed)).await, [2]);
     }
 
     #[test]

@@ -26,7 +26,8 @@ pub(super) fn decode_schema(schema: &pb::CollectionSchema) -> Result<Schema, Str
     Ok(schema)
 }
 
-fn decode_field(field: &pb::FieldSchema) -> Result<Field, String> {
+/// Reads one field of a schema; the message is for the client.
+pub(super) fn decode_field(field: &pb::FieldSchema) -> Result<Field, String> {
     let unsupported = |what: &str| Err(format!("field {}: {what} is not simulated", field.name));
     let param = |key: &str| {
         let pair = field.type_params.iter().find(|pair| pair.key == key);
@@ -117,6 +118,14 @@ pub(super) fn with_field_ids(name: &str, mut schema: pb::CollectionSchema) -> pb
         field.field_id = id;
     }
     schema
+}
+
+/// A field more in such a description, with the next id.
+pub(super) fn describe_field(schema: &mut pb::CollectionSchema, mut field: pb::FieldSchema) {
+    let members = schema.struct_array_fields.iter().flat_map(|array| &array.fields);
+    let ids = schema.fields.iter().chain(members).map(|field| field.field_id);
+    field.field_id = ids.max().map_or(FIRST_FIELD_ID, |last| last + 1);
+    schema.fields.push(field);
 }
 
 /// What the rows of an insert or upsert give; the message is for the client.

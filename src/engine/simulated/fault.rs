@@ -134,6 +134,10 @@ faults! {
     DroppedPartitionKeepsRows = "dropped-partition-keeps-rows",
     /// An alias that is pointed to another collection stays where it was.
     AlteredAliasStays = "altered-alias-stays",
+    /// A field that is added is null in the rows that are there, whatever its default value.
+    AddedFieldLacksDefault = "added-field-lacks-default",
+    /// Predicates on a field that was added are false on the rows that were flushed before.
+    AddedFieldMissesFlushed = "added-field-misses-flushed",
     /// A vector's index that is made anew has not got the last row.
     RebuiltIndexLacksLast = "rebuilt-index-lacks-last",
     /// The inner bound of a search in a range is ignored.
@@ -224,7 +228,8 @@ impl Fault {
     /// vectors, and nodes of filters, in all. `None` where that is not known for certain.
     pub fn smallest(self) -> Option<usize> {
         use Fault::{
-            AlteredAliasStays, ArrayLengthOffByOne, AssignedKeysReversed, CaseInsensitiveStrings,
+            AddedFieldLacksDefault, AddedFieldMissesFlushed, AlteredAliasStays,
+            ArrayLengthOffByOne, AssignedKeysReversed, CaseInsensitiveStrings,
             CompactionRevivesDeleted, CompactionUndoesUpserts, ConstantFirstNotMirrored,
             ContainsAnyMeansAll, CosineIsProduct, DefaultNotApplied, DeleteOfFlushedLost,
             DropLastMatch, DroppedPartitionKeepsRows, DuplicateRow, FloatOutputDrifts,
@@ -263,6 +268,7 @@ impl Fault {
             // An insert and an upsert, or two rows and a flush, or a row, its deletion and a step.
             StaleAfterUpsert
             | DroppedPartitionKeepsRows
+            | AddedFieldLacksDefault
             | AlteredAliasStays
             | FlushLosesLast
             | FlushRevivesDeleted
@@ -281,6 +287,8 @@ impl Fault {
             RestartLosesUnflushed => 6,
             InIgnoresLast | IntLiteralWraps | JsonStringIsNumber | JsonIntIsDouble => 6,
             ArrayLengthOffByOne | ContainsAnyMeansAll => 7,
+            // An insert, a flush, a field, and `n is null`.
+            AddedFieldMissesFlushed => 7,
             TruncateAtHundred => 102,
             _ => return None,
         })

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::fault::Fault;
 use super::sabotage::Sabotage;
-use crate::filter::Expr;
+use crate::filter::{Expr, Literal};
 use crate::schema::Schema;
 use crate::value::{Key, Row, Value};
 
@@ -29,6 +29,8 @@ pub(super) struct Life {
     before: Rows,
     /// The keys at the time at which a field was indexed.
     indexed: BTreeMap<String, BTreeSet<Key>>,
+    /// The rows that were flushed before a field was added, and not written since.
+    older: BTreeMap<String, BTreeSet<Key>>,
     /// What filters have answered.
     answers: BTreeMap<String, Vec<Key>>,
     /// How often it was written since it was loaded.
@@ -58,6 +60,9 @@ impl Life {
                 }
                 Some(_) => {}
             }
+        }
+        for keys in self.older.values_mut() {
+            keys.retain(|key| rows.get(key) == before.get(key));
         }
         for key in rows.keys().filter(|key| !before.contains_key(*key)) {
             if self.deleted.remove(key).is_some() {
@@ -117,6 +122,10 @@ impl Life {
         self.indexed.insert(field.to_owned(), rows.keys().cloned().collect());
     }
 
+    pub(super) fn added(&mut self, field: &str) {
+        self.older.insert(field.to_owned(), self.flushed.keys().cloned().collect());
+    }
+
     pub(super) fn unindexed(&mut self, field: &str) {
         self.indexed.remove(field);
     }
@@ -132,6 +141,13 @@ impl Life {
     ) -> bool {
         if sabotage.has(Fault::AgainInsertedIsHidden) && self.again.contains(key) {
             return false;
+        }
+        if sabotage.has(Fault::AddedFieldMissesFlushed) {
+            let older = self.older.iter().filter(|(_, keys)| keys.contains(key));
+            let seen = older.fold(expr.clone(), |expr, (field, _)| blind(expr, field));
+            if !sabotage.matches(schema, &seen, row) {
+                return false;
+            }
         }
         let mut found = true;
         expr.for_each_path(&mut |path| {
@@ -161,6 +177,18 @@ impl Life {
             return keys;
         }
         self.answers.entry(filter.to_owned()).or_insert(keys).clone()
+    }
+}
+
+/// A filter whose predicates on a field are false.
+fn blind(expr: Expr, field: &str) -> Expr {
+    match expr {
+        Expr::Not(inner) => Expr::Not(Box::new(blind(*inner, field))),
+        Expr::Binary { op, left, right } if op.is_logical() => {
+            Expr::binary(blind(*left, field), op, blind(*right, field))
+        }
+        predicate if predicate.names(field) => Expr::Literal(Literal::Bool(false)),
+        other => other,
     }
 }
 

@@ -18,6 +18,7 @@ mod codec;
 mod collection;
 mod disturbance;
 mod fault;
+mod field;
 mod life;
 mod node;
 mod partition;

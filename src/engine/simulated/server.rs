@@ -280,6 +280,7 @@ impl Front {
             return self.die().await;
         }
         match call {
+            "AddCollectionField" => self.serve(request, Node::add_collection_field).await,
             "AlterAlias" => self.serve(request, Node::alter_alias).await,
             "AllocTimestamp" => self.serve(request, Node::alloc_timestamp).await,
             "CheckHealth" => self.serve(request, Node::check_health).await,

@@ -124,6 +124,35 @@ async fn collections_have_a_life() {
 }
 
 #[tokio::test]
+async fn fields_are_added() {
+    let mut fixture = Fixture::filled(&[]).await;
+    let field = |name: &str, nullable| milvus::proto::schema::FieldSchema {
+        name: name.to_owned(),
+        data_type: milvus::proto::schema::DataType::Int8.into(),
+        nullable,
+        ..Default::default()
+    };
+    for (field, code) in [(field("new", true), 0), (field("new", true), 1100)]
+        .into_iter()
+        .chain([(field("sure", false), 1100), (field("i8", true), 1100)])
+    {
+        let name = field.name.clone();
+        let request = pb::AddCollectionFieldRequest {
+            collection_name: COLLECTION.to_owned(),
+            schema: prost::Message::encode_to_vec(&field),
+            ..Default::default()
+        };
+        let status = fixture.raw.add_collection_field(request).await.unwrap().into_inner();
+        assert_eq!(status.code, code, "{name}: {}", status.reason);
+    }
+    let results = fixture.query_raw("new is null", &["new"], &[]).await.unwrap();
+    assert_eq!(results.fields_data[1].valid_data, [false; 5]);
+    let describe = DescribeCollectionRequest::builder().collection_name(COLLECTION);
+    let described = fixture.sdk.describe_collection(describe.build().unwrap()).await.unwrap();
+    assert_eq!(described.description().get_schema().get_fields().len(), schema().fields.len() + 1);
+}
+
+#[tokio::test]
 async fn a_token_is_asked_for() {
     let options = SimulatedOptions { token: Some("root:Milvus".to_owned()), ..Default::default() };
     let engine = SimulatedMilvus::start(options).unwrap();

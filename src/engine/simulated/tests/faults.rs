@@ -62,6 +62,8 @@ fn witness(fault: Fault) -> Witness {
         | Fault::AgainInsertedIsHidden
         | Fault::RecreatedKeepsRows
         | Fault::PartitionsIgnored
+        | Fault::AddedFieldLacksDefault
+        | Fault::AddedFieldMissesFlushed
         | Fault::AlteredAliasStays
         | Fault::RebuiltIndexLacksLast
         | Fault::RangeFilterIgnored
