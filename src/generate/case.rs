@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::filter::{Chance, Composer, MAX_DEPTH, mistyped};
 use super::history::Questions;
 use super::rows::{keyed, row};
-use super::{Weights, aliases, history, partitions, relations, schemas, searches};
+use super::{Weights, aliases, fields, history, partitions, relations, schemas, searches};
 use crate::case::{Case, CaseError, Check, Operation};
 use crate::filter::Filter;
 use crate::milvus::Dialect;
@@ -123,6 +123,7 @@ pub fn cases(dialect: &Dialect, options: &Options) -> BoxedStrategy<Case> {
             searches::search(&mut case, &dialect, &options, &mut chance, &composer);
             partitions::divide(&mut case, &dialect, &options, &mut chance);
             aliases::name(&mut case, &dialect, &options, &mut chance);
+            fields::add(&mut case, &dialect, &options, &mut chance);
             case
         })
         .boxed()

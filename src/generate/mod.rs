@@ -6,6 +6,7 @@
 mod aliases;
 mod boundary;
 mod case;
+mod fields;
 mod filter;
 mod history;
 mod mutate;
