@@ -82,3 +82,31 @@ fn changes_nothing(step: &Operation) -> bool {
     matches!(step.plain(), Operation::Patch(_))
         && rows.all(|row| row.fields.len() <= 1 && row.dynamic.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generate::case;
+
+    #[test]
+    fn fields_are_added_where_the_dialect_has_that() {
+        let added = |name: &str| {
+            let dialect = Dialect::load(name).unwrap();
+            let cases = (0..60).map(|number| case(3, number, &dialect));
+            let added = cases.filter_map(|case| {
+                let name = case.operations.iter().find_map(|step| match step {
+                    Operation::AddField(name) => Some(name),
+                    _ => None,
+                })?;
+                case.validate().unwrap();
+                case.schema.field(name).cloned()
+            });
+            added.collect::<Vec<Field>>()
+        };
+        assert_eq!(added("milvus-2.5"), []);
+        let fields = added("simulated");
+        let (with, without): (Vec<&Field>, Vec<&Field>) =
+            fields.iter().partition(|field| field.default.is_some());
+        assert!(with.len() >= 2 && without.len() >= 2, "{fields:?}");
+    }
+}
