@@ -1,5 +1,7 @@
 //! The reducer: rounds of one-step reductions until none diverges any more.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use super::size::size;
@@ -67,8 +69,14 @@ pub async fn shrink<P: Probe>(
     // The last stage in which something was found: when all others have found nothing since then,
     // nothing is left to find.
     let (mut stage, mut last) = (0, STAGES.len() - 1);
+    // What was asked on the way to the case of now, and did not diverge, need not be asked again.
+    let mut refuted = HashSet::new();
     loop {
         let mut smaller = valid_candidates(&shrunk.case, STAGES[stage]);
+        let is_small = size(&shrunk.case).rows <= SMALL;
+        if is_small {
+            smaller.retain(|case| !refuted.contains(&fingerprint(case)));
+        }
         let left = budget.evaluations.saturating_sub(shrunk.evaluations);
         if left == 0 || Instant::now() >= until {
             return Ok(shrunk);
@@ -78,6 +86,10 @@ pub async fn shrink<P: Probe>(
         let (found, asked) = probe.first_diverging(&smaller, until).await?;
         shrunk.evaluations += asked;
         tracing::debug!(stage, candidates = smaller.len(), asked, ?found, "shrinking");
+        if is_small {
+            let failed = found.unwrap_or(asked).min(smaller.len());
+            refuted.extend(smaller[..failed].iter().map(fingerprint));
+        }
         match found {
             // There may be more of the kind. From the end on, everything is tried once more.
             Some(index) => {
@@ -92,6 +104,16 @@ pub async fn shrink<P: Probe>(
             None => stage = (stage + 1) % STAGES.len(),
         }
     }
+}
+
+/// From so few rows on, it is remembered what was asked: the many parts of large cases seldom come
+/// again, and take long to tell apart.
+const SMALL: usize = 16;
+
+fn fingerprint(case: &Case) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    case.to_json(None).hash(&mut hasher);
+    hasher.finish()
 }
 
 type Stage = fn(&Case) -> Vec<Case>;
