@@ -195,7 +195,7 @@ pub(crate) async fn begin<'a, 's>(
     }
     let refused = match sides.milvus.create(collection, &present).await {
         Ok(()) => None,
-        Err(error) => Some(refusal(error)?),
+        Err(error) => Some(refusal(error, Expected::Accepted)?),
     };
     Ok(Applied {
         sides,
@@ -215,8 +215,8 @@ pub(crate) async fn begin<'a, 's>(
     })
 }
 
-/// A refused or unanswered write as a divergence; an error if the target is gone.
-fn refusal(error: MilvusError) -> Result<Divergence, ApplyError> {
+/// What a target refused, or did not answer, as a divergence; an error if the target is gone.
+pub(crate) fn refusal(error: MilvusError, expected: Expected) -> Result<Divergence, ApplyError> {
     let class = match &error {
         MilvusError::Rejected { .. } => Class::WronglyRejected,
         MilvusError::Deadline { .. } => Class::Hang,
@@ -225,7 +225,7 @@ fn refusal(error: MilvusError) -> Result<Divergence, ApplyError> {
         _ => return Err(error.into()),
     };
     let actual = Actual::Error(error.to_string());
-    Ok(Divergence { class, expected: Expected::Accepted, actual, judges: Judges::Both })
+    Ok(Divergence { class, expected, actual, judges: Judges::Both })
 }
 
 /// Drops what a case may have made on a target, whose answer to that is no verdict: the aliases, by
@@ -330,7 +330,7 @@ impl Applied<'_, '_> {
         };
         match done {
             Ok(()) => self.situation.wrote(operation),
-            Err(error) => self.refused = Some(refusal(error)?),
+            Err(error) => self.refused = Some(refusal(error, Expected::Accepted)?),
         }
         Ok(())
     }
@@ -348,7 +348,9 @@ impl Applied<'_, '_> {
                 self.situation.wrote(operation);
                 self.refused = wrong;
             }
-            Err(ApplyError::Target(error)) => self.refused = Some(refusal(error)?),
+            Err(ApplyError::Target(error)) => {
+                self.refused = Some(refusal(error, Expected::Accepted)?)
+            }
             Err(error) => return Err(error),
         }
         Ok(())

@@ -260,19 +260,19 @@ async fn pursue(
         }
     };
     // What has a shape alone is recognised only when it is small.
-    if let Some(check) = shrunk.case.checks.first()
-        && let Some(issues) = shared.known_issues.explain(&shrunk.case, check, &divergence)
-    {
-        let titles: Vec<String> = issues.into_iter().map(|issue| issue.title.clone()).collect();
-        shared.shapes().insert(first_shape.clone(), Met::Known(titles.clone()));
-        let seen_as = first_shape;
-        shared.emit(Event::Recognised { case: number, oracle, titles, seen_as });
-        return Ok(());
-    }
+    let issues = shrunk
+        .case
+        .checks
+        .first()
+        .and_then(|check| shared.known_issues.explain(&shrunk.case, check, &divergence));
     let shape = shape(&shrunk.case, &divergence);
-    // The same as a case of the user's corpus that is open.
-    let open = shared.shapes().get(&shape).cloned();
-    if let Some(Met::Known(titles)) = open {
+    let known = match (issues, shared.shapes().get(&shape)) {
+        (Some(issues), _) => Some(issues.into_iter().map(|issue| issue.title.clone()).collect()),
+        // The same as a case of the user's corpus that is open.
+        (None, Some(Met::Known(titles))) => Some(titles.clone()),
+        (None, _) => None,
+    };
+    if let Some(titles) = known {
         shared.shapes().insert(first_shape.clone(), Met::Known(titles.clone()));
         let seen_as = first_shape;
         shared.emit(Event::Recognised { case: number, oracle, titles, seen_as });

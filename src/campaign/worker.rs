@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::event::{Event, Kind};
@@ -147,7 +146,7 @@ impl Shared {
             }
             None => reached.clear(),
         }
-        let digest = digest(case);
+        let digest = case.digest();
         let steps = bench.take_steps();
         Event::CaseDone { number, digest, parents, cells, refused, reached, steps }
     }
@@ -335,10 +334,4 @@ fn touch(cells_touched: &mut BTreeMap<Cell, u64>, schema: &Schema, check: &Check
     for cell in filter.into_iter().flat_map(|filter| cells(schema, filter)) {
         *cells_touched.entry(cell).or_default() += 1;
     }
-}
-
-/// A hash of the case's file: equal campaigns have equal sums of them.
-fn digest(case: &Case) -> u64 {
-    let hash = Sha256::digest(case.to_json(None));
-    hash.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
 
 use super::{Case, Check, Maintenance, Operation, Relation, Scope, Search};
 use crate::filter::Filter;
@@ -11,6 +12,12 @@ use crate::schema::Schema;
 use crate::value::{Key, Row};
 
 impl Case {
+    /// A hash of the case's file: equal campaigns have equal sums of them.
+    pub(crate) fn digest(&self) -> u64 {
+        let hash = Sha256::digest(self.to_json(None));
+        hash.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    }
+
     /// The case as the text of a case file.
     pub fn to_json(&self, found: Option<&Found>) -> String {
         let file = CaseFile {

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::reference::failure;
-use crate::apply::{Applied, ApplyError};
+use crate::apply::{Applied, ApplyError, refusal};
 use crate::filter::Literal;
 use crate::milvus::{Consistency, MilvusError, QueryOptions};
 use crate::value::{Key, Row};
@@ -40,7 +39,7 @@ fn sort<T>(result: Result<T, MilvusError>, filter: &str) -> Result<Asked<T>, App
         Err(MilvusError::Rejected { reason, .. }) => {
             Ok(Asked::Refused(format!("the target refuses `{filter}`: {reason}")))
         }
-        Err(error) => Ok(Asked::Failed(Box::new(failure(error, Expected::Agreement)?))),
+        Err(error) => Ok(Asked::Failed(Box::new(refusal(error, Expected::Agreement)?))),
     }
 }
 

@@ -5,9 +5,8 @@
 //! that it was done; see [`Milvus`](crate::milvus::Milvus) for what counts as proof of each.
 
 use super::ask::{Asked, keys, way};
-use super::reference::failure;
 use super::relation::{Outcome, verdict};
-use crate::apply::{Applied, ApplyError};
+use crate::apply::{Applied, ApplyError, refusal};
 use crate::case::Maintenance;
 use crate::engine::Ending;
 use crate::filter::Filter;
@@ -33,7 +32,7 @@ pub(super) async fn judge(
             return unproven(format!("the target refuses to {step}: {reason}"));
         }
         Err(error) => {
-            let failed = Box::new(failure(error, Expected::Agreement)?);
+            let failed = Box::new(refusal(error, Expected::Agreement)?);
             return Ok(verdict(Outcome::Failed(failed)));
         }
     }

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::apply::{Applied, ApplyError, Conflict};
+use crate::apply::{Applied, ApplyError, Conflict, refusal};
 use crate::backend::BackendError;
 use crate::case::Check;
 use crate::compare::Diff;
@@ -126,7 +126,7 @@ async fn ask(
                 *settled = true;
                 Ok(wrong_count(expected, actual))
             }
-            Err(error) => failure(error, Expected::Count(expected)).map(Some),
+            Err(error) => refusal(error, Expected::Count(expected)).map(Some),
         };
     }
     let answer = sides.milvus.query(&name, present, &filter, options).await;
@@ -134,8 +134,8 @@ async fn ask(
         (Check::Refused(_) | Check::QueryOrRefusal(_), Err(MilvusError::Rejected { .. })) => {
             return Ok(None);
         }
-        (Check::Refused(_), Err(error)) => return failure(error, Expected::Refused).map(Some),
-        (_, Err(error)) => return failure(error, Expected::Rows(keys.to_vec())).map(Some),
+        (Check::Refused(_), Err(error)) => return refusal(error, Expected::Refused).map(Some),
+        (_, Err(error)) => return refusal(error, Expected::Rows(keys.to_vec())).map(Some),
         (_, Ok(mut answer)) => {
             handles.restore(present, &mut answer);
             answer
@@ -188,16 +188,4 @@ fn wrong_count(expected: u64, actual: u64) -> Option<Divergence> {
         actual: Actual::Count(actual),
         judges: Judges::Both,
     })
-}
-
-pub(super) fn failure(error: MilvusError, expected: Expected) -> Result<Divergence, ApplyError> {
-    let class = match &error {
-        MilvusError::Rejected { .. } => Class::WronglyRejected,
-        MilvusError::Deadline { .. } => Class::Hang,
-        // The server answered, with something that is not this collection's rows.
-        MilvusError::Malformed { .. } => Class::WrongValue,
-        _ => return Err(error.into()),
-    };
-    let actual = Actual::Error(error.to_string());
-    Ok(Divergence { class, expected, actual, judges: Judges::Both })
 }

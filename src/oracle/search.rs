@@ -9,8 +9,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::reference::{agree, failure};
-use crate::apply::{Applied, ApplyError};
+use super::reference::agree;
+use crate::apply::{Applied, ApplyError, refusal};
 use crate::case::{Case, Check, Search};
 use crate::filter::{Filter, matching};
 use crate::milvus::{Consistency, Nearest, QueryOptions};
@@ -229,7 +229,7 @@ async fn ask(
     let expected = Expected::Rows(expected.map(|(key, _)| key).collect());
     let answer = match sides.milvus.search(&name, &text, nearest, options).await {
         Ok(answer) => answer,
-        Err(error) => return failure(error, expected).map(Some),
+        Err(error) => return refusal(error, expected).map(Some),
     };
     let answer: Vec<(Key, f64)> = answer
         .into_iter()

@@ -1,7 +1,6 @@
 //! The reducer: rounds of one-step reductions until none diverges any more.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use super::size::size;
@@ -75,7 +74,7 @@ pub async fn shrink<P: Probe>(
         let mut smaller = valid_candidates(&shrunk.case, STAGES[stage]);
         let is_small = size(&shrunk.case).rows <= SMALL;
         if is_small {
-            smaller.retain(|case| !refuted.contains(&fingerprint(case)));
+            smaller.retain(|case| !refuted.contains(&case.digest()));
         }
         let left = budget.evaluations.saturating_sub(shrunk.evaluations);
         if left == 0 || Instant::now() >= until {
@@ -88,10 +87,10 @@ pub async fn shrink<P: Probe>(
         tracing::debug!(stage, candidates = smaller.len(), asked, ?found, "shrinking");
         if is_small {
             let failed = found.unwrap_or(asked).min(smaller.len());
-            refuted.extend(smaller[..failed].iter().map(fingerprint));
+            refuted.extend(smaller[..failed].iter().map(Case::digest));
         }
         match found {
-            // There may be more of the kind. From the end on, everything is tried once more.
+            // There may be more of the kind, and all that was tried before may do now.
             Some(index) => {
                 shrunk.case = smaller.swap_remove(index);
                 last = stage.checked_sub(1).unwrap_or(STAGES.len() - 1);
@@ -109,12 +108,6 @@ pub async fn shrink<P: Probe>(
 /// From so few rows on, it is remembered what was asked: the many parts of large cases seldom come
 /// again, and take long to tell apart.
 const SMALL: usize = 16;
-
-fn fingerprint(case: &Case) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    case.to_json(None).hash(&mut hasher);
-    hasher.finish()
-}
 
 type Stage = fn(&Case) -> Vec<Case>;
 

@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use milvus::v2::ClientV2;
-use milvus::v2::prelude::{ConnectConfig, ListCollectionsRequest};
 use milvus_difftest::engine::simulated::Fault;
 use serde_json::Value as Json;
 
-use crate::support::{Sandbox, entries, run, simulated};
+use crate::support::{Sandbox, collections, entries, run, simulated};
 
 fn keys(json: &Json) -> BTreeSet<&str> {
     json.as_object().expect("an object").keys().map(String::as_str).collect()
@@ -246,11 +244,7 @@ async fn nothing_is_left_on_an_engine_that_others_use() {
     })
     .await
     .expect("no panic");
-    let config = ConnectConfig::new().uri(engine.uri());
-    let client = ClientV2::new(&config).await.expect("the engine answers");
-    let request = ListCollectionsRequest::builder().build().expect("it needs nothing");
-    let left = client.list_collections(request).await.expect("a list");
-    assert_eq!(left.collection_names(), Vec::<String>::new());
+    assert_eq!(collections(&engine.uri()).await, Vec::<String>::new());
 }
 
 /// What a run says of where its options came from.

@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use milvus::v2::ClientV2;
+use milvus::v2::prelude::{ConnectConfig, ListCollectionsRequest};
 use milvus_difftest::engine::simulated::{Fault, SimulatedMilvus, SimulatedOptions};
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -22,6 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(2400);
 pub fn simulated(faults: &[Fault]) -> SimulatedMilvus {
     let options = SimulatedOptions { faults: faults.to_vec(), ..Default::default() };
     SimulatedMilvus::start(options).expect("a loopback port")
+}
+
+/// The names of the collections on an engine.
+pub async fn collections(uri: &str) -> Vec<String> {
+    let client = ClientV2::new(&ConnectConfig::new().uri(uri)).await.expect("it answers");
+    let request = ListCollectionsRequest::builder().build().expect("it needs nothing");
+    client.list_collections(request).await.expect("a list").collection_names().to_vec()
 }
 
 /// The folder that a test runs the binary in.

@@ -5,8 +5,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use milvus::v2::ClientV2;
-use milvus::v2::prelude::{ConnectConfig, ListCollectionsRequest};
 use milvus_difftest::campaign::{
     Campaign, Event, Stop, Summary, Target, Workbench, WorkbenchOptions,
 };
@@ -21,7 +19,7 @@ use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
 use super::{dice, figures, fuzz, kill, listens, millis, servers, wanted};
-use crate::support::{Running, Sandbox, run, simulated};
+use crate::support::{Running, Sandbox, collections, run, simulated};
 
 /// Kills what runs below a folder again and again while a command runs, so often at most; says how
 /// often. `pace` is the most milliseconds that an engine usually has to live.
@@ -266,14 +264,7 @@ async fn an_engine_that_dies_now_and_then_loses_no_finding_and_makes_none() {
 
     // What was lost with the engine is not left on it.
     engine.revive();
-    assert_eq!(collections(&engine).await, Vec::<String>::new());
-}
-
-async fn collections(engine: &SimulatedMilvus) -> Vec<String> {
-    let config = ConnectConfig::new().uri(engine.uri());
-    let client = ClientV2::new(&config).await.expect("it answers");
-    let request = ListCollectionsRequest::builder().build().expect("it needs nothing");
-    client.list_collections(request).await.expect("a list").collection_names().to_vec()
+    assert_eq!(collections(&engine.uri()).await, Vec::<String>::new());
 }
 
 /// What has an alias cannot be dropped.
@@ -315,5 +306,5 @@ async fn what_has_aliases_is_not_left_on_an_engine_that_died() {
     assert!(matches!(verdicts[..], [Verdict::Inconclusive(_)]), "{verdicts:?}");
     assert_eq!(bench.take_restarts().len(), 1);
     bench.stop().await;
-    assert_eq!(collections(&engine).await, Vec::<String>::new());
+    assert_eq!(collections(&engine.uri()).await, Vec::<String>::new());
 }
