@@ -35,6 +35,11 @@ pub(super) async fn investigate(
     };
     let reference = shared.generation.asks(Oracle::Reference);
     for (check, _) in &diverging {
+        let scope = check.scope();
+        if reference && !scope.is_whole() {
+            // Where the rows of a part are wrong, whatever is asked of it is.
+            add(Check::Entities.within(scope));
+        }
         if let (Check::Agree { .. }, true) = (check, reference) {
             // What one of the ways gets wrong on its own is plainer without the other.
             check.filters(&case.schema).into_iter().for_each(|way| add(Check::Query(way)));
@@ -50,7 +55,10 @@ pub(super) async fn investigate(
                 Check::QueryOrRefusal(_) => check.with_filter(part.clone()),
                 _ => Check::Query(part.clone().into()),
             };
-            predicates.into_iter().for_each(|part| add(ask(part)));
+            for part in predicates {
+                add(ask(part));
+                add(ask(part).within(scope));
+            }
         }
         add(check.clone());
     }
@@ -334,11 +342,15 @@ fn smallest_part(
     filters.iter().for_each(|filter| sub_predicates(&filter.expr, &mut predicates));
     answers
         .iter()
-        .find(|(part, _)| match part {
-            Check::Query(filter) | Check::QueryOrRefusal(filter) => {
-                predicates.contains(&&filter.expr)
+        .find(|(part, _)| {
+            let (scope, is_of_it) = (part.scope(), part.scope() == check.scope());
+            match part.plain() {
+                Check::Query(filter) | Check::QueryOrRefusal(filter) => {
+                    (is_of_it || scope.is_whole()) && predicates.contains(&&filter.expr)
+                }
+                Check::Entities if !scope.is_whole() => is_of_it,
+                _ => part == check,
             }
-            part => part == check,
         })
         .cloned()
 }

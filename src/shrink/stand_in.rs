@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value as Json};
 
 use super::rows::{idle_fields, without_fields};
-use crate::case::{Case, Operation};
+use crate::case::{Case, Check, DEFAULT_PARTITION, Operation, Scope};
 use crate::filter::{BinaryOp, Expr, FieldPath, Literal, Step};
 use crate::schema::{DataType, Field, Scalar};
 use crate::value::{Key, Row, Value};
@@ -16,7 +16,45 @@ pub(super) fn stand_ins(case: &Case) -> Vec<Case> {
     let mut all = as_the_key(case);
     all.extend(told_by_vectors(case));
     all.extend(one_large_integer(case));
+    all.extend(partitions_swapped(case));
     all
+}
+
+/// The default partition in the place of another, and the other way round.
+fn partitions_swapped(case: &Case) -> Vec<Case> {
+    let made: BTreeSet<&String> = case
+        .operations
+        .iter()
+        .filter_map(|step| match step {
+            Operation::CreatePartition(name) => Some(name),
+            _ => None,
+        })
+        .collect();
+    let swapped = |name: &String| {
+        let other = |place: &str| match place {
+            DEFAULT_PARTITION => name.clone(),
+            place if place == name => DEFAULT_PARTITION.to_owned(),
+            place => place.to_owned(),
+        };
+        let elsewhere = |check: &Check| {
+            let partitions = check.scope().partitions.iter().map(|place| other(place)).collect();
+            let alias = check.scope().alias.clone();
+            check.clone().within(&Scope { partitions, alias })
+        };
+        let mut swapped = case.clone();
+        for step in &mut swapped.operations {
+            if !step.rows().is_empty() {
+                let place = other(step.partition().unwrap_or(DEFAULT_PARTITION));
+                let place = Some(place.as_str()).filter(|place| *place != DEFAULT_PARTITION);
+                *step = step.plain().clone().into_partition(place);
+            } else if let Operation::Ask(check) = step {
+                *check = elsewhere(check);
+            }
+        }
+        swapped.checks = case.checks.iter().map(elsewhere).collect();
+        swapped
+    };
+    made.into_iter().map(swapped).collect()
 }
 
 /// A field that no two rows have the same value of is the key itself.

@@ -234,6 +234,20 @@ fn quiet_says_nothing_but_the_result() {
     assert!(run.stdout.contains("MissingRows"), "{}", run.stdout);
 }
 
+/// Whatever is asked of a partition whose rows are wrong is wrong: that is one finding, and the rows
+/// show it.
+#[test]
+fn what_is_wrong_with_a_partition_is_found_once() {
+    let (sandbox, engine) = (Sandbox::new(), simulated(&[Fault::PartitionsIgnored]));
+    let options = ["--cases", "60", "--filters", "6", "--shrink-time", "1m"];
+    let run = run(sandbox.fuzz(&engine.uri(), &options)).expect(1);
+    let summary = sandbox.summary();
+    assert!(summary["verdicts"]["divergence"].as_u64() > Some(3), "{}", run.stdout);
+    let findings = summary["findings"].as_array().expect("an array");
+    let shapes: Vec<_> = findings.iter().map(|finding| finding["shape"].as_str()).collect();
+    assert!(matches!(shapes[..], [Some(shape)] if shape.contains("entities")), "{shapes:?}");
+}
+
 #[tokio::test]
 async fn nothing_is_left_on_an_engine_that_others_use() {
     let (sandbox, engine) = (Sandbox::new(), simulated(&[Fault::DropLastMatch]));
