@@ -381,12 +381,16 @@ impl Applied<'_, '_> {
     async fn remember(&mut self, operation: &Operation) -> Result<(), ApplyError> {
         let Applied { sides, table, state, .. } = self;
         let schema = table.schema.clone();
-        // A database finds what matches by itself.
+        // A database finds what matches by itself, but for partitions, of which it has none.
         let mut found = Vec::new();
-        if let Operation::DeleteWhere(filter) = operation {
+        let place = operation.partition();
+        if let Operation::DeleteWhere(filter) = operation.plain() {
             for backend in &mut *sides.backends {
                 found.push(match backend.query(table, &filter.expr).await {
-                    Ok(keys) => Some(keys),
+                    Ok(mut keys) => {
+                        keys.retain(|key| place.is_none_or(|name| state.home(key) == name));
+                        Some(keys)
+                    }
                     Err(BackendError::Inexpressible { .. }) => None,
                     Err(error) => return Err(error.into()),
                 });
@@ -411,7 +415,9 @@ impl Applied<'_, '_> {
                 Operation::Insert(_) | Operation::Upsert(_) | Operation::Patch(_) => {
                     backend.upsert(table, &written).await?;
                 }
-                Operation::Delete(keys) => backend.delete(table, keys).await?,
+                Operation::Delete(keys) => {
+                    backend.delete(table, if place.is_some() { &gone } else { keys }).await?;
+                }
                 Operation::DeleteWhere(_) => {
                     let own = found.get(number).cloned().flatten();
                     backend.delete(table, own.as_ref().unwrap_or(&gone)).await?;
@@ -475,10 +481,11 @@ impl Applied<'_, '_> {
             Operation::CreatePartition(name) => milvus.create_partition(collection, name).await?,
             Operation::DropPartition(name) => milvus.drop_partition(collection, name).await?,
             Operation::Delete(keys) => {
-                milvus.delete(collection, schema, &handles.keys(schema, keys)).await?;
+                let keys = handles.keys(schema, keys);
+                milvus.delete_in(collection, place, schema, &keys).await?;
             }
             Operation::DeleteWhere(filter) => {
-                milvus.delete_where(collection, &filter.to_string()).await?;
+                milvus.delete_where_in(collection, place, &filter.to_string()).await?;
             }
             Operation::Recreate => {
                 milvus.drop_collection(collection).await?;

@@ -70,6 +70,7 @@ fn steps(case: &Case) -> Vec<String> {
         Operation::Ask(_) => "query".to_owned(),
     };
     let step = |operation: &Operation| match operation.partition() {
+        Some(_) if operation.deletes() => step(operation) + " in partition",
         Some(_) => step(operation) + " into partition",
         None => step(operation),
     };

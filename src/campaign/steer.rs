@@ -21,9 +21,15 @@ pub(super) fn steer(case: &mut Case, known: &KnownIssues, number: u64) -> Steere
         return steered;
     }
     // An issue of writes bears on every check of the case: it goes as a whole.
-    if !number.is_multiple_of(KEPT) && case.rows_under(known.semantics()) != case.rows() {
-        case.operations.retain(|operation| !matches!(operation.plain(), Operation::Upsert(_)));
-        case.leave_out_the_impossible();
+    let bears: [fn(&Operation) -> bool; 2] = [
+        |operation| operation.deletes() && operation.partition().is_some(),
+        |operation| matches!(operation.plain(), Operation::Upsert(_)),
+    ];
+    for bears in bears {
+        if !number.is_multiple_of(KEPT) && case.rows_under(known.semantics()) != case.rows() {
+            case.operations.retain(|operation| !bears(operation));
+            case.leave_out_the_impossible();
+        }
     }
     while let Some(place) = known.touched_deletion(case) {
         case.operations.remove(place);

@@ -1,5 +1,6 @@
 //! What the operations of a case leave.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Case, Check, DEFAULT_PARTITION, Operation, Scope};
@@ -35,6 +36,8 @@ impl State {
         operation: &Operation,
         semantics: Semantics,
     ) -> Result<(), Undefined> {
+        let place = operation.partition();
+        let limit = place.filter(|_| !semantics.has(Switch::DeleteIgnoresPartition));
         match operation.plain() {
             Operation::Insert(batch) => batch.iter().for_each(|row| {
                 self.put(schema, row, false, |row, old| merged(schema, row, old, semantics));
@@ -66,17 +69,21 @@ impl State {
                 // Keys are deleted by a filter that lists them.
                 let escapes = !semantics.has(Switch::EscapesAreDropped);
                 for key in keys {
-                    match key {
+                    let key = match key {
                         Key::Text(text) if !escapes => {
-                            self.remove(&Key::Text(filter::without_escapes(text)));
+                            Cow::Owned(Key::Text(filter::without_escapes(text)))
                         }
-                        key => self.remove(key),
+                        key => Cow::Borrowed(key),
+                    };
+                    if limit.is_none_or(|name| self.home(&key) == name) {
+                        self.remove(&key);
                     }
                 }
             }
             Operation::DeleteWhere(filter) => {
                 let mut gone = Vec::new();
-                for (key, row) in &self.rows {
+                let is_meant = |key: &Key| limit.is_none_or(|name| self.home(key) == name);
+                for (key, row) in self.rows.iter().filter(|(key, _)| is_meant(key)) {
                     if evaluate(&filter.expr, schema, row, semantics)? == Truth::True {
                         gone.push(key.clone());
                     }
@@ -92,7 +99,7 @@ impl State {
             | Operation::Ask(_) => {}
         }
         for key in operation.rows().iter().filter_map(|row| row.key(schema)) {
-            match operation.partition().filter(|name| *name != DEFAULT_PARTITION) {
+            match place.filter(|name| *name != DEFAULT_PARTITION) {
                 Some(name) => self.homes.insert(key, name.to_owned()),
                 None => self.homes.remove(&key),
             };

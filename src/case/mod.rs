@@ -47,7 +47,7 @@ impl Case {
 
     /// All filters: of the questions, and of deletions.
     pub fn filters(&self) -> impl Iterator<Item = &Expr> {
-        let deletions = self.operations.iter().filter_map(|operation| match operation {
+        let deletions = self.operations.iter().filter_map(|operation| match operation.plain() {
             Operation::DeleteWhere(filter) => Some(&filter.expr),
             _ => None,
         });

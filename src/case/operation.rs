@@ -18,8 +18,8 @@ pub enum Operation {
     Upsert(Vec<Row>),
     /// Changes the given fields of rows that exist, and keeps the others (partial upsert).
     Patch(Vec<Row>),
-    /// An insert, an upsert or a partial upsert into a partition; without it, rows go into the
-    /// default one.
+    /// An insert, an upsert or a partial upsert into a partition, or a deletion of what is in it;
+    /// without it, rows go into the default one, and are deleted wherever they are.
     Into {
         /// The partition.
         partition: String,
@@ -76,6 +76,29 @@ impl Operation {
         }
     }
 
+    /// The keys that it deletes, to change them; `None` if it deletes none by their keys.
+    pub(crate) fn deleted_mut(&mut self) -> Option<&mut Vec<Key>> {
+        match self {
+            Operation::Delete(keys) => Some(keys),
+            Operation::Into { write, .. } => write.deleted_mut(),
+            _ => None,
+        }
+    }
+
+    /// The filter by which it deletes rows, to change it.
+    pub(crate) fn filter_mut(&mut self) -> Option<&mut Filter> {
+        match self {
+            Operation::DeleteWhere(filter) => Some(filter),
+            Operation::Into { write, .. } => write.filter_mut(),
+            _ => None,
+        }
+    }
+
+    /// Whether it deletes rows, by their keys or by a filter.
+    pub(crate) fn deletes(&self) -> bool {
+        matches!(self.plain(), Operation::Delete(_) | Operation::DeleteWhere(_))
+    }
+
     /// What it does, wherever that is: of a write into a partition, the write.
     pub fn plain(&self) -> &Operation {
         match self {
@@ -96,7 +119,7 @@ impl Operation {
         )
     }
 
-    /// The partition that it writes into, if it names one.
+    /// The partition that it writes into or deletes from, if it names one.
     pub fn partition(&self) -> Option<&str> {
         match self {
             Operation::Into { partition, .. } => Some(partition),
@@ -104,7 +127,7 @@ impl Operation {
         }
     }
 
-    /// The same write, into that partition if there is one.
+    /// The same write or deletion, in that partition if there is one.
     pub fn into_partition(self, partition: Option<&str>) -> Operation {
         match partition {
             Some(name) => Operation::Into { partition: name.to_owned(), write: Box::new(self) },

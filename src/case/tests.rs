@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::{Case, Check, Operation, Scope};
-use crate::filter::Filter;
+use crate::filter::{Filter, Semantics, Switch};
 use crate::schema::Schema;
 use crate::value::{Key, Value};
 
@@ -98,9 +98,14 @@ fn partitions_have_preconditions() {
             "the row 1 is in the partition '_default'",
         ),
         (
-            json!([red, {"into": {"partition": "red", "write": {"delete": [1]}}}]),
+            json!([red, {"into": {"partition": "red", "write": {"drop_partition": "red"}}}]),
             &none,
-            "only rows are written into 'red'",
+            "in 'red' rows are written and deleted, and nothing else",
+        ),
+        (
+            json!([{"into": {"partition": "red", "write": {"delete": [1]}}}]),
+            &none,
+            "no partition 'red' to write into or delete from",
         ),
         (
             json!([red]),
@@ -120,6 +125,30 @@ fn partitions_have_preconditions() {
     ]);
     let error = case(fields, json!([red]), none).unwrap_err();
     assert!(error.contains("a collection with a partition key has no partitions"), "{error}");
+}
+
+/// A deletion that names a partition leaves rows elsewhere, on an engine that takes the name into
+/// account.
+#[test]
+fn deletions_are_limited_to_the_partition_that_they_name() {
+    let within =
+        |partition: &str, write: Json| json!({"into": {"partition": partition, "write": write}});
+    let left = |deletion: Json| {
+        let made = json!({"create_partition": "red"});
+        let (here, there) = (json!({"insert": rows(&[1, 2])}), into("red", "insert", &[3, 4]));
+        let case = plain(json!([made, here, there, deletion]), json!(["entities"])).unwrap();
+        let (read, _) = Case::from_json(&case.to_json(None)).unwrap();
+        assert_eq!(read, case);
+        let ignores = Semantics::canonical().with(Switch::DeleteIgnoresPartition);
+        [Semantics::canonical(), ignores].map(|semantics| {
+            let keys = case.rows_under(semantics).into_keys();
+            keys.map(|key| key.to_string()).collect::<Vec<_>>().join(" ")
+        })
+    };
+    assert_eq!(left(within("red", json!({"delete": [1, 3]}))), ["1 2 4", "2 4"]);
+    assert_eq!(left(within("_default", json!({"delete": [1, 3]}))), ["2 3 4", "2 4"]);
+    assert_eq!(left(within("red", json!({"delete_where": "id != 2"}))), ["1 2", "2"]);
+    assert_eq!(left(json!({"delete": [1, 3]})), ["2 4", "2 4"]);
 }
 
 /// What depends on a step that is gone goes with it.

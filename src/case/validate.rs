@@ -26,7 +26,7 @@ impl Case {
         let (mut state, mut later) = (State::default(), self.later());
         for operation in &self.operations {
             self.validate_step(&state, &mut later, operation)?;
-            match operation {
+            match operation.plain() {
                 Operation::DeleteWhere(filter) => {
                     let fits = filter::check(&self.schema, &filter.expr);
                     fits.map_err(|error| CaseError::Invalid(error.to_string()))?;
@@ -113,15 +113,15 @@ impl Case {
         }
         match operation {
             Operation::Into { partition, write } => {
-                let writes = matches!(
-                    **write,
-                    Operation::Insert(_) | Operation::Upsert(_) | Operation::Patch(_)
-                );
-                if !writes {
-                    return invalid(format!("only rows are written into '{partition}'"));
+                if matches!(**write, Operation::Into { .. }) || !write.is_of_rows() {
+                    return invalid(format!(
+                        "in '{partition}' rows are written and deleted, and nothing else"
+                    ));
                 }
                 if !state.has_partition(partition) {
-                    return invalid(format!("there is no partition '{partition}' to write into"));
+                    return invalid(format!(
+                        "there is no partition '{partition}' to write into or delete from"
+                    ));
                 }
             }
             Operation::CreateAlias(name) => {
@@ -216,7 +216,7 @@ impl Case {
         if self.operations.iter().any(by_key) {
             return invalid("rows cannot be upserted by them; use insert and delete");
         }
-        let deletes = self.operations.iter().filter_map(|operation| match operation {
+        let deletes = self.operations.iter().filter_map(|operation| match operation.plain() {
             Operation::DeleteWhere(filter) => Some(&filter.expr),
             _ => None,
         });

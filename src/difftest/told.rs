@@ -24,7 +24,7 @@ pub(super) fn told(case: &Case, divergence: &Divergence) -> String {
     line("schema", &schema(&case.schema));
     for operation in &case.operations {
         if let Some(partition) = operation.partition() {
-            line("into", partition);
+            line(if operation.deletes() { "in" } else { "into" }, partition);
         }
         match operation.plain() {
             Operation::Insert(rows) => written("insert", rows, &mut line),

@@ -405,6 +405,13 @@ switches! {
         source: "documentation, Query (Query in Partitions)",
         example: "count(*) in [a] on a row in b",
     }
+    /// A deletion that names a partition deletes rows of others, too.
+    DeleteIgnoresPartition "delete-ignores-partition" {
+        canonical: "a deletion that names a partition deletes the rows in it",
+        turned: "it deletes those of all partitions",
+        source: "documentation, Delete Entities (Delete Entities from Partitions)",
+        example: "delete where id in [1] in a on id = 1 in b",
+    }
     /// An upsert keeps the dynamic keys that the new row has not got.
     UpsertKeepsDynamicKeys "upsert-keeps-dynamic-keys" {
         canonical: "an upsert replaces the whole entity",
@@ -440,6 +447,7 @@ impl Switch {
                     | Switch::UpsertKeepsOmittedDefaults
                     | Switch::UpsertKeepsDynamicKeys
                     | Switch::CountIgnoresPartitions
+                    | Switch::DeleteIgnoresPartition
             )
     }
 

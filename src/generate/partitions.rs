@@ -1,5 +1,5 @@
 //! Histories that are divided into partitions: rows are written into them, questions are asked of
-//! some of them alone, and some are dropped.
+//! some of them alone, rows are deleted in some alone, and some are dropped.
 //!
 //! What is drawn here is drawn last, so that a case that is not divided is what it was before.
 
@@ -17,6 +17,8 @@ use crate::value::Row;
 const DIVIDED: usize = 4;
 /// One in so many steps is preceded by one that makes or drops a partition.
 const CHANGED: usize = 5;
+/// One in so many deletions is limited to a partition.
+const LIMITED: usize = 2;
 /// One in so many questions is asked of some partitions.
 const ASKED: usize = 3;
 
@@ -88,16 +90,23 @@ fn divided(
     if let Operation::Ask(check) = operation {
         return vec![Operation::Ask(narrowed(state, check, chance))];
     }
+    let names: Vec<&str> = state.partitions.iter().map(String::as_str).collect();
+    if operation.deletes() && chance.one_in(LIMITED) {
+        // There may be nothing of it in that partition: nothing is deleted then.
+        let place = any(&names, chance).unwrap_or(DEFAULT_PARTITION);
+        return vec![operation.into_partition(Some(place))];
+    }
     if operation.rows().is_empty() {
         return vec![operation];
     }
-    let names: Vec<&str> = state.partitions.iter().map(String::as_str).collect();
     let mut batches: Vec<(Option<&str>, Vec<Row>)> = Vec::new();
     // Where new rows go, until the next turn.
     let mut place = any(&names, chance);
     for row in operation.rows() {
         let old = row.key(schema).filter(|key| state.rows.contains_key(key));
         let home = match &old {
+            // It was to be deleted before.
+            Some(_) if matches!(operation, Operation::Insert(_)) => continue,
             Some(key) => Some(state.home(key)).filter(|home| *home != DEFAULT_PARTITION),
             None if matches!(operation, Operation::Patch(_)) => continue,
             None => {

@@ -134,14 +134,16 @@ impl KnownIssues {
     /// place among the operations: one by a filter, or one of keys that are written again. A key
     /// that was to be deleted and is inserted again may be there twice.
     pub fn touched_deletion(&self, case: &Case) -> Option<usize> {
-        case.operations.iter().enumerate().find_map(|(place, operation)| match operation {
+        case.operations.iter().enumerate().find_map(|(place, operation)| match operation.plain() {
             Operation::DeleteWhere(filter) => {
                 let before = Case {
                     operations: case.operations[..place].to_vec(),
                     checks: Vec::new(),
                     schema: case.schema.clone(),
                 };
-                self.touch(&before, &Check::Query(filter.clone())).then_some(place)
+                let is_touched = self.touch(&before, &Check::Query(filter.clone()))
+                    || self.leaves_what_is_written_again(case, place);
+                is_touched.then_some(place)
             }
             Operation::Delete(_) => self.leaves_what_is_written_again(case, place).then_some(place),
             _ => None,

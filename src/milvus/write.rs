@@ -174,17 +174,40 @@ impl Milvus {
         schema: &Schema,
         keys: &[Key],
     ) -> Result<(), MilvusError> {
+        self.delete_in(collection, "", schema, keys).await
+    }
+
+    /// Deletes those of the rows with these keys that are in a partition; an empty name stands for
+    /// all of them (documentation, "Delete Entities").
+    pub async fn delete_in(
+        &self,
+        collection: &str,
+        partition: &str,
+        schema: &Schema,
+        keys: &[Key],
+    ) -> Result<(), MilvusError> {
         if keys.is_empty() {
             return Ok(());
         }
         // Not `ids`: the SDK sends those as a template, which old engines cannot parse.
-        self.delete_where(collection, &keys_filter(schema, keys)).await
+        self.delete_where_in(collection, partition, &keys_filter(schema, keys)).await
     }
 
     /// Deletes the rows that match a filter.
     pub async fn delete_where(&self, collection: &str, filter: &str) -> Result<(), MilvusError> {
+        self.delete_where_in(collection, "", filter).await
+    }
+
+    /// Deletes the rows in a partition that match a filter; an empty name stands for all of them.
+    pub async fn delete_where_in(
+        &self,
+        collection: &str,
+        partition: &str,
+        filter: &str,
+    ) -> Result<(), MilvusError> {
         let request = sdk::DeleteRequest::builder()
             .collection_name(collection)
+            .partition_name(partition)
             .filter(filter)
             .build()
             .map_err(|error| MilvusError::from_sdk("delete", self.deadline, error))?;

@@ -511,6 +511,7 @@ fn touches(switch: Switch, schema: &Schema, node: &Expr) -> bool {
         // They are about writes.
         Switch::UpsertKeepsDynamicKeys
         | Switch::CountIgnoresPartitions
+        | Switch::DeleteIgnoresPartition
         | Switch::UpsertKeepsOmittedDefaults
         | Switch::UpsertPartitionsByPrimaryKey
         | Switch::DeadRowsAreComputed => false,

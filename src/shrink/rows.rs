@@ -17,7 +17,7 @@ pub(super) fn only_rows(case: &Case, keys: &[Key]) -> Vec<Case> {
         let mut kept = case.clone();
         let is_kept = |row: &&Row| row.key(&case.schema).is_some_and(|key| keys.contains(&key));
         kept.operations.retain_mut(|operation| {
-            if let Operation::Delete(deleted) = operation {
+            if let Some(deleted) = operation.deleted_mut() {
                 deleted.retain(|key| keys.contains(key));
                 return !deleted.is_empty();
             }
@@ -127,7 +127,7 @@ fn smaller_steps(case: &Case, number: usize, operation: &Operation) -> Vec<Opera
             all.extend(inside.map(|smaller| smaller.into_partition(Some(partition))));
         }
         Operation::DeleteWhere(filter) => {
-            let gone = gone_by(case, number);
+            let gone = gone_by(case, number, operation);
             if !gone.is_empty() {
                 all.push(Operation::Delete(gone));
             }
@@ -229,10 +229,12 @@ fn fewer_aliases(case: &Case) -> Vec<Case> {
     vec![without, still]
 }
 
-/// The keys that the operation with this number deletes.
-fn gone_by(case: &Case, number: usize) -> Vec<Key> {
-    let until = |end| Case { operations: case.operations[..end].to_vec(), ..case.clone() }.rows();
-    let (before, after) = (until(number), until(number + 1));
+/// The keys that an operation deletes in the place of the one with this number.
+fn gone_by(case: &Case, number: usize, operation: &Operation) -> Vec<Key> {
+    let rows = |operations| Case { operations, ..case.clone() }.rows();
+    let before = &case.operations[..number];
+    let after = rows([before, std::slice::from_ref(operation)].concat());
+    let before = rows(before.to_vec());
     before.into_keys().filter(|key| !after.contains_key(key)).collect()
 }
 
@@ -475,7 +477,7 @@ fn plainer_keys(case: &Case) -> Vec<Case> {
                         row.fields.insert(name.clone(), new.clone().into());
                     }
                 }
-                if let Operation::Delete(keys) = operation {
+                if let Some(keys) = operation.deleted_mut() {
                     for key in keys.iter_mut().filter(|key| *key == old) {
                         *key = new.clone();
                     }

@@ -43,7 +43,9 @@ fn partitions_swapped(case: &Case) -> Vec<Case> {
         };
         let mut swapped = case.clone();
         for step in &mut swapped.operations {
-            if !step.rows().is_empty() {
+            if let (true, Some(place)) = (step.deletes(), step.partition()) {
+                *step = step.plain().clone().into_partition(Some(&other(place)));
+            } else if !step.rows().is_empty() {
                 let place = other(step.partition().unwrap_or(DEFAULT_PARTITION));
                 let place = Some(place.as_str()).filter(|place| *place != DEFAULT_PARTITION);
                 *step = step.plain().clone().into_partition(place);
@@ -95,7 +97,7 @@ fn with_key(case: &Case, field: &Field) -> Option<Case> {
         for row in operation.rows_mut() {
             row.fields.remove(&old.name);
         }
-        if let Operation::Delete(deleted) = operation {
+        if let Some(deleted) = operation.deleted_mut() {
             for key in deleted {
                 key.clone_from(keys.get(key)?);
             }

@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 
 use super::value;
-use crate::case::{Case, Operation};
+use crate::case::Case;
 use crate::filter::{Expr, Literal};
 use crate::value::{Row, Value};
 
@@ -39,7 +39,7 @@ fn replace(case: &Case, old: &Literal, new: &Literal) -> Case {
     let key = case.schema.primary().name.clone();
     for operation in &mut changed.operations {
         operation.rows_mut().iter_mut().for_each(|row| in_row(row, &key, old, new));
-        if let Operation::DeleteWhere(filter) = operation {
+        if let Some(filter) = operation.filter_mut() {
             in_filter(&mut filter.expr, old, new);
         }
     }

@@ -267,6 +267,7 @@ impl Fault {
             OperatorRejected => 3,
             // An insert and an upsert, or two rows and a flush, or a row, its deletion and a step.
             StaleAfterUpsert
+            | Fault::Turned(Switch::DeleteIgnoresPartition)
             | DroppedPartitionKeepsRows
             | AddedFieldLacksDefault
             | AlteredAliasStays

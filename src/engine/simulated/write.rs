@@ -1,6 +1,7 @@
 //! Writes to a simulated Milvus.
 
 use std::collections::BTreeMap;
+use std::slice;
 
 use milvus::proto::{milvus as pb, schema as schema_pb};
 
@@ -169,8 +170,13 @@ impl Node {
         if request.expr.trim().is_empty() {
             return Err(invalid("a delete needs a filter"));
         }
-        let matches = collection.select(&collection.rows, sabotage, &request.expr)?;
-        let mut keys: Vec<_> = matches.into_iter().map(|(key, _)| key.clone()).collect();
+        collection.require_partition(&request.partition_name)?;
+        let everywhere = request.partition_name.is_empty()
+            || sabotage.has(Fault::Turned(Switch::DeleteIgnoresPartition));
+        let place = if everywhere { &[][..] } else { slice::from_ref(&request.partition_name) };
+        let matches = collection.select(&collection.rows, sabotage, &request.expr)?.into_iter();
+        let meant = matches.map(|(key, _)| key).filter(|key| collection.is_in(place, key));
+        let mut keys: Vec<_> = meant.cloned().collect();
         let listed = parse(&request.expr).ok();
         let key = &collection.schema.primary().name;
         let listed = listed.is_some_and(|expr| expr.list_of(key).is_some());

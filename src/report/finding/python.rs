@@ -458,6 +458,9 @@ fn type_of(field: &Field) -> Vec<String> {
 /// One call; none for an operation on no row.
 fn operation(case: &Case, number: usize, operation: &Operation) -> Option<String> {
     let schema = &case.schema;
+    let mut options = operation.partition().map_or_else(String::new, |partition| {
+        format!("partition_name={}, ", literal::string(partition))
+    });
     let (call, rows) = match operation.plain() {
         Operation::Insert(rows) => ("insert", rows),
         Operation::Upsert(rows) => ("upsert", rows),
@@ -467,15 +470,15 @@ fn operation(case: &Case, number: usize, operation: &Operation) -> Option<String
             if schema.primary().auto_id {
                 return Some(format!(
                     "ids = [key for key, handle in HANDLES.items() if handle in {ids}]\n    \
-                     client.delete(name, ids=ids, timeout=TIMEOUT)"
+                     client.delete(name, ids=ids, {options}timeout=TIMEOUT)"
                 ));
             }
-            return Some(format!("client.delete(name, ids={ids}, timeout=TIMEOUT)"));
+            return Some(format!("client.delete(name, ids={ids}, {options}timeout=TIMEOUT)"));
         }
         Operation::Patch(rows) => ("upsert", rows),
         Operation::DeleteWhere(filter) => {
             let filter = literal::string(&filter.to_string());
-            return Some(format!("client.delete(name, filter={filter}, timeout=TIMEOUT)"));
+            return Some(format!("client.delete(name, filter={filter}, {options}timeout=TIMEOUT)"));
         }
         Operation::AddField(name) => {
             let field = arguments(schema.field(name)?);
@@ -509,9 +512,6 @@ fn operation(case: &Case, number: usize, operation: &Operation) -> Option<String
         Operation::Maintain(step) => return Some(history::maintenance(schema, step)),
         Operation::Ask(check) => return Some(history::question(schema, check)),
     };
-    let mut options = operation.partition().map_or_else(String::new, |partition| {
-        format!("partition_name={}, ", literal::string(partition))
-    });
     if let Operation::Patch(_) = operation.plain() {
         options.push_str("partial_update=True, ");
     }

@@ -106,13 +106,16 @@ fn steps(finding: &Finding) -> String {
         let schema = &finding.case.schema_at(number);
         text.push('\n');
         let place = match operation.partition() {
-            Some(partition) => format!(" into the partition {}", code(partition)),
+            Some(partition) => {
+                let word = if operation.deletes() { "in" } else { "into" };
+                format!(" {word} the partition {}", code(partition))
+            }
             None => String::new(),
         };
         text.push_str(&match operation.plain() {
             Operation::Insert(batch) => format!("Insert{place}:\n\n{}", rows(schema, batch)),
             Operation::Upsert(batch) => format!("Upsert{place}:\n\n{}", rows(schema, batch)),
-            Operation::Delete(keys) => format!("Delete {}.\n", keys_in_words(keys)),
+            Operation::Delete(keys) => format!("Delete {}{place}.\n", keys_in_words(keys)),
             Operation::Patch(batch) => {
                 format!("Upsert in part{place}:\n\n{}", rows(schema, batch))
             }
@@ -137,7 +140,7 @@ fn steps(finding: &Finding) -> String {
             ),
             Operation::Into { .. } => String::new(),
             Operation::DeleteWhere(filter) => {
-                format!("Delete where:\n\n{}", block("", &filter.to_string()))
+                format!("Delete{place} where:\n\n{}", block("", &filter.to_string()))
             }
             Operation::Recreate => {
                 "Drop the collection, and create it again under its name.\n".to_owned()
@@ -323,6 +326,13 @@ fn why(finding: &Finding) -> String {
             "\nRows that were there before a field was added have its default value, or null \
              ([Add Fields to an Existing Collection]\
              (https://milvus.io/docs/add-fields-to-an-existing-collection.md)).\n",
+        );
+    }
+    let is_limited = |step: &Operation| step.deletes() && step.partition().is_some();
+    if finding.case.operations.iter().any(is_limited) {
+        text.push_str(
+            "\nA deletion that names a partition deletes the rows in that partition alone \
+             ([Delete Entities](https://milvus.io/docs/delete-entities.md)).\n",
         );
     }
     if scope.alias.is_some() {

@@ -141,8 +141,17 @@ fn schema(case: &Case) -> Markup {
     }
 }
 
+/// Where it writes or deletes, if it names a partition.
+fn place(operation: &Operation) -> Markup {
+    html! {
+        @if let Some(name) = operation.partition() {
+            @if operation.deletes() { " in" } @else { " into" } " the partition " code { (name) }
+        }
+    }
+}
+
 fn steps(operations: &[Operation]) -> Markup {
-    let rows = |name: &str, rows: &[Row]| {
+    let rows = |name: &str, place: &Markup, rows: &[Row]| {
         let lines =
             rows.iter().take(ROWS).map(|row| shortened(&row.to_json().to_string(), LONGEST));
         let mut lines: Vec<String> = lines.collect();
@@ -150,7 +159,7 @@ fn steps(operations: &[Operation]) -> Markup {
             lines.push(format!("and {} more", rows.len() - ROWS));
         }
         html! {
-            li { (name) " " (counted(rows.len() as u64, "row", "rows"))
+            li { (name) " " (counted(rows.len() as u64, "row", "rows")) (place)
                 pre { code { (lines.join("\n")) } } }
         }
     };
@@ -159,17 +168,18 @@ fn steps(operations: &[Operation]) -> Markup {
             summary { "Steps: " (counted(operations.len() as u64, "operation", "operations")) }
             ol {
                 @for operation in operations {
-                    @if let Some(name) = operation.partition() { li { "into the partition " code { (name) } } }
+                    @let place = place(operation);
                     @match operation.plain() {
-                        Operation::Insert(batch) => (rows("insert", batch)),
-                        Operation::Upsert(batch) => (rows("upsert", batch)),
+                        Operation::Insert(batch) => (rows("insert", &place, batch)),
+                        Operation::Upsert(batch) => (rows("upsert", &place, batch)),
                         Operation::Delete(keys) => li {
                             "delete " @for (i, key) in keys.iter().enumerate() {
                                 @if i > 0 { ", " } code { (key) }
                             }
+                            (place)
                         },
-                        Operation::Patch(batch) => (rows("partial upsert", batch)),
-                        Operation::DeleteWhere(filter) => li { "delete where " code { (filter) } },
+                        Operation::Patch(batch) => (rows("partial upsert", &place, batch)),
+                        Operation::DeleteWhere(filter) => li { "delete where " code { (filter) } (place) },
                         Operation::AddField(name) => li { "add the field " code { (name) } },
                         Operation::CreateAlias(name) => li { "create the alias " code { (name) } },
                         Operation::AlterAlias { alias, elsewhere } => li {

@@ -152,6 +152,7 @@ fn turned(switch: Switch) -> Witness {
         | Switch::UpsertPartitionsByPrimaryKey
         | Switch::UpsertKeepsOmittedDefaults
         | Switch::CountIgnoresPartitions
+        | Switch::DeleteIgnoresPartition
         | Switch::UpsertKeepsDynamicKeys => Own,
     }
 }
