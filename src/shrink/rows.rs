@@ -172,7 +172,8 @@ fn smaller_steps(case: &Case, number: usize, operation: &Operation) -> Vec<Opera
     all
 }
 
-/// The case without one of its partitions, whose rows are in the default one then.
+/// The case without one of its partitions, whose rows are in the default one then. What a partition
+/// is dropped for may be that it is released, and what is in memory written out: a flush does that.
 fn fewer_partitions(case: &Case) -> Vec<Case> {
     let mut names = BTreeSet::new();
     for operation in &case.operations {
@@ -180,7 +181,7 @@ fn fewer_partitions(case: &Case) -> Vec<Case> {
             names.insert(name.clone());
         }
     }
-    let without = |gone: &String| {
+    let without = |gone: &String, flushes: bool| {
         let asked = |check: &Check| {
             let mut scope = check.scope().clone();
             scope.partitions.retain(|name| name != gone);
@@ -191,16 +192,21 @@ fn fewer_partitions(case: &Case) -> Vec<Case> {
             if operation.partition() == Some(gone) {
                 *operation = operation.plain().clone();
             }
-            if let Operation::Ask(check) = operation {
-                *check = asked(check);
+            match operation {
+                Operation::Ask(check) => *check = asked(check),
+                Operation::CreatePartition(name) if name == gone => return false,
+                Operation::DropPartition(name) if name == gone && flushes => {
+                    *operation = Operation::Maintain(Maintenance::Flush);
+                }
+                Operation::DropPartition(name) if name == gone => return false,
+                _ => {}
             }
-            !matches!(operation,
-                Operation::CreatePartition(name) | Operation::DropPartition(name) if name == gone)
+            true
         });
         smaller.checks = case.checks.iter().map(asked).collect();
         smaller
     };
-    names.iter().map(without).collect()
+    names.iter().flat_map(|name| [without(name, false), without(name, true)]).collect()
 }
 
 /// The case without its aliases, or with aliases that stay where they are.

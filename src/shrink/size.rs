@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use half::{bf16, f16};
 use serde_json::{Number, Value as Json};
 
-use crate::case::{Case, Check, Maintenance, Operation, Relation, Scope};
+use crate::case::{Case, Check, DEFAULT_PARTITION, Maintenance, Operation, Relation, Scope};
 use crate::filter::{Elements, Expr, FieldPath, Literal, Spelling, Step};
 use crate::schema::{DataType, Field};
 use crate::value::{Key, Row, Value};
@@ -40,7 +40,12 @@ pub fn size(case: &Case) -> Size {
             + case.checks.iter().map(scope).sum::<u64>()
             + case.checks.iter().map(spelling).sum::<u64>(),
     };
+    let mut begins = true;
     for operation in &case.operations {
+        let makes = matches!(operation, Operation::CreatePartition(_));
+        begins &= makes;
+        // A partition is there from the beginning, where that is enough.
+        size.complexity += u64::from(makes && !begins);
         size.complexity += u64::from(operation.partition().is_some());
         match operation.plain() {
             Operation::Insert(rows) | Operation::Upsert(rows) | Operation::Patch(rows) => {
@@ -97,11 +102,13 @@ fn field(field: &Field) -> u64 {
 /// What narrows a question.
 fn scope(check: &Check) -> u64 {
     let Scope { partitions, alias } = check.scope();
-    let partitions = match partitions.len() {
+    let number = match partitions.len() {
         0 => 0,
-        partitions => 1 + partitions as u64,
+        number => 1 + number as u64,
     };
-    partitions + u64::from(alias.is_some())
+    // The rows of a partition that was made for them are plainer than those of all others.
+    let default = partitions.iter().any(|name| name == DEFAULT_PARTITION);
+    number + u64::from(default) + u64::from(alias.is_some())
 }
 
 fn page(check: &Check) -> u64 {

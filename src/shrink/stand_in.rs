@@ -17,6 +17,7 @@ pub(super) fn stand_ins(case: &Case) -> Vec<Case> {
     all.extend(told_by_vectors(case));
     all.extend(one_large_integer(case));
     all.extend(partitions_swapped(case));
+    all.extend(partitions_first(case));
     all
 }
 
@@ -57,6 +58,17 @@ fn partitions_swapped(case: &Case) -> Vec<Case> {
         swapped
     };
     made.into_iter().map(swapped).collect()
+}
+
+/// A partition made at the beginning in the place of one that is made later.
+fn partitions_first(case: &Case) -> Vec<Case> {
+    let moved = |(place, step): (usize, &Operation)| {
+        let Operation::CreatePartition(_) = step else { return None };
+        let mut moved = case.clone();
+        moved.operations[..=place].rotate_right(1);
+        Some(moved)
+    };
+    case.operations.iter().enumerate().filter_map(moved).collect()
 }
 
 /// A field that no two rows have the same value of is the key itself.

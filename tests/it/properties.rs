@@ -4,12 +4,13 @@
 use std::time::{Duration, Instant};
 
 use milvus_difftest::backend::{Backend, BackendError, DuckDb, Table};
-use milvus_difftest::case::{Case, Check};
+use milvus_difftest::case::{Case, Check, Maintenance, Operation};
 use milvus_difftest::filter::{Elements, Expr, Semantics, Truth, evaluate, parse};
 use milvus_difftest::generate::case;
 use milvus_difftest::milvus::Dialect;
 use milvus_difftest::shrink::{Budget, Probe, candidates, shrink, size};
 use milvus_difftest::value::Key;
+use serde_json::json;
 
 fn cases(seed: u64, count: u64) -> impl Iterator<Item = Case> {
     let dialect = Dialect::load("simulated").expect("a built-in dialect");
@@ -150,6 +151,59 @@ async fn shrinking_keeps_the_property_and_ends_in_a_fixpoint() {
         }
     }
     assert!(shrunk_ones > 10, "{shrunk_ones}");
+}
+
+/// A row that was written out and deleted comes back, in its old partition, when its key is written
+/// into another one: whatever the history in which that is found, it is shrunk to the same.
+#[tokio::test]
+async fn a_defect_of_partitions_is_shrunk_to_one_history() {
+    fn comes_back(case: &Case) -> bool {
+        let [check] = case.checks.as_slice() else { return false };
+        let [asked] = check.scope().partitions.as_slice() else { return false };
+        // How far it has come: written there, written out, deleted, written elsewhere.
+        let mut reached = 0;
+        for step in &case.operations {
+            let there = step.partition().unwrap_or("_default") == asked;
+            reached += usize::from(match (reached, step.plain()) {
+                (0, Operation::Insert(_)) => there,
+                (1, Operation::Maintain(Maintenance::Flush) | Operation::DropPartition(_)) => true,
+                (2, Operation::Delete(_)) => true,
+                (3, Operation::Insert(_)) => !there,
+                _ => false,
+            });
+        }
+        reached == 4
+    }
+    let row = json!([{"id": 0, "vec": [0.0, 0.0]}]);
+    let (insert, delete) = (json!({"insert": row}), json!({"delete": [0]}));
+    let into = |name: &str| json!({"into": {"partition": name, "write": insert}});
+    let (make, drop) =
+        (|name: &str| json!({"create_partition": name}), json!({"drop_partition": "blue"}));
+    let histories = [
+        (json!([make("red"), into("red"), "flush", delete, insert]), "red"),
+        (json!([insert, "flush", delete, make("red"), into("red")]), "_default"),
+        (json!([make("blue"), insert, drop, delete, make("red"), into("red")]), "_default"),
+        (json!([make("blue"), make("red"), into("red"), drop, delete, insert]), "red"),
+    ];
+    let mut shrunk = Vec::new();
+    for (operations, asked) in histories {
+        let file = json!({
+            "format": "milvus-difftest/case", "version": 1,
+            "schema": {"fields": [
+                {"name": "id", "type": "INT64", "primary": true},
+                {"name": "vec", "type": "FLOAT_VECTOR(2)"},
+            ]},
+            "operations": operations,
+            "checks": [{"in": {"partitions": [asked], "check": "entities"}}],
+        });
+        let (case, _) = Case::from_json(&file.to_string()).unwrap();
+        let mut probe = Property { holds: comes_back, largest: 0 };
+        shrunk.push(shrink(case, &[], Budget::default(), &mut probe).await.unwrap().case);
+    }
+    assert_eq!(shrunk[0].operations.len(), 5);
+    for other in &shrunk {
+        assert_eq!(other, &shrunk[0], "{}", other.to_json(None));
+    }
 }
 
 /// An engine that counts one struct too many, brought down to one struct and one comparison.
