@@ -50,11 +50,18 @@ impl Disturbances {
         self.state().next.push((call.to_owned(), disturbance));
     }
 
-    /// What is to happen to a call that has come, which is then forgotten.
+    /// What is to happen to a call that has come, which is then forgotten. Where the server goes
+    /// down, it is down from then on for all other calls: whoever sees that nothing is left to
+    /// happen may revive it.
     pub(super) fn take(&self, call: &str) -> Option<Disturbance> {
         let mut state = self.state();
         let at = state.next.iter().position(|(name, _)| name == call)?;
-        Some(state.next.remove(at).1)
+        let taken = state.next.remove(at).1;
+        state.down |= matches!(
+            taken,
+            Disturbance::DownBefore | Disturbance::DownAfter | Disturbance::DownHalfway
+        );
+        Some(taken)
     }
 
     pub(super) fn left(&self) -> usize {
@@ -65,7 +72,7 @@ impl Disturbances {
         self.state().down
     }
 
-    pub(super) fn set_down(&self, down: bool) {
-        self.state().down = down;
+    pub(super) fn revive(&self) {
+        self.state().down = false;
     }
 }

@@ -142,7 +142,7 @@ impl SimulatedMilvus {
 
     /// Ends the time in which a [`Disturbance`] has it down. It has lost nothing.
     pub fn revive(&self) {
-        self.disturbances.set_down(false);
+        self.disturbances.revive();
     }
 
     /// Goes down and comes back at once, at the same address, with what it has stored. Collections
@@ -225,12 +225,12 @@ impl Front {
         match disturbance {
             Disturbance::Nothing => self.answer(call, request).await,
             Disturbance::Refused => Status::failed_precondition("refused on purpose").into_http(),
-            Disturbance::LostBefore => lost(),
-            Disturbance::LostAfter => {
+            Disturbance::LostBefore | Disturbance::DownBefore => lost(),
+            Disturbance::LostAfter | Disturbance::DownAfter => {
                 self.answer(call, request).await;
                 lost()
             }
-            Disturbance::LostHalfway => {
+            Disturbance::LostHalfway | Disturbance::DownHalfway => {
                 self.answer_halfway(call, request).await;
                 lost()
             }
@@ -247,20 +247,6 @@ impl Front {
                     front.answer(&call, request).await;
                 });
                 future::pending().await
-            }
-            Disturbance::DownBefore => {
-                self.disturbances.set_down(true);
-                lost()
-            }
-            Disturbance::DownAfter => {
-                self.answer(call, request).await;
-                self.disturbances.set_down(true);
-                lost()
-            }
-            Disturbance::DownHalfway => {
-                self.answer_halfway(call, request).await;
-                self.disturbances.set_down(true);
-                lost()
             }
         }
     }

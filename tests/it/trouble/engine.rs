@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use milvus_difftest::campaign::{
     Campaign, Event, Stop, Summary, Target, Workbench, WorkbenchOptions,
@@ -218,13 +218,8 @@ async fn die_now_and_then(engine: &SimulatedMilvus, over: &AtomicBool, deaths: &
         let call = CALLS[dice.random_range(0..CALLS.len())];
         let how = HOW[dice.random_range(0..HOW.len())];
         engine.disturb(call, how);
-        let since = Instant::now();
         while engine.disturbances_left() > 0 && !over.load(Ordering::Relaxed) {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            // On a busy machine it may have gone down after it was to come back.
-            if since.elapsed() > Duration::from_millis(500) {
-                engine.revive();
-            }
         }
         tokio::time::sleep(millis(&mut dice, 0..40)).await;
         engine.revive();
