@@ -24,3 +24,4 @@ pub use error::{MilvusError, code_in};
 pub use maintain::Proof;
 pub use query::{Consistency, QueryOptions, UnknownConsistency};
 pub use search::Nearest;
+pub(crate) use write::keys_filter;

@@ -289,7 +289,7 @@ fn assigned(result: MutationResult, rows: usize) -> Result<Vec<Key>, MilvusError
 }
 
 /// A filter for the rows with these keys.
-pub(super) fn keys_filter(schema: &Schema, keys: &[Key]) -> String {
+pub(crate) fn keys_filter(schema: &Schema, keys: &[Key]) -> String {
     use crate::filter::{Expr, Literal};
     let list = keys.iter().map(|key| match key {
         Key::Int(i) => Literal::Int(*i),

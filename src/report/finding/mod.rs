@@ -10,6 +10,7 @@
 mod history;
 mod literal;
 pub(super) mod markdown;
+mod omitted;
 mod python;
 mod readme;
 mod rules;

@@ -2,10 +2,12 @@
 
 use super::history;
 use super::literal;
+use super::omitted;
 use super::title::title;
 use crate::case::{Case, Check, Maintenance, Operation, Scope};
 use crate::filter::matching;
 use crate::finding::Finding;
+use crate::milvus::keys_filter;
 use crate::schema::{DataType, Field, Scalar, Schema};
 use crate::value::{Key, META, Row};
 use crate::verdict::{Actual, Class, Divergence, Expected};
@@ -228,6 +230,7 @@ pub fn script(finding: &Finding) -> String {
     modules.extend((values && geometries).then_some("re"));
     modules.extend(matches!(probe, Probe::Steps { body: HANG, .. }).then_some("time"));
     modules.extend(history::modules(case));
+    modules.extend(omitted::module(case));
     modules.sort_unstable();
     modules.dedup();
     let mut script =
@@ -235,9 +238,11 @@ pub fn script(finding: &Finding) -> String {
     script.extend(modules.iter().map(|module| format!("import {module}\n")));
     script.push_str(PYMILVUS);
     script.push_str(&expected(&probe, case, divergence));
+    script.push_str(&omitted::constant(case));
     if case.schema.primary().auto_id {
         script.push_str("HANDLES = {}  # what the rows are called here, by the key they got\n");
     }
+    script.push_str(omitted::function(case));
     script.push_str(&written(case, !history::is_torn(divergence)));
     script.push_str(&history::functions(case, matches!(probe, Probe::History(_))));
     let reads = !matches!(probe, Probe::Steps { writes: true, .. });
@@ -473,7 +478,12 @@ fn operation(case: &Case, number: usize, operation: &Operation) -> Option<String
                      client.delete(name, ids=ids, {options}timeout=TIMEOUT)"
                 ));
             }
-            return Some(format!("client.delete(name, ids={ids}, {options}timeout=TIMEOUT)"));
+            // pymilvus has its own way to write text into a filter.
+            let by = match keys.iter().any(|key| matches!(key, Key::Text(_))) {
+                true => format!("filter={}", literal::string(&keys_filter(schema, keys))),
+                false => format!("ids={ids}"),
+            };
+            return Some(format!("client.delete(name, {by}, {options}timeout=TIMEOUT)"));
         }
         Operation::Patch(rows) => ("upsert", rows),
         Operation::DeleteWhere(filter) => {
@@ -518,16 +528,21 @@ fn operation(case: &Case, number: usize, operation: &Operation) -> Option<String
     if rows.is_empty() {
         return None;
     }
+    let call = match operation.plain() {
+        // What it leaves out stays as it is, and pymilvus does not send it either.
+        Operation::Patch(_) => "client.upsert(name, rows, ".to_owned(),
+        _ => omitted::call(&case.schema_at(number), call, rows),
+    };
     if schema.primary().auto_id {
-        return Some(insert_without_keys(schema, rows, &options));
+        return Some(insert_without_keys(schema, rows, &call, &options));
     }
     let rows: String =
         rows.iter().map(|row| format!("        {},\n", literal::row(schema, row))).collect();
-    Some(format!("rows = [\n{rows}    ]\n    client.{call}(name, rows, {options}timeout=TIMEOUT)"))
+    Some(format!("rows = [\n{rows}    ]\n    {call}{options}timeout=TIMEOUT)"))
 }
 
 /// Inserts rows without their keys, and keeps which key each of them got.
-fn insert_without_keys(schema: &Schema, rows: &[Row], options: &str) -> String {
+fn insert_without_keys(schema: &Schema, rows: &[Row], call: &str, options: &str) -> String {
     let handles = rows.iter().filter_map(|row| row.key(schema));
     let handles = literal::list(handles.map(|key| literal::key(&key)));
     let written = rows.iter().map(|row| {
@@ -537,7 +552,7 @@ fn insert_without_keys(schema: &Schema, rows: &[Row], options: &str) -> String {
     });
     let written: String = written.collect();
     format!(
-        "rows = [\n{written}    ]\n    result = client.insert(name, rows, {options}timeout=TIMEOUT)\n    \
+        "rows = [\n{written}    ]\n    result = {call}{options}timeout=TIMEOUT)\n    \
          HANDLES.update(zip(result[\"ids\"], {handles}))"
     )
 }

@@ -32,7 +32,7 @@ def write(client, name):
         {"id": "'", "vec": bytes.fromhex("0000")},
     ]
     client.insert(name, rows, timeout=TIMEOUT)
-    client.delete(name, ids=["'"], timeout=TIMEOUT)
+    client.delete(name, filter="id in [\"'\"]", timeout=TIMEOUT)
 
 
 def reproduce(client, name):
