@@ -7,6 +7,7 @@ mod ci;
 mod clickhouse;
 mod client;
 mod columns;
+mod confirmed;
 mod conflict;
 mod containers;
 mod corpus;

@@ -16,7 +16,7 @@ const CASE: &str = r#"{
   "format": "milvus-difftest/case",
   "version": 1,
   "schema": {"fields":[{"name":"id","type":"INT64","primary":true},{"name":"vec","type":"FLOAT_VECTOR(2)"}],"dynamic":true},
-  "operations": [{"insert":[{"id":693,"vec":[-1.0,-1.5],"$meta":{"dyn_a":["b"],"dyn_b":{},"dyn_n":"a","dyn_s":3}}]}],
+  "operations": [{"insert":[{"id":693,"vec":[-1.0,-1.5],"$meta":{"dyn_b":{}}}]}],
   "checks": [{"query":"exists dyn_b"}]
 }"#;
 
