@@ -35,14 +35,23 @@ pub struct Finding {
     pub evaluations: usize,
     /// From the campaign's start to the first divergence of this shape.
     pub seconds_to_first: f64,
-    /// The campaign's seed.
-    pub seed: u64,
+    /// The campaign's seed; none of a case that no campaign made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// The case's number in the campaign.
-    #[serde(rename = "case")]
-    pub number: u64,
+    #[serde(rename = "case", default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
 }
 
 impl Finding {
+    /// Where it is from: `seed 7, case 12`, or `a saved case`.
+    pub fn origin(&self) -> String {
+        match (self.seed, self.number) {
+            (Some(seed), Some(number)) => format!("seed {seed}, case {number}"),
+            _ => "a saved case".to_owned(),
+        }
+    }
+
     /// Nodes of the filter; 0 if there is none.
     pub fn nodes(&self) -> usize {
         crate::shrink::size(&self.case).nodes

@@ -204,7 +204,7 @@ impl Event {
             | Event::Unexplored { case }
             | Event::Unstable { case, .. }
             | Event::Restarted { case, .. } => Some(*case),
-            Event::Found(finding) => Some(finding.number),
+            Event::Found(finding) => finding.number,
             Event::Started { .. }
             | Event::Resumed { .. }
             | Event::Gate { .. }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::event::Event;
-use super::workbench::{BenchError, SameClass, Workbench};
+use super::workbench::{BenchError, SameDefect, Workbench};
 use super::worker::{GRACE, Met, Shared, announce_restarts, explained};
 use crate::case::{Case, Check, Operation, Relation};
 use crate::filter::Expr;
@@ -15,7 +15,7 @@ use crate::schema::Schema;
 use crate::shrink::{Probe, shrink};
 use crate::triage::{check_shape, shape};
 use crate::value::Key;
-use crate::verdict::{Actual, Divergence, Verdict};
+use crate::verdict::{Actual, Class, Divergence, Verdict};
 
 /// Sorts the divergences of one case into known and new ones, and shrinks the new.
 pub(super) async fn investigate(
@@ -96,7 +96,14 @@ pub(super) async fn investigate(
         let mut first_shape = check_shape(&single, &divergence);
         if let Some(plain) = plain(&single) {
             let known = &shared.known_issues;
-            let mut probe = SameClass { bench, class: divergence.class, known, dialect: None };
+            let mut probe = SameDefect {
+                bench,
+                class: divergence.class,
+                known,
+                titles: &[],
+                needed: &[],
+                dialect: None,
+            };
             let soon = Instant::now() + GRACE;
             let (found, _) = probe.first_diverging(std::slice::from_ref(&plain), soon).await?;
             match found {
@@ -210,7 +217,14 @@ async fn earliest(
     let Some((until, divergence)) = met else { return Ok(None) };
     // It may have taken the questions before it.
     let known = &shared.known_issues;
-    let mut probe = SameClass { bench, class: divergence.class, known, dialect: None };
+    let mut probe = SameDefect {
+        bench,
+        class: divergence.class,
+        known,
+        titles: &[],
+        needed: &[],
+        dialect: None,
+    };
     let soon = Instant::now() + GRACE;
     let (found, _) = probe.first_diverging(std::slice::from_ref(&until), soon).await?;
     Ok(found.map(|_| (until, divergence)))
@@ -253,19 +267,14 @@ async fn pursue(
         .iter()
         .any(|check| matches!(check, Check::Refused(_) | Check::QueryOrRefusal(_)));
     let dialect = Some(&shared.dialect).filter(|_| !asked_beyond);
-    let mut probe = SameClass { bench, class: divergence.class, known, dialect };
+    let mut probe =
+        SameDefect { bench, class: divergence.class, known, titles: &[], needed: &[], dialect };
     let shrunk = shrink(case, &suspects(&divergence), budget, &mut probe).await?;
-    // Once more, on a fresh collection.
-    let mut anything = |_: &Check, _: &Verdict| ControlFlow::Continue(());
-    let verdict = bench.judge(&shrunk.case, &mut anything).await?.pop();
     let oracle = shrunk.case.checks.first().map_or(oracle, Check::oracle);
-    let divergence = match verdict {
-        Some(Verdict::Divergence(last)) if last.class == divergence.class => *last,
-        _ => {
-            shared.shapes().remove(&first_shape);
-            shared.emit(Event::Unstable { case: number, what: first_shape });
-            return Ok(());
-        }
+    let Some(divergence) = once_more(bench, &shrunk.case, divergence.class).await? else {
+        shared.shapes().remove(&first_shape);
+        shared.emit(Event::Unstable { case: number, what: first_shape });
+        return Ok(());
     };
     // What has a shape alone is recognised only when it is small.
     let issues = shrunk
@@ -311,14 +320,27 @@ async fn pursue(
         minimal: shrunk.minimal,
         evaluations: shrunk.evaluations,
         seconds_to_first,
-        seed: shared.seed,
-        number,
+        seed: Some(shared.seed),
+        number: Some(number),
     })));
     Ok(())
 }
 
+/// What a shrunk case comes to on a fresh collection, if it diverges in this class again.
+pub(super) async fn once_more(
+    bench: &mut Workbench,
+    case: &Case,
+    class: Class,
+) -> Result<Option<Divergence>, BenchError> {
+    let mut anything = |_: &Check, _: &Verdict| ControlFlow::Continue(());
+    Ok(match bench.judge(case, &mut anything).await?.pop() {
+        Some(Verdict::Divergence(last)) if last.class == class => Some(*last),
+        _ => None,
+    })
+}
+
 /// The rows that a divergence names.
-fn suspects(divergence: &Divergence) -> Vec<Key> {
+pub(super) fn suspects(divergence: &Divergence) -> Vec<Key> {
     match &divergence.actual {
         Actual::Differs { diff, .. } => {
             let changed = diff.changed.iter().map(|change| &change.key);

@@ -180,8 +180,8 @@ mod tests {
             minimal: true,
             evaluations: 1,
             seconds_to_first: 0.0,
-            seed: 1,
-            number,
+            seed: Some(1),
+            number: Some(number),
         }))
     }
 

@@ -104,6 +104,16 @@ impl Trial {
         self.first = issues;
     }
 
+    /// The engine, while it is this trial's.
+    pub(super) fn bench(&mut self) -> &mut Workbench {
+        &mut self.bench
+    }
+
+    /// What is known of the engine.
+    pub(super) fn known(&self) -> &KnownIssues {
+        &self.known
+    }
+
     /// The engine, for something else.
     pub(super) fn into_bench(self) -> Workbench {
         self.bench
@@ -168,7 +178,8 @@ impl Trial {
         Ok(outcomes)
     }
 
-    fn outcome(&self, case: &Case, check: &Check, verdict: Verdict) -> Outcome {
+    /// What a verdict comes to.
+    pub(super) fn outcome(&self, case: &Case, check: &Check, verdict: Verdict) -> Outcome {
         let divergence = match verdict {
             Verdict::Pass { .. } => return Outcome::Pass,
             Verdict::Inconclusive(doubt) => return Outcome::Inconclusive(doubt.to_string()),

@@ -11,7 +11,7 @@ use crate::apply::{ApplyError, Sides, Situation, Steps, begin, discard};
 use crate::backend::{BackendError, Table};
 use crate::case::{Case, CaseError, Check, Operation, Relation};
 use crate::engine::{Engine, EngineError};
-use crate::known::KnownIssues;
+use crate::known::{Issue, KnownIssues};
 use crate::milvus::{ConnectOptions, Dialect, Milvus, MilvusError};
 use crate::reference::{Reference, ReferenceError, References};
 use crate::shrink::Probe;
@@ -490,11 +490,16 @@ fn collection_name() -> String {
 }
 
 /// Asks whether cases with one check each still diverge in one class.
-pub(super) struct SameClass<'a> {
+pub(super) struct SameDefect<'a> {
     pub bench: &'a mut Workbench,
     pub class: Class,
     /// What is known must not take the place of what is looked for.
     pub known: &'a KnownIssues,
+    /// What is looked for may be known itself: the titles of the issues that explain it, of which
+    /// a smaller case may need fewer.
+    pub titles: &'a [String],
+    /// Those that it must need.
+    pub needed: &'a [String],
     /// A smaller case must not ask for what the engine has not got; `None` if it may.
     pub dialect: Option<&'a Dialect>,
 }
@@ -506,7 +511,22 @@ fn is_asked_of(dialect: Option<&Dialect>, case: &Case, check: &Check) -> bool {
     filters.iter().all(|filter| dialect.lacks_for(&case.schema, filter).is_none())
 }
 
-impl Probe for SameClass<'_> {
+impl<'a> SameDefect<'a> {
+    /// What tells whether these issues, or as many of them as it takes, explain a divergence; of
+    /// none, whether nothing does.
+    fn is_explained(&self) -> impl Fn(Option<Vec<&Issue>>) -> bool + use<'a> {
+        let (titles, needed) = (self.titles, self.needed);
+        move |issues| {
+            let Some(issues) = issues else { return titles.is_empty() };
+            let is_there = |title: &String| issues.iter().any(|issue| issue.title == *title);
+            !titles.is_empty()
+                && issues.iter().all(|issue| titles.contains(&issue.title))
+                && needed.iter().all(is_there)
+        }
+    }
+}
+
+impl Probe for SameDefect<'_> {
     type Error = BenchError;
 
     async fn first_diverging(
@@ -532,8 +552,9 @@ impl Probe for SameClass<'_> {
             let checks = group.iter().flat_map(|case| case.checks.clone()).collect();
             let merged = Case { checks, ..group[0].clone() };
             let (class, known, dialect) = (self.class, self.known, self.dialect);
+            let is_explained = self.is_explained();
             // What a campaign leaves out, shrinking does not come back to.
-            if known.touched_deletion(&merged).is_some() {
+            if self.titles.is_empty() && known.touched_deletion(&merged).is_some() {
                 asked += merged.checks.len();
                 continue;
             }
@@ -541,7 +562,7 @@ impl Probe for SameClass<'_> {
                 Verdict::Divergence(d)
                     if d.class == class && is_asked_of(dialect, &merged, check) =>
                 {
-                    known.explain(&merged, check, d).is_none()
+                    is_explained(known.explain(&merged, check, d))
                 }
                 _ => false,
             };

@@ -17,6 +17,7 @@ use super::query::QueryArgs;
 use super::report::{ReportArgs, ReportTo};
 use super::sample::SampleArgs;
 use super::shell::ShellArgs;
+use super::shrink::{self, ShrinkArgs};
 use crate::campaign::Shard;
 use crate::engine::EngineChoice;
 use crate::engine::simulated::Fault;
@@ -115,6 +116,10 @@ pub enum Command {
     /// Run saved cases again and say of each: STILL FAILING, FIXED or INCONCLUSIVE
     #[command(after_help = format!("{ENVIRONMENT}\n\n{}", exit::HELP))]
     Replay(ReplayArgs),
+    /// Make a saved case smaller: a finding whose budget for shrinking ended first, or a case that
+    /// you wrote
+    #[command(after_help = shrink::HELP)]
+    Shrink(Box<ShrinkArgs>),
     /// Show a run again from its events: as text, HTML, JUnit XML, SARIF, annotations, Markdown
     #[command(after_help = REPORT)]
     Report(ReportArgs),

@@ -9,10 +9,9 @@ use serde_json::Value as Json;
 
 use super::args::{BackendArgs, TargetArgs, duration};
 use super::exit::Exit;
-use super::setup::{embedded, or_signal, prepare, trial_options};
+use super::setup::{embedded, one_case, or_signal, prepare, trial_options};
 use super::start::{Failure, note, say};
 use crate::campaign::{Bisection, Defect, Judged, Known, Showing, Target, TrialOptions};
-use crate::case::Case;
 use crate::engine::{EngineChoice, EngineRange, Secret};
 use crate::milvus::Dialect;
 use crate::report::bisect::{Bisected, Form, line, render};
@@ -218,20 +217,12 @@ fn exit(found: &Bisection) -> Exit {
 
 /// What `replay` takes, if it is one case.
 fn defect(path: &Path) -> Result<(PathBuf, Defect), Failure> {
-    let files = Case::files(path).map_err(Failure::usage)?;
-    let [file] = files.as_slice() else {
-        return Err(Failure::usage(format!(
-            "there are {} files named case.json in {}; `bisect` takes one finding",
-            files.len(),
-            path.display()
-        )));
-    };
-    let (case, found) = Case::load(file).map_err(Failure::usage)?;
+    let (file, case, found) = one_case(path)?;
     let class = found.as_ref().map(|found| {
         Class::deserialize(&Json::from(found.class.as_str())).map_err(|_| {
             Failure::usage(format!("{}: there is no class '{}'", file.display(), found.class))
         })
     });
     let class = class.transpose()?;
-    Ok((file.clone(), Defect { case, class, found_on: found.map(|found| found.engine) }))
+    Ok((file, Defect { case, class, found_on: found.map(|found| found.engine) }))
 }

@@ -461,8 +461,8 @@ mod tests {
             minimal: true,
             evaluations: 0,
             seconds_to_first: 0.0,
-            seed: 0,
-            number: 0,
+            seed: Some(0),
+            number: Some(0),
         }
     }
 

@@ -96,7 +96,7 @@ impl Part {
         let present: BTreeSet<String> = self.cases.values().flatten().filter_map(found).collect();
         for finding in self.progress.summary().findings {
             if !present.contains(&finding.shape) {
-                let events = self.cases.entry(finding.number).or_default();
+                let events = self.cases.entry(finding.number.unwrap_or_default()).or_default();
                 // Each time that it was met is an event of its own.
                 events.insert(0, Event::Found(Box::new(Finding { count: 0, ..finding })));
             }
@@ -274,7 +274,7 @@ impl Shapes {
                 if shape == finding.shape && self.told.insert(shape.clone()) {
                     return Some(Event::Found(finding));
                 }
-                let (case, seen_as) = (finding.number, finding.seen_as);
+                let (case, seen_as) = (finding.number.unwrap_or_default(), finding.seen_as);
                 (finding.count > 0).then_some(Event::Repeated { case, shape, seen_as })
             }
             Event::Repeated { case, shape, seen_as } => {

@@ -28,6 +28,7 @@ mod sample;
 mod selftest;
 mod setup;
 mod shell;
+mod shrink;
 mod start;
 
 pub use exit::Exit;

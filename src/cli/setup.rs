@@ -1,6 +1,6 @@
 //! What the commands share: finding an engine, and noticing that the user wants to stop.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -9,6 +9,7 @@ use super::args::{BackendArgs, TargetArgs};
 use super::exit::Exit;
 use super::start::{Failure, note};
 use crate::campaign::{Known, Stop, Target, Trial, TrialOptions, WorkbenchOptions};
+use crate::case::{Case, Found};
 use crate::engine::{
     ContainerOptions, EmbeddedOptions, EngineChoice, EngineError, InstallStep, MilvusImage,
     Progress, Secret, install,
@@ -42,6 +43,20 @@ pub fn only_one(args: &TargetArgs) -> Result<(), Failure> {
             Err(Failure::usage("this command asks one engine; `matrix` asks several side by side"))
         }
     }
+}
+
+/// The case of a finding's folder, or of a case file, for a command that takes one.
+pub fn one_case(path: &Path) -> Result<(PathBuf, Case, Option<Found>), Failure> {
+    let files = Case::files(path).map_err(Failure::usage)?;
+    let [file] = files.as_slice() else {
+        return Err(Failure::usage(format!(
+            "there are {} files named case.json in {}; this command takes one finding",
+            files.len(),
+            path.display()
+        )));
+    };
+    let (case, found) = Case::load(file).map_err(Failure::usage)?;
+    Ok((file.clone(), case, found))
 }
 
 /// One engine for saved cases, running, with the references that the options name.

@@ -11,7 +11,7 @@ use super::args::{Cli, Command};
 use super::exit::Exit;
 use super::{
     attach, bisect, compare, corpus, count, coverage, engines, explain, export, filters, fuzz,
-    gate, info, matrix, merge, query, replay, report, sample, selftest, shell,
+    gate, info, matrix, merge, query, replay, report, sample, selftest, shell, shrink,
 };
 
 /// The command line as clap knows it, for help texts and completions.
@@ -53,6 +53,7 @@ pub fn main() -> ExitCode {
             Command::Gate(args) => gate::run(*args, cli.quiet).await,
             Command::Merge(args) => merge::run(&args),
             Command::Replay(args) => replay::run(args, cli.quiet).await,
+            Command::Shrink(args) => shrink::run(*args, cli.quiet).await,
             Command::Report(args) => report::run(&args),
             Command::Bisect(args) => bisect::run(*args, cli.quiet).await,
             Command::Matrix(args) => matrix::run(args, cli.quiet).await,

@@ -200,12 +200,11 @@ fn found(findings: &[Finding]) -> String {
             Err(error) => format!("not kept  {error}"),
         };
         format!(
-            "{}\n\n{}  engine    {}, judged by {judges}\n  seed      {}, of which this was case {}{minimal}\n  {kept}",
+            "{}\n\n{}  engine    {}, judged by {judges}\n  from      {}{minimal}\n  {kept}",
             title(finding),
             told(&finding.case, &finding.divergence),
             finding.engine,
-            finding.seed,
-            finding.number,
+            finding.origin(),
         )
     };
     findings.iter().map(one).collect::<Vec<_>>().join("\n\n")

@@ -104,7 +104,7 @@ async fn a_finding_is_kept_and_asked_first_until_it_is_gone() {
         "query     ",
         "expected  no row",
         "got       row 0 (extra: 0)",
-        "seed      1, of which this was case ",
+        "from      seed 1, case ",
         &kept.display().to_string(),
     ] {
         assert!(text.contains(part), "{part}\nis not in\n{text}");

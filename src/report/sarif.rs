@@ -107,7 +107,7 @@ fn result(side: &Side, finding: &Finding, folder: &Path) -> Json {
             "expected": expected,
             "actual": actual,
             "engine": finding.engine,
-            "seed": finding.seed.to_string(),
+            "seed": finding.seed.map(|seed| seed.to_string()),
             "case": finding.number,
         },
     });

@@ -17,6 +17,7 @@ fn help_texts() {
         ("help_gate", &["gate", "--help"]),
         ("help_merge", &["merge", "--help"]),
         ("help_replay", &["replay", "--help"]),
+        ("help_shrink", &["shrink", "--help"]),
         ("help_bisect", &["bisect", "--help"]),
         ("help_corpus_generate", &["corpus", "generate", "--help"]),
         ("help_corpus_check", &["corpus", "check", "--help"]),

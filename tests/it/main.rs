@@ -35,6 +35,7 @@ mod sample_repro;
 mod secrets;
 mod selftest;
 mod semantics;
+mod shrinking;
 mod support;
 #[cfg(target_os = "linux")]
 mod trouble;

@@ -84,8 +84,8 @@ fn finding(expected: Expected, actual: Actual, judges: Judges) -> Event {
         minimal: false,
         evaluations: 17,
         seconds_to_first: 0.1,
-        seed: u64::MAX,
-        number: 12,
+        seed: Some(u64::MAX),
+        number: Some(12),
     }))
 }
 

@@ -42,10 +42,20 @@ use crate::finding::Finding;
 /// The name follows from the finding's shape. A folder that is there already is brought up to date;
 /// a reader sees each file either as it was or as it becomes.
 pub fn write(dir: &Path, finding: &Finding) -> Result<PathBuf, ReportError> {
+    write_as(dir, finding, &found(finding))
+}
+
+/// As [`write`], for a case that was kept before: what people said of it stays.
+pub fn write_again(dir: &Path, finding: &Finding, before: &Found) -> Result<PathBuf, ReportError> {
+    let Found { title, link, versions, .. } = before.clone();
+    write_as(dir, finding, &Found { title, link, versions, ..found(finding) })
+}
+
+fn write_as(dir: &Path, finding: &Finding, found: &Found) -> Result<PathBuf, ReportError> {
     let folder = dir.join(folder_name(finding));
     fs::create_dir_all(&folder).map_err(ReportError::at(&folder))?;
     let files = [
-        ("case.json", finding.case.to_json(Some(&found(finding)))),
+        ("case.json", finding.case.to_json(Some(found))),
         ("repro.py", python::script(finding)),
         ("repro.rs", rust::test(finding)),
         ("README.md", readme::readme(finding)),
@@ -82,8 +92,8 @@ fn found(finding: &Finding) -> Found {
         title: None,
         link: None,
         versions: Vec::new(),
-        seed: Some(finding.seed),
-        case: Some(finding.number),
+        seed: finding.seed,
+        case: finding.number,
     }
 }
 

@@ -439,7 +439,7 @@ pub fn replay(engine: &str, case: &str) -> String {
 fn details(finding: &Finding) -> String {
     let minimal = match finding.minimal {
         true => "yes: no single step makes the case smaller",
-        false => "no: the budget for shrinking ended first",
+        false => "no: the budget for shrinking ended first; `milvus-difftest shrink` goes on",
     };
     let times = match finding.count {
         1 => "once".to_owned(),
@@ -456,7 +456,7 @@ fn details(finding: &Finding) -> String {
         ("Seen", format!("{times} in this shape")),
         ("Shape", code(&finding.shape)),
         ("Minimal", format!("{minimal} ({} cases judged)", finding.evaluations)),
-        ("Found by", format!("seed {}, case {}", finding.seed, finding.number)),
+        ("Found by", finding.origin()),
     ];
     let facts: Vec<Vec<String>> =
         facts.into_iter().map(|(name, fact)| vec![name.to_owned(), fact]).collect();

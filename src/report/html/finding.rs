@@ -69,7 +69,7 @@ fn facts(finding: &Finding) -> Markup {
             li { "seen " (counted(finding.count, "time", "times")) }
             li { (judges) }
             li { (minimal) ", " (counted(finding.evaluations as u64, "evaluation", "evaluations")) }
-            li { "seed " (finding.seed) ", case " (finding.number) }
+            li { (finding.origin()) }
         }
     }
 }

@@ -30,7 +30,8 @@ impl Recorder {
     fn event(&mut self, target: &str, event: Event) {
         let folder = match &event {
             Event::Found(finding) => {
-                Some(PathBuf::from(format!("runs/1/{target}/{}", finding.number)))
+                let number = finding.number.expect("a case of the run");
+                Some(PathBuf::from(format!("runs/1/{target}/{number}")))
             }
             _ => None,
         };
@@ -100,8 +101,8 @@ fn finding(number: u64, oracle: Oracle, case: Case, divergence: Divergence) -> E
         minimal: number.is_multiple_of(2),
         evaluations: 23,
         seconds_to_first: 0.5,
-        seed: 1,
-        number,
+        seed: Some(1),
+        number: Some(number),
     }))
 }
 
