@@ -45,7 +45,7 @@ pub fn write(dir: &Path, finding: &Finding) -> Result<PathBuf, ReportError> {
     write_as(dir, finding, &found(finding))
 }
 
-/// As [`write`], for a case that was kept before: what people said of it stays.
+/// As [`write()`], for a case that was kept before: what people said of it stays.
 pub fn write_again(dir: &Path, finding: &Finding, before: &Found) -> Result<PathBuf, ReportError> {
     let Found { title, link, versions, .. } = before.clone();
     write_as(dir, finding, &Found { title, link, versions, ..found(finding) })

@@ -6,7 +6,7 @@
 use std::{env, time::Duration};
 
 use milvus_difftest::apply::{Sides, apply};
-use milvus_difftest::backend::DuckDb;
+use milvus_difftest::backend::{Backend, DuckDb};
 use milvus_difftest::case::Case;
 use milvus_difftest::engine::{EmbeddedOptions, Engine, Secret, install};
 use milvus_difftest::milvus::{ConnectOptions, Milvus};
@@ -24,20 +24,25 @@ const CASE: &str = r#"{
 async fn milvus_agrees_with_the_references() -> Result<(), Box<dyn std::error::Error>> {
     let deadline = Duration::from_secs(10);
     let token = env::var("MILVUS_TOKEN").ok().map(Secret::new);
-    let engine = match env::var("MILVUS_URI") {
+    let mut engine = match env::var("MILVUS_URI") {
         Ok(uri) => Engine::external(uri, token, deadline).await?,
         Err(_) => install(&EmbeddedOptions { kind: "milvus-lite-2.5.1".parse()?, ..Default::default() }, &|_| ()).await?.start().await?,
     };
     let token = engine.token().map(|token| token.expose().to_owned());
     let options = ConnectOptions { uri: engine.uri().to_owned(), token, deadline };
     let milvus = Milvus::connect(&options).await?;
-    let mut backend = DuckDb::in_memory()?;
-    let mut sides = Sides { milvus: &milvus, backend: &mut backend, query_deadline: deadline };
+    let mut backends: [Box<dyn Backend>; 1] = [Box::new(DuckDb::in_memory()?)];
+    let mut sides = Sides {
+        milvus: &milvus,
+        backends: &mut backends,
+        query_deadline: deadline,
+        engine: Some(&mut engine),
+    };
     let (case, _) = Case::from_json(CASE)?;
     let collection = format!("repro_{}", std::process::id());
     let mut applied = apply(&case, &collection, &mut sides).await?;
     let refused = applied.is_refused();
-    let mut verdicts = Vec::new();
+    let mut verdicts = applied.asked().to_vec();
     for check in &case.checks {
         verdicts.push(applied.judge(check).await?);
     }

@@ -36,7 +36,7 @@ def write(client, name):
     ]
     client.insert(name, rows, partition_name="blue", timeout=TIMEOUT)
     client.flush(name, timeout=TIMEOUT)
-    client.delete(name, filter="id in [\"\"]", timeout=TIMEOUT)
+    client.delete(name, filter='id in [""]', timeout=TIMEOUT)
     rows = [
         {"id": "", "vec": [0.0, 0.0]},
     ]

@@ -31,7 +31,7 @@ def write(client, name):
         name, schema=schema, index_params=index, consistency_level="Strong", timeout=TIMEOUT
     )
     rows = [
-        {"id": 693, "vec": [-1.0, -1.5], "dyn_b": None},
+        {"id": 0, "vec": [0.0, 0.0], "dyn_b": None},
     ]
     client.insert(name, rows, timeout=TIMEOUT)
 

@@ -32,7 +32,7 @@ def write(client, name):
         name, schema=schema, index_params=index, consistency_level="Strong", timeout=TIMEOUT
     )
     rows = [
-        {"id": "xk", "varchar_1": "1", "vec": [0.25, -0.25]},
+        {"id": "xk", "varchar_1": "a", "vec": [0.0, 0.0]},
     ]
     client.insert(name, rows, timeout=TIMEOUT)
 

@@ -22,14 +22,14 @@ TIMEOUT = 10  # seconds; without one, the client tries up to 75 times
 def write(client, name):
     schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("id", DataType.VARCHAR, max_length=4096, is_primary=True)
-    schema.add_field("vec", DataType.BINARY_VECTOR, dim=16)
+    schema.add_field("vec", DataType.FLOAT_VECTOR, dim=2)
     index = client.prepare_index_params()
-    index.add_index("vec", index_type="BIN_FLAT", metric_type="HAMMING")
+    index.add_index("vec", index_type="FLAT", metric_type="L2")
     client.create_collection(
         name, schema=schema, index_params=index, consistency_level="Strong", timeout=TIMEOUT
     )
     rows = [
-        {"id": "'", "vec": bytes.fromhex("0000")},
+        {"id": "'", "vec": [0.0, 0.0]},
     ]
     client.insert(name, rows, timeout=TIMEOUT)
     client.delete(name, filter="id in [\"'\"]", timeout=TIMEOUT)
