@@ -330,7 +330,13 @@ impl Applied<'_, '_> {
         };
         match done {
             Ok(()) => self.situation.wrote(operation),
-            Err(error) => self.refused = Some(refusal(error, Expected::Accepted)?),
+            Err(error) => {
+                let expected = match operation {
+                    Operation::Maintain(_) => Expected::CarriedOut,
+                    _ => Expected::Accepted,
+                };
+                self.refused = Some(refusal(error, expected)?);
+            }
         }
         Ok(())
     }
@@ -358,11 +364,7 @@ impl Applied<'_, '_> {
 
     /// It changes no answer, whether it is done or not; which of the two is counted.
     async fn maintain(&mut self, step: &Maintenance) -> Result<(), MilvusError> {
-        let proof = match maintenance::carry_out(self, step).await {
-            Ok(proof) => proof,
-            Err(MilvusError::Rejected { reason, .. }) => Proof::Missing(reason),
-            Err(error) => return Err(error),
-        };
+        let proof = maintenance::carry_out(self, step).await?;
         self.count(step, proof);
         Ok(())
     }
@@ -371,7 +373,7 @@ impl Applied<'_, '_> {
         let carried = self.steps.entry(step.name().to_owned()).or_default();
         match proof {
             Proof::Done => carried.done += 1,
-            Proof::Missing(reason) => {
+            Proof::Missing(reason) | Proof::Refused(reason) => {
                 *carried.unproven.entry(in_general(&reason)).or_default() += 1;
             }
         }

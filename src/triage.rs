@@ -92,6 +92,9 @@ pub(crate) fn check_shape(case: &Case, divergence: &Divergence) -> String {
     {
         return format!("{class}: write");
     }
+    if let Expected::CarriedOut = divergence.expected {
+        return format!("{class}: step");
+    }
     let check = case.checks.first();
     let scope = check.map_or(Scope::WHOLE, Check::scope);
     let part = if scope.partitions.is_empty() { "" } else { " in partitions" };

@@ -113,6 +113,8 @@ pub enum Expected {
     Count(u64),
     /// The write is accepted.
     Accepted,
+    /// A step that changes no answer is carried out, or refused, and the collection is loaded then.
+    CarriedOut,
     /// The filter is refused.
     Refused,
     /// All ways of asking agree.
@@ -162,12 +164,20 @@ pub enum Answer {
     Count(u64),
 }
 
+impl Expected {
+    /// Whether it is about a step of the history, whatever is asked after it.
+    pub fn is_of_history(&self) -> bool {
+        matches!(self, Expected::Accepted | Expected::CarriedOut)
+    }
+}
+
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Expected::Rows(keys) => write_keys(f, keys),
             Expected::Count(count) => write!(f, "{count} rows"),
             Expected::Accepted => f.write_str("accepted"),
+            Expected::CarriedOut => f.write_str("carried out"),
             Expected::Refused => f.write_str("refused"),
             Expected::Agreement => f.write_str("the same either way"),
         }

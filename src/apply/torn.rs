@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Applied, ApplyError};
+use super::{Applied, ApplyError, refusal};
 use crate::case::{Maintenance, Operation};
 use crate::milvus::Proof;
 use crate::oracle::{ask, maintenance};
@@ -44,7 +44,13 @@ pub(super) async fn write(
         written = applied.write(operation) => written.map(|()| true)?,
         () = tokio::time::sleep(after) => false,
     };
-    let proof = maintenance::carry_out(applied, &Maintenance::Kill).await?;
+    let proof = match maintenance::carry_out(applied, &Maintenance::Kill).await {
+        Ok(proof) => proof,
+        Err(error) => {
+            let wrong = refusal(error, Expected::CarriedOut)?;
+            return Ok((unproven("the collection could not be loaded again"), Some(wrong)));
+        }
+    };
     if acknowledged {
         return Ok((proof, None));
     }

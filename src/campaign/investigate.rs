@@ -17,6 +17,10 @@ use crate::triage::{check_shape, shape};
 use crate::value::Key;
 use crate::verdict::{Actual, Class, Divergence, Verdict};
 
+/// How often a finding is confirmed when it is small. An engine that fails now and then passes for
+/// one that always does if it is asked once.
+pub(super) const CONFIRMATIONS: usize = 3;
+
 /// Sorts the divergences of one case into known and new ones, and shrinks the new.
 pub(super) async fn investigate(
     shared: &Shared,
@@ -261,6 +265,12 @@ async fn pursue(
         let left = (deadline + 2 * GRACE).saturating_duration_since(Instant::now());
         budget.time = budget.time.min(left);
     }
+    // What does not repeat is not worth the time that shrinking takes.
+    if answered_wrongly(bench, &case, divergence.class, 1).await?.is_none() {
+        shared.shapes().remove(&first_shape);
+        shared.emit(Event::Unstable { case: number, what: first_shape });
+        return Ok(());
+    }
     let known = &shared.known_issues;
     let asked_beyond = case
         .checks
@@ -271,7 +281,8 @@ async fn pursue(
         SameDefect { bench, class: divergence.class, known, titles: &[], needed: &[], dialect };
     let shrunk = shrink(case, &suspects(&divergence), budget, &mut probe).await?;
     let oracle = shrunk.case.checks.first().map_or(oracle, Check::oracle);
-    let Some(divergence) = once_more(bench, &shrunk.case, divergence.class).await? else {
+    let again = answered_wrongly(bench, &shrunk.case, divergence.class, CONFIRMATIONS).await?;
+    let Some(divergence) = again else {
         shared.shapes().remove(&first_shape);
         shared.emit(Event::Unstable { case: number, what: first_shape });
         return Ok(());
@@ -326,17 +337,22 @@ async fn pursue(
     Ok(())
 }
 
-/// What a shrunk case comes to on a fresh collection, if it diverges in this class again.
-pub(super) async fn once_more(
+/// What a case comes to on fresh collections, if it diverges in this class on each of so many.
+pub(super) async fn answered_wrongly(
     bench: &mut Workbench,
     case: &Case,
     class: Class,
+    times: usize,
 ) -> Result<Option<Divergence>, BenchError> {
-    let mut anything = |_: &Check, _: &Verdict| ControlFlow::Continue(());
-    Ok(match bench.judge(case, &mut anything).await?.pop() {
-        Some(Verdict::Divergence(last)) if last.class == class => Some(*last),
-        _ => None,
-    })
+    let mut last = None;
+    for _ in 0..times {
+        let mut anything = |_: &Check, _: &Verdict| ControlFlow::Continue(());
+        last = match bench.judge(case, &mut anything).await?.pop() {
+            Some(Verdict::Divergence(last)) if last.class == class => Some(*last),
+            _ => return Ok(None),
+        };
+    }
+    Ok(last)
 }
 
 /// The rows that a divergence names.

@@ -16,7 +16,9 @@ pub(super) fn matched(verdict: &Verdict) -> Option<usize> {
         Verdict::Divergence(divergence) => match &divergence.expected {
             Expected::Rows(keys) => Some(keys.len()),
             Expected::Count(count) => usize::try_from(*count).ok(),
-            Expected::Accepted | Expected::Refused | Expected::Agreement => None,
+            Expected::Accepted | Expected::CarriedOut | Expected::Refused | Expected::Agreement => {
+                None
+            }
         },
         _ => None,
     }

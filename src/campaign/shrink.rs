@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use super::investigate::{once_more, suspects};
+use super::investigate::{CONFIRMATIONS, answered_wrongly, suspects};
 use super::run::Stop;
 use super::trial::{Outcome, Trial};
 use super::workbench::{BenchError, SameDefect};
@@ -58,7 +58,8 @@ impl Trial {
     /// let target = Target::Simulated(SimulatedOptions { faults, ..Default::default() });
     /// let mut trial = Trial::start(&target, &TrialOptions::default(), 0).await.unwrap();
     /// let (budget, stop) = (Budget::default(), Stop::default());
-    /// let shrinking = trial.shrink(&case, found.as_ref(), budget, None, &stop, &mut |_, _| {});
+    /// let mut seen = |_: &Case, _: usize| {};
+    /// let shrinking = trial.shrink(&case, found.as_ref(), budget, None, &stop, &mut seen);
     /// let Shrinking::Shrunk { finding, titles } = shrinking.await.unwrap() else { panic!() };
     /// assert!(finding.minimal && titles.is_empty());
     /// assert_eq!((size(&finding.case).rows, finding.nodes()), (1, 3));
@@ -123,7 +124,8 @@ impl Trial {
             asked: 0,
         };
         let shrunk = shrink(single, &suspects(&divergence), budget, &mut probe).await?;
-        let Some(divergence) = once_more(bench, &shrunk.case, divergence.class).await? else {
+        let again = answered_wrongly(bench, &shrunk.case, divergence.class, CONFIRMATIONS).await?;
+        let Some(divergence) = again else {
             let unstable = "it was answered wrongly, and not again when it was asked once more";
             return Ok(Shrinking::Nothing(Outcome::Inconclusive(unstable.to_owned())));
         };

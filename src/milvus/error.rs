@@ -122,7 +122,10 @@ impl MilvusError {
                 let status = tonic::Status::new(error.code(), error.message().to_owned());
                 MilvusError::from_status(operation, after, &status)
             }
-            Error::Server(error) => rejected(operation, error.code(), error.to_string()),
+            Error::Server(error) => {
+                let code = if error.code() == 0 { error.legacy_code() } else { error.code() };
+                rejected(operation, code, error.reason().to_owned())
+            }
             Error::Timeout(_) => MilvusError::Deadline { operation, after },
             Error::RetryExhausted { source, .. } => {
                 MilvusError::from_sdk(operation, after, *source)

@@ -30,6 +30,8 @@ pub enum Proof {
     Done,
     /// It was accepted, and the server does not say that it was done: in these words.
     Missing(String),
+    /// It was refused, in these words.
+    Refused(String),
 }
 
 impl Milvus {

@@ -4,6 +4,10 @@
 //! Applies to every filter, whatever it means. Inconclusive unless the server's own metadata prove
 //! that it was done; see [`Milvus`](crate::milvus::Milvus) for what counts as proof of each.
 
+use std::time::Duration;
+
+use tokio::time::sleep;
+
 use super::ask::{Asked, keys, way};
 use super::relation::{Outcome, verdict};
 use crate::apply::{Applied, ApplyError, refusal};
@@ -12,6 +16,9 @@ use crate::engine::Ending;
 use crate::filter::Filter;
 use crate::milvus::{Index, MilvusError, Proof};
 use crate::verdict::{Doubt, Expected, Verdict};
+
+/// How long to wait before a load that was refused is asked for again, each time, in milliseconds.
+const PAUSES: [u64; 4] = [25, 50, 100, 200];
 
 pub(super) async fn judge(
     applied: &mut Applied<'_, '_>,
@@ -28,11 +35,11 @@ pub(super) async fn judge(
     match carry_out(applied, step).await {
         Ok(Proof::Done) => {}
         Ok(Proof::Missing(why)) => return unproven(why),
-        Err(MilvusError::Rejected { reason, .. }) => {
-            return unproven(format!("the target refuses to {step}: {reason}"));
+        Ok(Proof::Refused(why)) => {
+            return unproven(format!("the target refuses to {step}: {why}"));
         }
         Err(error) => {
-            let failed = Box::new(refusal(error, Expected::Agreement)?);
+            let failed = Box::new(refusal(error, Expected::CarriedOut)?);
             return Ok(verdict(Outcome::Failed(failed)));
         }
     }
@@ -59,20 +66,41 @@ pub(super) async fn judge(
     ])))
 }
 
-/// Does it, and says whether the server proves it.
+/// Does it, and says whether the server proves it. Whatever becomes of it, the collection is loaded
+/// afterwards.
 ///
 /// # Errors
-/// If the target refuses, or does not come back.
+/// If the target refuses to load the collection again, or does not come back.
 pub(crate) async fn carry_out(
     applied: &mut Applied<'_, '_>,
     step: &Maintenance,
 ) -> Result<Proof, MilvusError> {
-    let proof = attempt(applied, step).await?;
+    let proof = match attempt(applied, step).await {
+        Err(MilvusError::Rejected { reason, .. }) => {
+            load(applied).await?;
+            Proof::Refused(reason)
+        }
+        attempted => attempted?,
+    };
     // What a flush is for, it has done when it is answered; not every server shows it.
     if proof == Proof::Done || *step == Maintenance::Flush {
         applied.did(step);
     }
     Ok(proof)
+}
+
+/// Loads what a step may have released before it was refused. A load that is refused is asked for
+/// again: Milvus Lite 3.2.2 refuses to while it writes the file of an index.
+async fn load(applied: &mut Applied<'_, '_>) -> Result<(), MilvusError> {
+    let mut pauses = PAUSES.into_iter();
+    loop {
+        match (applied.load().await, pauses.next()) {
+            (Err(MilvusError::Rejected { .. }), Some(pause)) => {
+                sleep(Duration::from_millis(pause)).await;
+            }
+            (loaded, _) => return loaded,
+        }
+    }
 }
 
 async fn attempt(applied: &mut Applied<'_, '_>, step: &Maintenance) -> Result<Proof, MilvusError> {

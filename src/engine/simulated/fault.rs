@@ -114,6 +114,8 @@ faults! {
     ReloadRevivesDeletedFlushed = "reload-revives-deleted-flushed",
     /// Rows that were replaced are as they were before when the collection is loaded again.
     ReloadUndoesUpserts = "reload-undoes-upserts",
+    /// A collection with rows cannot be loaded again once it is released.
+    ReleasedForGood = "released-for-good",
     /// The last write is lost in a restart.
     RestartLosesLastWrite = "restart-loses-last-write",
     /// What was inserted after the last flush is lost in a restart.
@@ -237,11 +239,11 @@ impl Fault {
             InIgnoresLast, IntLiteralWraps, JsonIntIsDouble, JsonStringIsNumber,
             LessThanIncludesEqual, LikePercentIsPrefix, LostDelete, LostInsert, NullBecomesDefault,
             OperatorRejected, PartitionKeyRowsLost, PartitionsIgnored, RangeFilterIgnored,
-            RebuiltIndexLacksLast, RecreatedKeepsRows, ReloadRevivesDeletedFlushed,
-            ReloadUndoesUpserts, RestartLosesLastWrite, RestartLosesUnflushed, SearchMissesNearest,
-            SearchScoresAreRoots, SparseEntryLost, StaleAfterUpsert, StructsReversed,
-            TimestampInMilliseconds, TruncateAtHundred, UpsertOfFlushedLost, VectorComponentOff,
-            WriteAfterCompactionLost, WrongValue,
+            RebuiltIndexLacksLast, RecreatedKeepsRows, ReleasedForGood,
+            ReloadRevivesDeletedFlushed, ReloadUndoesUpserts, RestartLosesLastWrite,
+            RestartLosesUnflushed, SearchMissesNearest, SearchScoresAreRoots, SparseEntryLost,
+            StaleAfterUpsert, StructsReversed, TimestampInMilliseconds, TruncateAtHundred,
+            UpsertOfFlushedLost, VectorComponentOff, WriteAfterCompactionLost, WrongValue,
         };
         Some(match self {
             // One row with a vector is inserted.
@@ -262,6 +264,7 @@ impl Fault {
             | LostDelete
             | RecreatedKeepsRows
             | WriteAfterCompactionLost
+            | ReleasedForGood
             | RestartLosesLastWrite => 3,
             // `id like "a%"` on no row.
             OperatorRejected => 3,

@@ -302,7 +302,11 @@ impl Node {
         request: pb::LoadCollectionRequest,
     ) -> Reply<common::Status> {
         let forgets = self.sabotage.has(Fault::OptionsForgotten);
+        let stays = self.sabotage.has(Fault::ReleasedForGood);
         let collection = self.collection(&request.collection_name)?;
+        if stays && !collection.loaded && !collection.rows.is_empty() {
+            return Err(no_index("the file of an index is empty"));
+        }
         let indexed = |field: &Field| collection.indexes.iter().any(|i| i.field_name == field.name);
         if collection.schema.fields.iter().any(|field| field.is_vector() && !indexed(field)) {
             return Err(no_index("a vector field has no index"));

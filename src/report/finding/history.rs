@@ -367,6 +367,18 @@ pub(super) fn maintenance(schema: &Schema, step: &Maintenance) -> String {
     }
 }
 
+/// All steps of a case, with the one that its question is about.
+pub(super) fn all_steps(case: &Case) -> String {
+    let write = "write(client, name)";
+    match case.checks.first() {
+        Some(Check::Agree { relation: Relation::After(step), .. }) => {
+            let step = maintenance(&case.schema, step).replace('\n', "\n    ");
+            format!("{write}\n        {step}")
+        }
+        _ => write.to_owned(),
+    }
+}
+
 /// Whether a write is neither carried out nor left undone.
 pub(super) fn is_torn(divergence: &Divergence) -> bool {
     matches!(

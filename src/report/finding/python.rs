@@ -188,7 +188,7 @@ enum Probe {
 }
 
 fn probe(check: Option<&Check>, divergence: &Divergence) -> Probe {
-    let writes = matches!(divergence.expected, Expected::Accepted);
+    let writes = divergence.expected.is_of_history();
     if let Some(body) = check.and_then(|check| history::body(check, divergence)) {
         return Probe::History(body);
     }
@@ -208,7 +208,7 @@ fn probe(check: Option<&Check>, divergence: &Divergence) -> Probe {
         _ => match divergence.expected {
             Expected::Count(_) => Probe::Count,
             Expected::Rows(_) => Probe::Keys,
-            Expected::Accepted | Expected::Refused | Expected::Agreement => {
+            Expected::Accepted | Expected::CarriedOut | Expected::Refused | Expected::Agreement => {
                 Probe::Steps { body: REFUSED, writes }
             }
         },
@@ -260,7 +260,7 @@ pub fn script(finding: &Finding) -> String {
         Probe::Count => COUNT.to_owned(),
         Probe::Page => PAGE.to_owned(),
         Probe::History(body) => history::filled(body, case),
-        Probe::Steps { body, writes: true } => body.replace("@STEPS@", "write(client, name)"),
+        Probe::Steps { body, writes: true } => body.replace("@STEPS@", &history::all_steps(case)),
         Probe::Steps { body, .. } => body.replace("@STEPS@", "query(client, name)"),
     };
     script.push_str(

@@ -224,6 +224,7 @@ fn expected(finding: &Finding) -> String {
             "each row as before the write, or as after it".to_owned()
         }
         Expected::Accepted => "the write is accepted".to_owned(),
+        Expected::CarriedOut => "it is done, and the collection is loaded".to_owned(),
         Expected::Agreement => "the same answer either way".to_owned(),
     };
     format!("## Expected\n\n{answer}\n")
@@ -349,6 +350,12 @@ fn why(finding: &Finding) -> String {
             text.push_str(
                 "\nThe rows fit the schema, no key is inserted twice, and filters by which rows are \
                  deleted are ones that the documentation has.\n",
+            );
+        } else if let Expected::CarriedOut = finding.divergence.expected {
+            text.push_str(
+                "\nA collection that was loaded and released can be loaded again \
+                 ([Load & Release](https://milvus.io/docs/load-and-release.md)), also after its \
+                 indexes or the server are changed.\n",
             );
         } else if finding.divergence.class == Class::WronglyRejected {
             text.push_str(

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::case::{Case, Check};
+use crate::case::{Case, Check, Maintenance, Operation, Relation};
 use crate::compare::Diff;
 use crate::filter::{Filter, parse};
 use crate::value::{Key, Row, Value};
@@ -395,6 +395,31 @@ fn a_folder_that_cannot_be_made_is_named() {
 }
 
 #[test]
+fn a_step_that_goes_wrong_is_named_and_done_by_the_script() {
+    let mut finding = missing_rows();
+    let (class, judges) = (Class::WronglyRejected, Judges::ModelAlone);
+    let (expected, actual) = (Expected::CarriedOut, Actual::Error("no index file".to_owned()));
+    finding.divergence = Divergence { class, expected, actual, judges };
+    let filter = parse("float_0 == 0.1").unwrap().into();
+    let relation = Relation::After(Maintenance::Reload);
+    finding.case.checks = vec![Check::Agree { relation, filter }];
+    let mut history = finding.clone();
+    history.case.operations.push(Operation::Maintain(Maintenance::Reload));
+    history.case.checks = vec![Check::Entities];
+    for finding in [finding, history] {
+        assert_eq!(title(&finding), "WronglyRejected: to release and load is refused");
+        let readme = readme::readme(&finding);
+        assert!(readme.contains("it is done, and the collection is loaded"), "{readme}");
+        let script = python::script(&finding);
+        let lines = script.lines().map(str::trim_start);
+        let loads = lines.filter(|line| line.starts_with("client.load_collection(")).count();
+        assert_eq!(loads, 1, "{script}");
+        assert!(!script.contains("client.query("), "{script}");
+        python("import ast, json, sys\nast.parse(json.load(sys.stdin))", &json!(script));
+    }
+}
+
+#[test]
 fn every_class_has_a_title_and_a_script() {
     let classes = [
         Class::MissingRows,
@@ -415,6 +440,7 @@ fn every_class_has_a_title_and_a_script() {
             (Expected::Rows(vec![Key::Int(1)]), error()),
             (Expected::Count(1), Actual::Count(2)),
             (Expected::Accepted, error()),
+            (Expected::CarriedOut, error()),
             (Expected::Refused, Actual::Rows(vec![Key::Int(1)])),
         ] {
             let mut finding = missing_rows();
@@ -428,7 +454,7 @@ fn every_class_has_a_title_and_a_script() {
                     }
                 }
                 Expected::Refused => vec![Check::Refused(parse("float_0 == true").unwrap().into())],
-                Expected::Accepted | Expected::Agreement => Vec::new(),
+                Expected::Accepted | Expected::CarriedOut | Expected::Agreement => Vec::new(),
             };
             finding.case.checks = checks;
             finding.divergence = Divergence { class, expected, actual, judges: Judges::ModelAlone };

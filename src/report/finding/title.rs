@@ -2,7 +2,7 @@
 
 use super::literal::is_legible;
 use super::markdown::{code, shortened};
-use crate::case::Check;
+use crate::case::{Case, Check, Operation, Relation};
 use crate::finding::Finding;
 use crate::verdict::{Actual, Class, Divergence, Expected};
 
@@ -33,11 +33,27 @@ pub fn plain(finding: &Finding) -> String {
     pieces.collect()
 }
 
+/// What is wrong in a history.
+fn step(finding: &Finding) -> String {
+    let Case { operations, checks, .. } = &finding.case;
+    let last = operations.iter().rev().find(|operation| !matches!(operation, Operation::Ask(_)));
+    let step = match (checks.first(), last) {
+        (Some(Check::Agree { relation: Relation::After(step), .. }), _) => Some(step),
+        (_, Some(Operation::Maintain(step))) => Some(step),
+        _ => None,
+    };
+    match (&finding.divergence.expected, step) {
+        (Expected::CarriedOut, Some(step)) => format!("to {step}"),
+        (Expected::CarriedOut, None) => "a step of maintenance".to_owned(),
+        _ => "a write".to_owned(),
+    }
+}
+
 /// The same in pieces, for any markup.
 pub fn pieces(finding: &Finding) -> Vec<Piece> {
     const SHOWN: usize = 80;
     let divergence = &finding.divergence;
-    let written = matches!(divergence.expected, Expected::Accepted);
+    let written = divergence.expected.is_of_history();
     let check = finding.case.checks.first();
     let filter = check.and_then(Check::spelled);
     let words = |text: &str| vec![Piece::Words(text.to_owned())];
@@ -49,7 +65,7 @@ pub fn pieces(finding: &Finding) -> Vec<Piece> {
             Piece::Code("count(*)".to_owned())
         }
         None if !written => Piece::Words("reading all rows back".to_owned()),
-        _ => Piece::Words("a write".to_owned()),
+        _ => Piece::Words(step(finding)),
     };
     let symptom = match divergence.class {
         Class::MissingRows if searches => words("misses a nearer row"),

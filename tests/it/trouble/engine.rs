@@ -303,3 +303,23 @@ async fn what_has_aliases_is_not_left_on_an_engine_that_died() {
     bench.stop().await;
     assert_eq!(collections(&engine.uri()).await, Vec::<String>::new());
 }
+
+/// Two queries of five are refused: none is refused each time, so none is a finding.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_refuses_now_and_then_is_accused_of_nothing() {
+    let (engine, mut dice) = (simulated(&[]), dice(11));
+    for _ in 0..200_000 {
+        let refused = dice.random_bool(0.4);
+        let how = if refused { Disturbance::Refused } else { Disturbance::Nothing };
+        engine.disturb("Query", how);
+    }
+    let mut unstable = 0;
+    let mut count = |event: &Event, _: &Summary| {
+        unstable += usize::from(matches!(event, Event::Unstable { .. }));
+    };
+    let summary = campaign(&engine).run(&Stop::default(), &mut count).await.expect("it begins");
+    assert!(engine.disturbances_left() > 0);
+    assert!(unstable > 0 && summary.verdicts.divergence >= 20, "{:?}", summary.verdicts);
+    let findings: Vec<&String> = summary.findings.iter().map(|found| &found.shape).collect();
+    assert_eq!(findings, Vec::<&String>::new());
+}

@@ -6,6 +6,7 @@ mod backend;
 mod clock;
 mod disk;
 mod engine;
+mod load;
 mod proxy;
 
 use std::collections::BTreeMap;

@@ -54,6 +54,7 @@ fn witness(fault: Fault) -> Witness {
         | Fault::WriteAfterCompactionLost
         | Fault::ReloadRevivesDeletedFlushed
         | Fault::ReloadUndoesUpserts
+        | Fault::ReleasedForGood
         | Fault::RestartLosesLastWrite
         | Fault::UpsertIsTorn
         | Fault::RestartLosesUnflushed
