@@ -99,20 +99,9 @@ pub(super) async fn investigate(
         // another that does not.
         let mut first_shape = check_shape(&single, &divergence);
         if let Some(plain) = plain(&single) {
-            let known = &shared.known_issues;
-            let mut probe = SameDefect {
-                bench,
-                class: divergence.class,
-                known,
-                titles: &[],
-                needed: &[],
-                dialect: None,
-            };
-            let soon = Instant::now() + GRACE;
-            let (found, _) = probe.first_diverging(std::slice::from_ref(&plain), soon).await?;
-            match found {
-                Some(_) => single = plain,
-                None => {
+            match diverges(shared, bench, &plain, divergence.class).await? {
+                true => single = plain,
+                false => {
                     if reference
                         && let Some((earlier, plainer)) = earliest(shared, bench, &single).await?
                     {
@@ -220,18 +209,22 @@ async fn earliest(
     bench.judge(&watched, &mut seen).await?;
     let Some((until, divergence)) = met else { return Ok(None) };
     // It may have taken the questions before it.
+    let wrong = diverges(shared, bench, &until, divergence.class).await?;
+    Ok(wrong.then_some((until, divergence)))
+}
+
+/// Whether a case diverges in this class by itself, in a way that is not known.
+async fn diverges(
+    shared: &Shared,
+    bench: &mut Workbench,
+    case: &Case,
+    class: Class,
+) -> Result<bool, BenchError> {
     let known = &shared.known_issues;
-    let mut probe = SameDefect {
-        bench,
-        class: divergence.class,
-        known,
-        titles: &[],
-        needed: &[],
-        dialect: None,
-    };
+    let mut probe = SameDefect { bench, class, known, titles: &[], needed: &[], dialect: None };
     let soon = Instant::now() + GRACE;
-    let (found, _) = probe.first_diverging(std::slice::from_ref(&until), soon).await?;
-    Ok(found.map(|_| (until, divergence)))
+    let (found, _) = probe.first_diverging(std::slice::from_ref(case), soon).await?;
+    Ok(found.is_some())
 }
 
 /// The same rows, written at once; `None` if that is all that the history does.

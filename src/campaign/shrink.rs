@@ -14,7 +14,7 @@ use crate::milvus::Dialect;
 use crate::oracle::Oracle;
 use crate::shrink::{Budget, Probe, shrink};
 use crate::triage::{check_shape, shape};
-use crate::verdict::Verdict;
+use crate::verdict::{Class, Verdict};
 
 /// What came of a saved case that was to be shrunk.
 #[derive(Debug, Clone)]
@@ -33,8 +33,8 @@ pub enum Shrinking {
 impl Trial {
     /// Shrinks a case to the smallest that diverges in the same class and, if known issues explain
     /// it, by those, or as many of them as it takes; by those that name the case in any case. Of
-    /// several checks, the first of the worst is taken. `found` says where the case
-    /// is from. `seen` is told each smaller case, and how many were judged until then. When `stop` is
+    /// several checks, the first of the worst is taken, and before others one of the class that
+    /// `found` has, which says where the case is from. `seen` is told each smaller case, and how many were judged until then. When `stop` is
     /// asked for, the smallest case until then is the result.
     ///
     /// ```
@@ -85,7 +85,7 @@ impl Trial {
         let mut naming = self.known().clone();
         naming.issues.retain(|issue| issue.case == *case);
         self.prefer(naming.clone());
-        let Some((single, outcome)) = self.worst(case).await? else {
+        let Some((single, outcome)) = self.worst(case, found).await? else {
             let nothing = Outcome::Inconclusive("nothing could be asked".to_owned());
             return Ok(Shrinking::Nothing(nothing));
         };
@@ -152,20 +152,33 @@ impl Trial {
         Ok(Shrinking::Shrunk { finding, titles })
     }
 
-    /// The question of a case that comes to most, with the history until it is asked.
-    async fn worst(&mut self, case: &Case) -> Result<Option<(Case, Outcome)>, BenchError> {
+    /// The question of a case that comes to most, with the history until it is asked; one that is
+    /// wrong in the class that was found before comes first.
+    async fn worst(
+        &mut self,
+        case: &Case,
+        found: Option<&Found>,
+    ) -> Result<Option<(Case, Outcome)>, BenchError> {
         let mut case = case.clone();
         if case.checks.is_empty() {
             case.checks.push(Check::Entities);
         }
         let mut all = |_: &Check, _: &Verdict| ControlFlow::Continue(());
         let verdicts = self.bench().judge(&case, &mut all).await?;
+        let is_found = |class: Class| found.is_some_and(|found| found.class == class.to_string());
+        let rank = |outcome: &Outcome| match outcome {
+            Outcome::Fail(wrong) | Outcome::Known { divergence: wrong, .. } => {
+                (true, is_found(wrong.class), outcome.rank())
+            }
+            Outcome::Conflict(_) => (true, true, outcome.rank()),
+            _ => (false, false, outcome.rank()),
+        };
         let mut worst: Option<(Case, Outcome)> = None;
         for (number, verdict) in verdicts.into_iter().enumerate() {
             let Some(single) = case.asking(number) else { break };
             let Some(check) = single.checks.first() else { break };
             let outcome = self.outcome(&single, check, verdict);
-            if worst.as_ref().is_none_or(|(_, worst)| outcome.rank() > worst.rank()) {
+            if worst.as_ref().is_none_or(|(_, worst)| rank(&outcome) > rank(worst)) {
                 worst = Some((single, outcome));
             }
         }
@@ -279,6 +292,40 @@ mod tests {
         let all = shrinking(faults(), Known::Nothing, Stop::default()).await;
         let Shrinking::Shrunk { titles, .. } = all else { panic!("{all:?}") };
         assert!(titles.is_empty());
+    }
+
+    /// What the file says of it decides which of two divergences it is about.
+    #[tokio::test]
+    async fn the_class_that_was_found_comes_first() {
+        let mut case = large();
+        case.checks = vec![
+            Check::Count(crate::filter::parse("id > 3").unwrap().into()),
+            Check::Query(crate::filter::parse("n < 4").unwrap().into()),
+        ];
+        let found = |class: &str| {
+            let text = case.to_json(None);
+            let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
+            file["found"] = serde_json::json!({"engine": "v2.6.0-simulated", "class": class});
+            Case::from_json(&file.to_string()).unwrap().1
+        };
+        for (found, class) in [
+            (None, Class::WrongCount),
+            (found("ExtraRows"), Class::ExtraRows),
+            (found("WrongCount"), Class::WrongCount),
+            // Not seen any more: what is.
+            (found("Crash"), Class::WrongCount),
+        ] {
+            let faults = vec![Fault::CountOffByOne, Fault::LessThanIncludesEqual];
+            let target = Target::Simulated(SimulatedOptions { faults, ..Default::default() });
+            let mut trial = Trial::start(&target, &TrialOptions::default(), 0).await.unwrap();
+            let (budget, stop) =
+                (Budget { evaluations: 20, ..Default::default() }, Stop::default());
+            let all =
+                trial.shrink(&case, found.as_ref(), budget, None, &stop, &mut |_, _| {}).await;
+            trial.stop().await;
+            let Ok(Shrinking::Shrunk { finding, .. }) = all else { panic!("{all:?}") };
+            assert_eq!(finding.divergence.class, class, "{found:?}");
+        }
     }
 
     /// Two issues together explain it, and either of them a part: what names the case decides which.

@@ -92,6 +92,13 @@ pub async fn run(args: ShrinkArgs, quiet: bool) -> Result<Exit, Failure> {
             let judged = counted(finding.evaluations, "smaller case");
             say(format_args!("       {judged} judged in {:.1} s", begun.elapsed().as_secs_f64()));
             say(format_args!("is     {}", report::finding::plain(&finding)));
+            let class = finding.divergence.class.to_string();
+            if let Some(before) = found.as_ref().filter(|found| found.class != class) {
+                say(format_args!(
+                    "not    {}, as was found before: that was not seen",
+                    before.class
+                ));
+            }
             say(folder.display());
             Ok(Exit::Clean)
         }

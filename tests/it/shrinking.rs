@@ -65,6 +65,11 @@ fn a_case_becomes_minimal_and_keeps_what_was_said_of_it() {
     assert_eq!(found.title.as_deref(), Some("less is less or equal"));
     assert_eq!((found.class.as_str(), found.seed), ("ExtraRows", None));
 
+    sandbox.write("other.json", &LARGE.replace("\"ExtraRows\"", "\"Crash\""));
+    let other = shrink("other.json", &wrong.uri(), &["--out", "other"]).expect(0);
+    assert!(other.stdout.contains("not    Crash, as was found before"), "{}", other.stdout);
+    assert!(!whole.stdout.contains("not    "), "{}", whole.stdout);
+
     let mended = shrink("large.json", &right.uri(), &["--out", "none"]).expect(4);
     assert!(mended.stdout.starts_with("FIXED "), "{}", mended.stdout);
     assert!(!sandbox.path("none").exists());
