@@ -260,8 +260,7 @@ async fn pursue(
     }
     // What does not repeat is not worth the time that shrinking takes.
     if answered_wrongly(bench, &case, divergence.class, 1).await?.is_none() {
-        shared.shapes().remove(&first_shape);
-        shared.emit(Event::Unstable { case: number, what: first_shape });
+        unstable(shared, number, first_shape);
         return Ok(());
     }
     let known = &shared.known_issues;
@@ -276,8 +275,7 @@ async fn pursue(
     let oracle = shrunk.case.checks.first().map_or(oracle, Check::oracle);
     let again = answered_wrongly(bench, &shrunk.case, divergence.class, CONFIRMATIONS).await?;
     let Some(divergence) = again else {
-        shared.shapes().remove(&first_shape);
-        shared.emit(Event::Unstable { case: number, what: first_shape });
+        unstable(shared, number, first_shape);
         return Ok(());
     };
     // What has a shape alone is recognised only when it is small.
@@ -328,6 +326,12 @@ async fn pursue(
         number: Some(number),
     })));
     Ok(())
+}
+
+/// A divergence did not come again. It may, and is not taken for one that was met then.
+fn unstable(shared: &Shared, number: u64, what: String) {
+    shared.shapes().remove(&what);
+    shared.emit(Event::Unstable { case: number, what });
 }
 
 /// What a case comes to on fresh collections, if it diverges in this class on each of so many.

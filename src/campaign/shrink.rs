@@ -34,8 +34,9 @@ impl Trial {
     /// Shrinks a case to the smallest that diverges in the same class and, if known issues explain
     /// it, by those, or as many of them as it takes; by those that name the case in any case. Of
     /// several checks, the first of the worst is taken, and before others one of the class that
-    /// `found` has, which says where the case is from. `seen` is told each smaller case, and how many were judged until then. When `stop` is
-    /// asked for, the smallest case until then is the result.
+    /// `found` has, which says where the case is from. `seen` is told each smaller case, and how
+    /// many were judged until then. When `stop` is asked for, the smallest case until then is the
+    /// result.
     ///
     /// ```
     /// use milvus_difftest::campaign::{Shrinking, Stop, Target, Trial, TrialOptions};
@@ -126,7 +127,7 @@ impl Trial {
         let shrunk = shrink(single, &suspects(&divergence), budget, &mut probe).await?;
         let again = answered_wrongly(bench, &shrunk.case, divergence.class, CONFIRMATIONS).await?;
         let Some(divergence) = again else {
-            let unstable = "it was answered wrongly, and not again when it was asked once more";
+            let unstable = "it was answered wrongly, and not each time when it was asked again";
             return Ok(Shrinking::Nothing(Outcome::Inconclusive(unstable.to_owned())));
         };
         // It may need fewer issues than before.

@@ -90,7 +90,7 @@ pub(crate) async fn carry_out(
 }
 
 /// Loads what a step may have released before it was refused. A load that is refused is asked for
-/// again: Milvus Lite 3.2.2 refuses to while it writes the file of an index.
+/// again: Milvus Lite 3.2.2 refuses to now and then (docs/measurements.md).
 async fn load(applied: &mut Applied<'_, '_>) -> Result<(), MilvusError> {
     let mut pauses = PAUSES.into_iter();
     loop {

@@ -10,8 +10,8 @@ use milvus_difftest::milvus::{ConnectOptions, Milvus};
 use milvus_difftest::verdict::{Class, Doubt, Expected, Verdict};
 use serde_json::{Value as Json, json};
 
-/// What this check comes to after a history that ends with the step, if there is one: the verdict, and what became of the
-/// step.
+/// What this check comes to after a history that ends with the step, if there is one: the verdict,
+/// and what became of the step.
 async fn after(
     engine: &SimulatedMilvus,
     step: Option<Json>,
@@ -45,8 +45,7 @@ async fn after(
     (verdict, carried)
 }
 
-/// As Milvus Lite 3.2.2 refuses to load while it writes the file of an index
-/// (`No data left in file`), and does it a moment later.
+/// As Milvus Lite 3.2.2 refuses to load now and then (`No data left in file`).
 #[tokio::test]
 async fn a_load_that_is_refused_once_is_asked_for_again() {
     for step in [
